@@ -1,0 +1,51 @@
+// Fair share: the exact weighted max-min allocation of links to flows with demands, by
+// water-filling. The weight of a flow is 1/RTT (RTT-aware min-max of the thesis, 4.2).
+//
+// The result is a pure function of its input in flow order, bit for bit on every
+// machine (compiled with -ffp-contract=off).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "model/ids.hh"
+#include "model/units.hh"
+
+namespace pleat {
+
+inline constexpr double kUnlimitedRate = std::numeric_limits<double>::infinity();
+
+// 1/max(rtt, 100 us), per second.
+double flow_weight(Duration rtt);
+
+// Rates and capacities in bits per second; infinity: without limit.
+struct FlowDemand {
+    std::span<const LinkId> links;  // each at most once
+    double weight = 1.0;            // positive
+    double demand = kUnlimitedRate;  // infinity: greedy
+};
+
+class FairShare {
+  public:
+    // `capacities` by LinkId, positive.
+    explicit FairShare(std::vector<double> capacities);
+
+    void set_capacity(LinkId link, double bits_per_second);
+
+    // The rate of each flow, in their order. A greedy flow over unlimited links only
+    // gets infinity.
+    std::vector<double> solve(std::span<const FlowDemand> flows);
+
+    // The rate that a new greedy flow of `weight` over `links` would get, the others
+    // demanding what they now have in `rates` (and no less than that is theirs).
+    // `except`: the index of a flow to leave out (the flow itself), or flows.size().
+    double entitlement(std::span<const FlowDemand> flows, std::span<const double> rates,
+                       std::span<const LinkId> links, double weight, std::size_t except) const;
+
+  private:
+    std::vector<double> capacities_;
+};
+
+}  // namespace pleat

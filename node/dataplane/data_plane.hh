@@ -1,0 +1,123 @@
+// DataPlane: enforces path tables and shares on the traffic of this machine's hosts.
+// Every plane is the same machine, one element a path:
+//     departure = max(now, next_free) + bytes/rate
+//     delivery  = departure + delay + jitter
+// with tail drop when the backlog exceeds the queue and loss by a seeded draw.
+//
+// (1) A flow's rate is min(path's bandwidth, its cap). Without a cap: the path's.
+// (2) A prepared table takes effect at its instant, for all paths at once, by the
+//     plane's own timer; the plane then reports a TableActivated.
+// (3) Bandwidth applies to packets that have not begun to depart; delay, jitter and
+//     loss to packets that enter afterwards; order is kept. Unreachable: waiting packets
+//     are dropped, departed ones arrive. Counters and virtual clocks survive.
+// (4) A flow's first packet after idleness (no packet for 100 ms) is reported at once.
+// (5) All functions are called from the node's main thread; counters may be read there
+//     at any time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hh"
+#include "base/file_descriptor.hh"
+#include "model/path.hh"
+#include "model/path_table.hh"
+#include "model/scenario.hh"
+
+namespace pleat {
+
+// What a flow has done since it was first seen; written by the plane, read by the
+// meter. Bytes are layer-2 bytes (by the path's overhead) that departed the path's
+// virtual clock: after tail drop, before loss draws.
+struct FlowCounters {
+    std::atomic<std::uint64_t> bytes{0};
+    std::atomic<std::uint64_t> packets{0};  // segments that a GSO packet stands for
+    std::atomic<std::uint64_t> queue_drops{0};
+    std::atomic<std::uint64_t> loss_drops{0};
+    std::atomic<std::uint64_t> unreachable_drops{0};
+    std::atomic<std::int64_t> queued_bytes{0};  // now waiting or departing
+    // Time in which at least one packet waited behind another of its path, in ns: the
+    // sum of past intervals, and when the present one began (0: none).
+    std::atomic<std::int64_t> waited_ns{0};
+    std::atomic<std::int64_t> waiting_since_ns{0};  // CLOCK_MONOTONIC
+    std::atomic<std::int64_t> last_arrival_ns{0};   // CLOCK_MONOTONIC; bytes that entered
+};
+
+struct FlowStarted {
+    FlowKey flow;
+    Instant at;
+    // Lives as long as anyone holds it; the same object each time a flow starts anew.
+    std::shared_ptr<const FlowCounters> counters;
+};
+
+struct TableActivated {
+    std::uint32_t version = 0;
+    EpochId epoch;
+    Instant planned;
+    Instant actual;
+};
+
+using PlaneReport = std::variant<FlowStarted, TableActivated>;
+
+// The emulated network interface of one of this machine's hosts.
+struct HostPort {
+    HostId host;
+    FileDescriptor tun;  // IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, offloads set, non-blocking
+    std::uint32_t ipv4 = 0;               // host byte order
+    std::array<std::uint8_t, 16> ipv6{};  // network byte order
+};
+
+struct FlowCap {
+    FlowKey flow;
+    Bandwidth cap;
+};
+
+// Fidelity and accounting of the whole plane since it started.
+struct PlaneTotals {
+    std::uint64_t packets_in = 0;
+    std::uint64_t packets_out = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t queue_drops = 0;
+    std::uint64_t loss_drops = 0;
+    std::uint64_t unreachable_drops = 0;
+    std::uint64_t unknown_destination_drops = 0;  // also broadcast and multicast
+    std::uint64_t malformed_drops = 0;
+    std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
+    // Lateness of deliveries against their computed instants.
+    Duration delivery_lateness_p50{};
+    Duration delivery_lateness_p99{};
+    Duration delivery_lateness_max{};
+};
+
+class DataPlane {
+  public:
+    virtual ~DataPlane() = default;
+
+    virtual std::string_view name() const = 0;
+
+    virtual void add_host(HostPort port) = 0;
+    virtual void remove_host(HostId host) = 0;
+
+    // Puts a table in force at `when` (at once when that is past). Of two with the same
+    // instant the later call wins; a prepared one with the same (version, epoch) is replaced.
+    virtual void activate_at(std::shared_ptr<const PathTable> table, Instant when) = 0;
+
+    // New caps for these flows; others keep theirs.
+    virtual void set_caps(std::vector<FlowCap> caps) = 0;
+
+    // A power failure of `host`: waiting packets from and to it are dropped and nothing
+    // passes until connect().
+    virtual void cut(HostId host) = 0;
+    virtual void connect(HostId host) = 0;
+
+    virtual PlaneTotals totals() const = 0;
+};
+
+}  // namespace pleat

@@ -1,0 +1,293 @@
+// What the processes say to each other, as values. wire/codec.hh turns them into bytes.
+//
+//   pleat  -- request -->  pleat-controller   (DEALER -> ROUTER, ipc or tcp)
+//   pleat-node -- hello, acks, reports -->  pleat-controller   (DEALER -> ROUTER, the same socket)
+//   pleat-node -- states -->  pleat-node     (PUB -> SUB; snapshots by DEALER -> ROUTER)
+//
+// Life of a run (controller/run_session and node/daemon follow it line by line):
+//   cli  -> ctl   Submit{scenario, options}      ctl -> cli   Submitted | Refused
+//   node -> ctl   Hello                          (before or after Submit)
+//   cli  -> ctl   StartRun
+//   ctl  -> node  PrepareRun{scenario, base table, options}, then PrepareEpoch{delta} each
+//   node -> ctl   Prepared{version, epoch, hash} each; HostsReady when the ready hosts are
+//   ctl <-> node  ClockPing / ClockPong, several
+//   ctl  -> node  Begin{T0}                      node -> ctl   BeginAccepted | BeginRefused
+//   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
+//   node -> ctl   RunEnded{hosts, reason}, LogChunk…, LogEnd
+//   ctl  -> cli   RunFinished{results}
+//   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
+//   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hh"
+#include "model/demand.hh"
+#include "model/path_table.hh"
+#include "model/scenario.hh"
+
+namespace pleat {
+
+struct RunOptions {
+    std::string run;            // "r-7f3a"
+    std::string run_directory;  // absolute
+    std::string runtime_directory;  // absolute: sockets, ledger
+    std::string data_plane;     // "tun"; empty: chosen
+    Duration sample_interval = std::chrono::milliseconds{100};  // zero is "none": no samples
+    bool samples = true;
+    bool no_applications = false;
+    Duration ready_deadline = std::chrono::seconds{30};
+
+    friend bool operator==(const RunOptions&, const RunOptions&) = default;
+};
+
+// ---- cli -> controller
+struct Submit {
+    Scenario scenario;
+    std::string source_text;  // the resolved topology file, for the store
+    RunOptions options;
+};
+
+struct StartRun {
+    std::string run;
+};
+
+struct StopRun {
+    std::string run;
+    std::string reason;  // "interrupted"
+};
+
+struct Shutdown {};
+
+// ---- controller -> cli
+struct Submitted {
+    std::string run;
+    std::uint32_t hosts = 0;
+    std::uint32_t bridges = 0;
+    std::uint32_t links = 0;
+    std::uint32_t epochs = 0;
+    std::uint64_t paths = 0;
+    Duration took{};
+};
+
+struct Refused {
+    std::string message;
+};
+
+struct Stage {  // a step of the way has been reached, for the progress display
+    std::string name;  // "hosts", "begin", "collect"
+    std::string text;  // "6/6 ready (data plane: tun)"
+};
+
+// ---- node -> controller -> cli
+struct Progress {
+    ExperimentTime at{};
+    EpochId epoch;
+    std::uint64_t throughput_bps = 0;
+    std::uint32_t hosts_ready = 0;
+    std::uint32_t hosts_running = 0;
+};
+
+struct HostResult {
+    HostId host;
+    std::string address;
+    bool started = false;
+    ExperimentTime started_at{};  // negative before T0
+    std::optional<int> exit_code;  // 128 + n when a signal ended it
+    // Ended by an event or by the end of the run: never fails it.
+    bool ended_by_us = false;
+    std::string log;               // relative to the run directory
+    std::string problem;           // "cannot execute 'iperf4': no such file"; mostly empty
+};
+
+struct EpochResult {
+    EpochId epoch;
+    ExperimentTime planned{};
+    Duration late{};
+    std::vector<std::string> events;
+};
+
+struct FlowSeries {
+    FlowKey flow;
+    std::vector<ExperimentTime> at;
+    std::vector<std::uint64_t> allowed_bps;
+    std::vector<std::uint64_t> measured_bps;
+};
+
+struct ControlTraffic {
+    std::uint64_t messages_sent = 0;  // state publications and heartbeats, once each
+    std::uint64_t bytes_sent = 0;     // bodies + topics
+};
+
+struct RunFinished {
+    std::string run;
+    bool failed = false;       // a main host failed, or the run could not go on
+    bool interrupted = false;
+    std::vector<std::string> problems;
+    std::string data_plane;
+    std::vector<HostResult> hosts;
+    std::vector<EpochResult> epochs;
+    std::vector<FlowSeries> flows;
+    ControlTraffic control;
+};
+
+// ---- controller <-> node
+struct Hello {
+    std::string node;  // "local"
+    std::string version;
+    std::uint64_t incarnation = 0;  // start time in ns
+};
+
+struct PrepareRun {
+    RunOptions options;
+    Scenario scenario;
+    std::vector<HostId> local_hosts;  // placed on this node
+    PathTable base;
+    std::vector<ExperimentTime> epoch_starts;  // by EpochId
+    std::vector<std::vector<std::string>> epoch_events;
+};
+
+struct PrepareEpoch {
+    PathTableDelta delta;
+};
+
+struct Prepared {
+    std::uint32_t version = 0;
+    EpochId epoch;
+    std::uint64_t hash = 0;
+};
+
+struct HostsReady {
+    std::uint32_t hosts = 0;
+    std::string data_plane;
+};
+
+struct ClockPing {
+    std::uint32_t sequence = 0;
+    Instant sent;  // the controller's clock
+};
+
+struct ClockPong {
+    std::uint32_t sequence = 0;
+    Instant ping_sent;  // as it came
+    Instant at;         // the node's clock
+};
+
+struct Begin {
+    Instant t0;  // on the node's clock
+};
+
+struct BeginAccepted {
+    Instant t0;
+};
+
+struct BeginRefused {
+    std::string reason;  // learned later than T0 - 10 ms: announce anew
+};
+
+struct EndRun {
+    std::string reason;
+    bool interrupted = false;
+};
+
+struct RunEnded {
+    std::string reason;
+    bool failed = false;
+    bool interrupted = false;
+    std::vector<std::string> problems;
+    std::vector<HostResult> hosts;
+    ControlTraffic control;
+};
+
+// The node's part of the run log, in pieces of at most 1 MB: LogRecords, each with its
+// length before it (see wire/log_record.hh).
+struct LogChunk {
+    std::uint64_t offset = 0;
+    std::string bytes;
+};
+
+struct LogEnd {
+    std::uint64_t size = 0;
+};
+
+// A node cannot go on with the run (no privilege, no TUN device, a host that can't start).
+struct NodeFailed {
+    std::string message;
+    int exit_code = 1;  // what `pleat run` should exit with
+};
+
+using ControlMessage =
+    std::variant<Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress,
+                 RunFinished, Hello, PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing,
+                 ClockPong, Begin, BeginAccepted, BeginRefused, EndRun, RunEnded, LogChunk, LogEnd,
+                 NodeFailed>;
+
+// ---- the run log: one record an occurrence, in experiment time
+struct EventRecord {  // an epoch switch, or an event of applications
+    ExperimentTime planned{};
+    ExperimentTime actual{};
+    std::optional<EpochId> epoch;  // when it opened one
+    std::string text;
+};
+
+struct DemandRecord {  // a state that this node published
+    ExperimentTime at{};
+    FlowKey flow;
+    DemandState state = DemandState::gone();
+};
+
+struct ShareRecord {  // a share that came into force
+    ExperimentTime at{};
+    FlowKey flow;
+    std::uint64_t share_bps = 0;  // 2^64 - 1: unlimited
+};
+
+struct SampleRecord {
+    ExperimentTime at{};
+    FlowKey flow;
+    std::uint64_t allowed_bps = 0;
+    std::uint64_t measured_bps = 0;
+    std::uint64_t bytes = 0;  // since the flow was first seen
+};
+
+struct HostRecord {  // a host started, became ready, ended
+    ExperimentTime at{};
+    HostId host;
+    std::string what;  // "started", "ready", "exited 0", "killed 9"
+};
+
+struct TotalsRecord {  // of the plane, at the end
+    std::string counter;
+    std::int64_t value = 0;
+};
+
+using LogRecord =
+    std::variant<EventRecord, DemandRecord, ShareRecord, SampleRecord, HostRecord, TotalsRecord>;
+
+// ---- node -> nodes
+struct FlowState {
+    FlowKey flow;
+    DemandState state = DemandState::gone();
+};
+
+struct StateUpdate {  // all flows of this machine whose published state changed in a tick
+    std::string publisher;
+    std::uint64_t incarnation = 0;
+    std::uint64_t sequence = 0;
+    EpochId epoch;  // for diagnosis only: states are independent of epochs
+    std::vector<FlowState> flows;
+};
+
+struct Heartbeat {
+    std::string publisher;
+    std::uint64_t incarnation = 0;
+    std::uint64_t sequence = 0;  // of the last StateUpdate
+    std::uint64_t digest = 0;    // of the full state
+};
+
+using StateMessage = std::variant<StateUpdate, Heartbeat>;
+
+}  // namespace pleat
