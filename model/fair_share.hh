@@ -22,8 +22,8 @@ double flow_weight(Duration rtt);
 
 // Rates and capacities in bits per second; infinity: without limit.
 struct FlowDemand {
-    std::span<const LinkId> links;  // each at most once
-    double weight = 1.0;            // positive
+    std::span<const LinkId> links;   // each at most once
+    double weight = 1.0;             // positive
     double demand = kUnlimitedRate;  // infinity: greedy
 };
 
@@ -34,6 +34,8 @@ class FairShare {
 
     void set_capacity(LinkId link, double bits_per_second);
 
+    std::span<const double> capacities() const { return capacities_; }
+
     // The rate of each flow, in their order. A greedy flow over unlimited links only
     // gets infinity.
     std::vector<double> solve(std::span<const FlowDemand> flows);
@@ -41,11 +43,31 @@ class FairShare {
     // The rate that a new greedy flow of `weight` over `links` would get, the others
     // demanding what they now have in `rates` (and no less than that is theirs).
     // `except`: the index of a flow to leave out (the flow itself), or flows.size().
+    // For many questions about the same rates, see Entitlements.
     double entitlement(std::span<const FlowDemand> flows, std::span<const double> rates,
                        std::span<const LinkId> links, double weight, std::size_t except) const;
 
   private:
+    // A link of limited capacity that some flow of the present solve() crosses.
+    struct Load {
+        LinkId link;
+        double remaining;    // capacity not yet given to frozen flows
+        double weight;       // of the flows not yet frozen
+        std::uint32_t count;  // of the flows not yet frozen: says when it is empty, for
+                              // `weight` may keep a residue
+        double level;        // rate per weight at which it is full; it only rises
+        std::uint32_t first;  // its flows are flows_of_links_[first, last)
+        std::uint32_t last;
+    };
+
+    void collect_loads(std::span<const FlowDemand> flows);
+    void freeze(const FlowDemand& flow, double rate);
+
     std::vector<double> capacities_;
+    // Scratch of solve(), kept for its memory.
+    std::vector<std::uint32_t> load_of_link_;  // by LinkId; kNoLoad
+    std::vector<Load> loads_;
+    std::vector<std::uint32_t> flows_of_links_;
 };
 
 }  // namespace pleat

@@ -32,7 +32,9 @@ constexpr LinkId kNoLink{0xffffffff};
 // the source itself and where no path leads.
 using Parents = std::vector<LinkId>;
 
-// The sources of trees: a function of the topology alone, ascending by vertex.
+// The sources of trees: bridges where a host with one link to bridges is, and hosts with
+// several (in parallel, too), whether these are up or not: a function of the topology
+// alone, ascending by vertex.
 std::vector<VertexId> tree_sources(const Topology& topology);
 
 struct TreeChange {
@@ -55,8 +57,8 @@ struct PathTableDelta {
     std::uint64_t hash = 0;  // of the result
     std::uint32_t version = 1;
     EpochId epoch;
-    std::vector<LinkStateChange> links;  // ascending
-    std::vector<TreeChange> parents;     // ascending
+    std::vector<LinkStateChange> links;            // ascending
+    std::vector<TreeChange> parents;               // ascending
     std::optional<std::vector<Sides>> partitions;  // when they changed
 
     friend bool operator==(const PathTableDelta&, const PathTableDelta&) = default;
@@ -74,9 +76,9 @@ class PathTable {
 
     EpochId epoch() const { return epoch_; }
 
-    std::span<const LinkState> links() const { return links_; }
+    std::span<const LinkState> links() const { return *links_; }
 
-    const LinkState& link(LinkId id) const { return links_[id.value]; }
+    const LinkState& link(LinkId id) const { return (*links_)[id.value]; }
 
     std::span<const Tree> trees() const { return trees_; }
 
@@ -94,10 +96,10 @@ class PathTable {
   private:
     std::uint32_t version_;
     EpochId epoch_;
-    std::vector<LinkState> links_;
+    std::shared_ptr<const std::vector<LinkState>> links_;
     std::vector<Tree> trees_;
     std::vector<Sides> partitions_;
-    std::uint64_t hash_;
+    std::uint64_t hash_ = 0;
 };
 
 }  // namespace pleat

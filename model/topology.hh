@@ -82,7 +82,7 @@ class Topology {
 
     const std::string& name(VertexId v) const;
 
-    // "client[0]--s1" or "a->b#name": how a user writes this link.
+    // "client[0]->s1" or "a->b#name": how a user writes this link; a hidden bridge by its label.
     std::string label(LinkId id) const;
 
     std::optional<HostId> find_host(std::string_view name) const;
@@ -115,8 +115,8 @@ class TopologyBuilder {
     void add(Host host);
     void add(Bridge bridge);
     // `from` and `to` are names of hosts ("client[0]") or bridges.
-    void add_link(std::string from, std::string to, LinkProperties properties, std::string name = {},
-                  std::vector<std::string> tags = {}, bool up = true);
+    void add_link(std::string from, std::string to, LinkProperties properties,
+                  std::string name = {}, std::vector<std::string> tags = {}, bool up = true);
 
     // Fails on a name used twice, an unknown end, a link from a point to itself, or
     // more than 65,535 hops possible (the key of a path has 16 bits for them).

@@ -132,6 +132,7 @@ struct RunFinished {
     std::vector<EpochResult> epochs;
     std::vector<FlowSeries> flows;
     ControlTraffic control;
+    int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
 };
 
 // ---- controller <-> node
@@ -203,7 +204,7 @@ struct RunEnded {
 };
 
 // The node's part of the run log, in pieces of at most 1 MB: LogRecords, each with its
-// length before it (see wire/log_record.hh).
+// length before it (see wire/log_file.hh).
 struct LogChunk {
     std::uint64_t offset = 0;
     std::string bytes;

@@ -1,0 +1,61 @@
+#include "base/files.hh"
+
+#include <algorithm>
+#include <array>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file_descriptor.hh"
+
+namespace pleat {
+
+namespace {
+
+std::string reason(int error) {
+    return std::system_category().message(error);
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file.open()) return std::nullopt;
+    std::string content;
+    std::array<char, 4096> chunk{};
+    while (content.size() < limit) {
+        const ssize_t n = ::read(file.value(), chunk.data(), chunk.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return std::nullopt;
+        if (n == 0) break;
+        content.append(chunk.data(), static_cast<std::size_t>(n));
+    }
+    if (content.size() > limit) content.resize(limit);
+    return content;
+}
+
+std::optional<Error> write_existing(const std::string& path, std::string_view content) {
+    const FileDescriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (!file.open()) return Error{"cannot open " + path + ": " + reason(errno)};
+    if (::write(file.value(), content.data(), content.size()) < 0) {
+        return Error{"cannot write '" + std::string{content} + "' to " + path + ": " +
+                     reason(errno)};
+    }
+    return std::nullopt;
+}
+
+void write_new_file(const std::string& path, std::string_view content) {
+    FileDescriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    check("cannot create " + path, file.value());
+    // The umask does not count: other users of a host read such files too.
+    check("cannot set the mode of " + path, ::fchmod(file.value(), 0644));
+    while (!content.empty()) {
+        const ssize_t n = ::write(file.value(), content.data(), content.size());
+        if (n < 0 && errno == EINTR) continue;
+        check("cannot write " + path, static_cast<int>(std::min<ssize_t>(n, 0)));
+        content.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+}  // namespace pleat

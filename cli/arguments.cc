@@ -1,0 +1,402 @@
+#include "cli/arguments.hh"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/help.hh"
+#include "cli/suggest.hh"
+#include "cli/verbs.hh"
+
+namespace pleat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kMostRepeats = 10'000;
+
+// The parser itself would take "-1" for a large number.
+std::string refuse_negative(const std::string& text) {
+    return text.starts_with('-') ? "expected a number from 0 on, found '" + text + "'" : "";
+}
+
+Answer refused(std::string error) {
+    return {.data = {}, .error = std::move(error)};
+}
+
+// The parser of the whole line and the values that it fills.
+class Grammar {
+  public:
+    Grammar();
+
+    CLI::App& app() { return app_; }
+
+    // What was parsed; asserts that a verb was.
+    CommandLine result() const;
+
+    // Of the verb that the line names, or nullptr.
+    const CLI::App* chosen() const {
+        const auto verbs_named = app_.get_subcommands();
+        return verbs_named.empty() ? nullptr : verbs_named.front();
+    }
+
+  private:
+    CLI::App& verb(const std::string& name, const std::string& examples);
+
+    void add_run();
+    void add_validate();
+    void add_paths();
+    void add_expand_and_import();
+    void add_shell();
+    void add_care();
+
+    static void add_topology(CLI::App& app, TopologyArguments& topology);
+    static void add_variables(CLI::App& app, Variables& variables);
+
+    CLI::App app_{"", "pleat"};
+    bool quiet_ = false;
+    bool no_colour_ = false;
+    RunArguments run_;
+    ValidateArguments validate_;
+    PathsArguments paths_;
+    ExpandArguments expand_;
+    ImportArguments import_;
+    ShellArguments shell_;
+    DoctorArguments doctor_;
+    CleanArguments clean_;
+    CompletionArguments completion_;
+    VersionArguments version_;
+    std::string samples_;
+};
+
+Grammar::Grammar() {
+    app_.add_flag("-q,--quiet", quiet_, "no progress and no notes");
+    app_.add_flag("--no-color,--no-colour", no_colour_, "no colours (as NO_COLOR=1)");
+    // Global flags are accepted behind the verb, too.
+    app_.fallthrough();
+    app_.require_subcommand(1);
+
+    add_run();
+    add_validate();
+    add_paths();
+    add_expand_and_import();
+    add_shell();
+    add_care();
+}
+
+CLI::App& Grammar::verb(const std::string& name, const std::string& examples) {
+    CLI::App& app = *app_.add_subcommand(name, std::string{find_verb(name)->summary});
+    app.footer("Examples:\n" + examples);
+    return app;
+}
+
+void Grammar::add_variables(CLI::App& app, Variables& variables) {
+    app.add_option_function<std::vector<std::string>>(
+           "--var",
+           [&variables](const std::vector<std::string>& given) {
+               for (const std::string& text : given) {
+                   const std::size_t equals = text.find('=');
+                   if (equals == std::string::npos || equals == 0) {
+                       throw CLI::ValidationError{"--var",
+                                                  "expected name=value, found '" + text + "'"};
+                   }
+                   variables.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+               }
+           },
+           "set a variable of the file's vars: block (may be repeated)")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+}
+
+void Grammar::add_topology(CLI::App& app, TopologyArguments& topology) {
+    app.add_option("FILE", topology.file, "the topology: YAML, or Kollaps XML")
+        ->required()
+        ->type_name("");
+    add_variables(app, topology.variables);
+    app.add_option("--seed", topology.seed, "seed of everything random, in place of the file's")
+        ->type_name("N")
+        ->check(refuse_negative, "");
+    app.add_option("--set", topology.events,
+                   "one more event, as in the file's events: block: '30s: set a--b 5Mbps'")
+        ->type_name("'EVENT LINE'")
+        ->allow_extra_args(false);
+    app.add_option("--events", topology.events_file, "take the events: block from another file")
+        ->type_name("FILE");
+}
+
+void Grammar::add_run() {
+    CLI::App& app = verb("run",
+                         "  pleat run topologies/dumbbell.yaml\n"
+                         "  pleat run dumbbell.yaml --var rate=20Mbps --set '30s: down s1--s2'\n"
+                         "  pleat run dumbbell.yaml --json > result.json");
+    add_topology(app, run_.topology);
+    app.add_flag("--no-apps", run_.no_applications, "start the hosts, but nothing on them");
+    app.add_option("--repeat", run_.repeat, "run it N times, one after another")
+        ->type_name("N")
+        ->check(CLI::Range(std::uint32_t{1}, kMostRepeats, "1..10000"));
+    app.add_option("--data-plane", run_.data_plane, "what shapes packets (default: chosen)")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"tun", "netem", "edt"}));
+    app.add_option("--samples", samples_,
+                   "how often flows are sampled: none, 1s or 100ms (default: 100ms; 1s from "
+                   "500 hosts on)")
+        ->type_name("INTERVAL")
+        ->check(CLI::IsMember({"none", "1s", "100ms"}));
+    app.add_flag("--require-fidelity", run_.require_fidelity,
+                 "exit with 4 unless the verdict is ok");
+    app.add_option("--out", run_.out, "make the run's directory in DIR (default: pleat-runs)")
+        ->type_name("DIR");
+    app.add_flag("--json", run_.json,
+                 "print the results as one JSON document (with --repeat, one a line)");
+}
+
+void Grammar::add_validate() {
+    CLI::App& app = verb("validate",
+                         "  pleat validate topologies/*.yaml\n"
+                         "  pleat validate mine.yaml --json");
+    app.add_option("FILE", validate_.files, "topology files")->required()->type_name("");
+    add_variables(app, validate_.variables);
+    app.add_flag("--json", validate_.json, "print the problems as one JSON document");
+}
+
+void Grammar::add_paths() {
+    CLI::App& app = verb("paths",
+                         "  pleat paths dumbbell.yaml\n"
+                         "  pleat paths dumbbell.yaml 'client[0]' server --at 30s\n"
+                         "  pleat paths dumbbell.yaml --stats --json");
+    add_topology(app, paths_.topology);
+    app.add_option("FROM", paths_.from, "a host, or a replicated name (default: all hosts)")
+        ->type_name("");
+    app.add_option("TO", paths_.to, "a host, or a replicated name")->type_name("");
+    app.add_option("--at", paths_.at, "only the epoch at this time (default: all epochs)")
+        ->type_name("TIME");
+    app.add_flag("--stats", paths_.stats, "print how many there are and how long it took");
+    app.add_flag("--json", paths_.json, "print a JSON array");
+}
+
+void Grammar::add_expand_and_import() {
+    CLI::App& expand = verb("expand", "  pleat expand dumbbell.yaml --var rate=20Mbps");
+    add_topology(expand, expand_.topology);
+
+    CLI::App& import = verb("import", "  pleat import kollaps experiment.xml > experiment.yaml");
+    import.add_option("FORMAT", import_.format, "kollaps")
+        ->required()
+        ->type_name("")
+        ->check(CLI::IsMember({"kollaps"}));
+    import.add_option("FILE", import_.file, "the file to turn into YAML")
+        ->required()
+        ->type_name("");
+}
+
+void Grammar::add_shell() {
+    CLI::App& app = verb("shell",
+                         "  pleat shell '40ms 10Mbps loss=1%' -- curl -sO https://example.org/\n"
+                         "  pleat shell 'rtt=70ms up=1Mbps down=10Mbps' -- bash\n"
+                         "\nThe other end of the link is this machine's own network. The command's "
+                         "exit code\nis pleat's.");
+    app.add_option("LINK", shell_.link, "the link: latency, rate and more, as in a file")
+        ->required()
+        ->type_name("");
+    app.add_option("COMMAND", shell_.command, "after '--': the command and its arguments")
+        ->required()
+        ->type_name("");
+    app.add_option("--seed", shell_.seed, "seed of loss and jitter")
+        ->type_name("N")
+        ->check(refuse_negative, "");
+    app.add_option("--out", shell_.out, "make the run's directory in DIR (default: pleat-runs)")
+        ->type_name("DIR");
+}
+
+void Grammar::add_care() {
+    CLI::App& doctor = verb("doctor", "  pleat doctor\n  pleat doctor --json");
+    doctor.add_flag("--json", doctor_.json, "print the probes as one JSON document");
+
+    CLI::App& clean = verb("clean", "  pleat clean --dry-run\n  pleat clean");
+    clean.add_flag("-n,--dry-run", clean_.dry_run, "only say what would be removed");
+    clean.add_flag("--json", clean_.json, "print what was done as one JSON document");
+
+    CLI::App& completion = verb(
+        "completion", "  pleat completion bash > ~/.local/share/bash-completion/completions/pleat");
+    completion.add_option("SHELL", completion_.shell, "bash")
+        ->required()
+        ->type_name("")
+        ->check(CLI::IsMember({"bash"}));
+
+    CLI::App& version = verb("version", "  pleat version --json");
+    version.add_flag("--json", version_.json, "print one JSON document");
+}
+
+CommandLine Grammar::result() const {
+    CommandLine line{.quiet = quiet_, .no_colour = no_colour_, .verb = VersionArguments{}};
+    const std::string& name = chosen()->get_name();
+    if (name == "run") {
+        RunArguments run = run_;
+        if (samples_ == "none") run.samples = SampleChoice{std::nullopt};
+        if (samples_ == "1s") run.samples = SampleChoice{1s};
+        if (samples_ == "100ms") run.samples = SampleChoice{100ms};
+        line.verb = std::move(run);
+    }
+    if (name == "validate") line.verb = validate_;
+    if (name == "paths") line.verb = paths_;
+    if (name == "expand") line.verb = expand_;
+    if (name == "import") line.verb = import_;
+    if (name == "shell") line.verb = shell_;
+    if (name == "doctor") line.verb = doctor_;
+    if (name == "clean") line.verb = clean_;
+    if (name == "completion") line.verb = completion_;
+    if (name == "version") line.verb = version_;
+    return line;
+}
+
+// "--json" and "-n", without values.
+std::vector<std::string> flags_of(const CLI::App& app) {
+    std::vector<std::string> flags;
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+        for (const std::string& name : option->get_snames()) flags.push_back("-" + name);
+    }
+    return flags;
+}
+
+std::string unexpected(Grammar& grammar) {
+    const CLI::App& whole = grammar.app();
+    const CLI::App& app = grammar.chosen() == nullptr ? whole : *grammar.chosen();
+    const std::vector<std::string> extras = whole.remaining(true);
+    const std::string extra = extras.empty() ? "" : extras.front();
+    if (!extra.starts_with('-')) return fmt::format("unexpected argument '{}'", extra);
+
+    const std::string given = extra.substr(0, extra.find('='));
+    std::vector<std::string> flags = flags_of(app);
+    const std::vector<std::string> global = flags_of(whole);
+    flags.insert(flags.end(), global.begin(), global.end());
+    const std::vector<std::string_view> names{flags.begin(), flags.end()};
+    const std::string_view near = nearest(given, names);
+    if (near.empty()) return fmt::format("unknown option '{}'", given);
+    return fmt::format("unknown option '{}'; did you mean '{}'?", given, near);
+}
+
+Answer wrong_line(const Grammar& grammar, const std::string& message) {
+    const CLI::App* const verb = grammar.chosen();
+    if (verb == nullptr) return refused(message + "; see 'pleat --help'");
+    return refused(fmt::format("{0}: {1}; see 'pleat {0} --help'", verb->get_name(), message));
+}
+
+std::string lowered(std::string text) {
+    // CLI11 begins its sentences with a capital, ours go on after a colon.
+    if (text.size() > 1 && std::isupper(static_cast<unsigned char>(text[0])) != 0 &&
+        std::islower(static_cast<unsigned char>(text[1])) != 0) {
+        text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    }
+    return text;
+}
+
+// The first word that is not a flag: the verb.
+std::string_view named_verb(std::span<const std::string> arguments) {
+    for (const std::string& argument : arguments) {
+        if (argument == "--") break;
+        if (!argument.starts_with('-')) return argument;
+    }
+    return {};
+}
+
+std::optional<Answer> refuse_verb(std::string_view name) {
+    const Verb* const verb = find_verb(name);
+    if (verb == nullptr) {
+        const std::string_view near = nearest_verb(name);
+        const std::string hint =
+            near.empty() ? "see 'pleat --help'" : fmt::format("did you mean '{}'?", near);
+        return refused(fmt::format("unknown verb '{}'; {}", name, hint));
+    }
+    if (verb->state == Verb::State::not_yet) {
+        return refused(fmt::format("'{}' is not yet there", name));
+    }
+    return std::nullopt;
+}
+
+// Of the parts of the command line that every verb will have one day.
+std::optional<Answer> refuse_controller(std::span<const std::string> arguments) {
+    for (const std::string& argument : arguments) {
+        if (argument == "--") break;
+        if (argument == "--controller" || argument.starts_with("--controller=")) {
+            return refused(
+                "'--controller' is not yet there: 'pleat run' starts its own controller");
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::string>& given) {
+    std::vector<std::string> arguments = given;
+    std::string_view name = named_verb(arguments);
+    if (name == "help") {  // `pleat help VERB` is `pleat VERB --help`
+        arguments.erase(std::ranges::find(arguments, "help"));
+        arguments.emplace_back("--help");
+        name = named_verb(arguments);
+    }
+    if (name.empty()) {
+        if (std::ranges::find(arguments, "--version") != arguments.end()) {
+            return CommandLine{.verb = VersionArguments{}};
+        }
+        const bool asked = std::ranges::any_of(
+            arguments, [](const std::string& a) { return a == "--help" || a == "-h"; });
+        if (asked) return Answer{.data = help_text(), .error = {}, .code = ExitCode::ok};
+        if (arguments.empty()) return refused("no verb given\n" + help_text());
+    }
+    if (auto answer = refuse_controller(arguments)) return *answer;
+    if (!name.empty()) {
+        if (auto answer = refuse_verb(name)) return *answer;
+    }
+
+    const auto marker = std::ranges::find(arguments, "--");
+    const bool asks_help = std::find_if(arguments.begin(), marker, [](const std::string& a) {
+                               return a == "--help" || a == "-h";
+                           }) != marker;
+    if (name == "shell" && !asks_help &&
+        (marker == arguments.end() || marker + 1 == arguments.end())) {
+        return refused(
+            "shell: no command given; write it after '--': pleat shell '40ms 10Mbps' -- COMMAND");
+    }
+
+    const auto grammar = std::make_unique<Grammar>();
+    try {
+        // The parser takes its words from the back.
+        std::vector<std::string> reversed{arguments.rbegin(), arguments.rend()};
+        grammar->app().parse(std::move(reversed));
+    } catch (const CLI::CallForHelp&) {
+        const CLI::App* const verb = grammar->chosen();
+        return Answer{.data = verb == nullptr ? help_text() : verb->help("pleat"),
+                      .error = {},
+                      .code = ExitCode::ok};
+    } catch (const CLI::ExtrasError&) {
+        return wrong_line(*grammar, unexpected(*grammar));
+    } catch (const CLI::ParseError& error) {
+        return wrong_line(*grammar, lowered(error.what()));
+    }
+    return grammar->result();
+}
+
+std::vector<VerbWords> completion_words() {
+    const auto grammar = std::make_unique<Grammar>();
+    const std::vector<std::string> global = flags_of(grammar->app());
+    std::vector<VerbWords> result;
+    for (const Verb& verb : verbs()) {
+        if (verb.state != Verb::State::built) continue;
+        VerbWords words{.verb = std::string{verb.name},
+                        .words = flags_of(*grammar->app().get_subcommand(std::string{verb.name}))};
+        words.words.insert(words.words.end(), global.begin(), global.end());
+        std::ranges::sort(words.words);
+        const auto repeated = std::ranges::unique(words.words);
+        words.words.erase(repeated.begin(), repeated.end());
+        if (verb.name == "import") words.words.emplace_back("kollaps");
+        if (verb.name == "completion") words.words.emplace_back("bash");
+        result.push_back(std::move(words));
+    }
+    return result;
+}
+
+}  // namespace pleat

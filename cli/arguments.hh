@@ -1,0 +1,120 @@
+// The command line as values: one struct a verb. The only file that knows the library
+// which parses it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/duration.hh"
+#include "cli/exit_code.hh"
+
+namespace pleat {
+
+using Variables = std::vector<std::pair<std::string, std::string>>;  // --var name=value
+
+// What a topology file is read with.
+struct TopologyArguments {
+    std::string file;
+    Variables variables;
+    std::optional<std::uint64_t> seed;
+    std::vector<std::string> events;  // --set: lines that `pleat do` would take
+    std::string events_file;          // --events; empty: those of the file itself
+};
+
+struct SampleChoice {
+    std::optional<Duration> interval;  // nothing: none
+};
+
+struct RunArguments {
+    TopologyArguments topology;
+    bool no_applications = false;
+    bool require_fidelity = false;
+    std::uint32_t repeat = 1;
+    std::string data_plane;               // empty: chosen
+    std::string out;                      // where run directories are made; empty: ./pleat-runs
+    std::optional<SampleChoice> samples;  // nothing: chosen by size
+    bool json = false;
+};
+
+struct ValidateArguments {
+    std::vector<std::string> files;
+    Variables variables;
+    bool json = false;
+};
+
+struct PathsArguments {
+    TopologyArguments topology;
+    std::string from;  // empty: all
+    std::string to;
+    std::string at;  // "30s"; empty: all epochs
+    bool stats = false;
+    bool json = false;
+};
+
+struct ExpandArguments {
+    TopologyArguments topology;
+};
+
+struct ImportArguments {
+    std::string format;
+    std::string file;
+};
+
+struct ShellArguments {
+    std::string link;  // "40ms 10Mbps loss=1%"
+    std::vector<std::string> command;
+    std::string out;
+    std::optional<std::uint64_t> seed;
+};
+
+struct DoctorArguments {
+    bool json = false;
+};
+
+struct CleanArguments {
+    bool dry_run = false;
+    bool json = false;
+};
+
+struct CompletionArguments {
+    std::string shell;
+};
+
+struct VersionArguments {
+    bool json = false;
+};
+
+using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
+                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
+                                   CompletionArguments, VersionArguments>;
+
+struct CommandLine {
+    bool quiet = false;
+    bool no_colour = false;
+    VerbArguments verb;
+};
+
+// There is nothing to run: a help text was asked for (data, exit 0), or the line is
+// wrong (error).
+struct Answer {
+    std::string data;
+    std::string error;
+    ExitCode code = ExitCode::usage;
+};
+
+// `arguments` without the program's name.
+std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::string>& arguments);
+
+// For the completion: what may follow a verb.
+struct VerbWords {
+    std::string verb;
+    std::vector<std::string> words;  // flags ("--json"), and values where only some are right
+};
+
+std::vector<VerbWords> completion_words();
+
+}  // namespace pleat

@@ -1,0 +1,196 @@
+#include "cli/json.hh"
+
+#include <nlohmann/json.hpp>
+
+namespace pleat {
+namespace {
+
+// Keys in the order in which they are written.
+using Json = nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+
+// Text from outside (a log's name, an error of the system) may be no UTF-8: what is not
+// is replaced, never thrown at.
+std::string text_of_json(const Json& document, bool indented) {
+    return document.dump(indented ? 1 : -1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+double in_seconds(ExperimentTime time) {
+    return std::chrono::duration<double>{time.time_since_epoch()}.count();
+}
+
+// Whole where it is whole: 40000, 0.5.
+Json in_microseconds(Duration time) {
+    if (time.count() % 1000 == 0) return time.count() / 1000;
+    return static_cast<double>(time.count()) / 1000.0;
+}
+
+std::string name_of(const Scenario& scenario, HostId host) {
+    const auto hosts = scenario.topology.hosts();
+    return host.value < hosts.size() ? hosts[host.value].name : "#" + std::to_string(host.value);
+}
+
+// The share of a flow that nothing limits is no number.
+Json rates(const std::vector<std::uint64_t>& bits_per_second) {
+    Json result = Json::array();
+    for (const std::uint64_t rate : bits_per_second) {
+        const bool unlimited =
+            rate >= static_cast<std::uint64_t>(Bandwidth::unlimited().bits_per_second());
+        result.push_back(unlimited ? Json{nullptr} : Json(rate));
+    }
+    return result;
+}
+
+Json epochs_of(const RunFinished& finished) {
+    Json result = Json::array();
+    for (const EpochResult& epoch : finished.epochs) {
+        result.push_back({{"epoch", epoch.epoch.value},
+                          {"planned_s", in_seconds(epoch.planned)},
+                          {"late_us", in_microseconds(epoch.late)},
+                          {"events", epoch.events}});
+    }
+    return result;
+}
+
+Json flows_of(const RunFinished& finished, const Scenario& scenario) {
+    Json result = Json::array();
+    for (const FlowSeries& series : finished.flows) {
+        Json times = Json::array();
+        for (const ExperimentTime at : series.at) times.push_back(in_seconds(at));
+        result.push_back({{"src", name_of(scenario, series.flow.source)},
+                          {"dst", name_of(scenario, series.flow.destination)},
+                          {"t_s", std::move(times)},
+                          {"allowed_bps", rates(series.allowed_bps)},
+                          {"measured_bps", rates(series.measured_bps)}});
+    }
+    return result;
+}
+
+Json hosts_of(const RunFinished& finished, const Scenario& scenario) {
+    Json result = Json::array();
+    for (const HostResult& host : finished.hosts) {
+        Json row{{"name", name_of(scenario, host.host)}, {"address", host.address}};
+        row["exit_code"] = host.exit_code ? Json(*host.exit_code) : Json(nullptr);
+        row["started_s"] = host.started ? Json(in_seconds(host.started_at)) : Json(nullptr);
+        row["log"] = host.log;
+        if (!host.problem.empty()) row["problem"] = host.problem;
+        result.push_back(std::move(row));
+    }
+    return result;
+}
+
+}  // namespace
+
+std::string run_document(const RunResults& results, const Scenario& scenario, bool flows_asked,
+                         bool indented) {
+    const RunFinished& finished = results.finished;
+    Json document{{"v", kVersion},
+                  {"run", results.run},
+                  {"name", scenario.name},
+                  {"seed", scenario.seed},
+                  {"data_plane", finished.data_plane},
+                  {"machines", Json::array({"local"})},
+                  {"directory", results.directory},
+                  {"verdict", results.verdict},
+                  {"reasons", results.reasons}};
+    document["failed"] = finished.failed;
+    document["interrupted"] = finished.interrupted;
+    document["problems"] = finished.problems;
+    document["epochs"] = epochs_of(finished);
+    if (flows_asked || finished.flows.size() <= kMostFlowsUnasked) {
+        document["flows"] = flows_of(finished, scenario);
+    }
+    document["hosts"] = hosts_of(finished, scenario);
+    document["probes"] = Json::array();
+    document["control"] = {{"messages_sent", finished.control.messages_sent},
+                           {"bytes_sent", finished.control.bytes_sent}};
+    return text_of_json(document, indented);
+}
+
+std::string path_row(const Topology& topology, HostId source, HostId destination, EpochId epoch,
+                     const Path& path) {
+    Json hops = Json::array({topology.host(source).name});
+    for (const LinkId link : path.links) hops.push_back(topology.name(topology.link(link).to));
+    Json row{{"src", topology.host(source).name},
+             {"dst", topology.host(destination).name},
+             {"epoch", epoch.value},
+             {"latency_us", in_microseconds(path.latency)},
+             {"rtt_us", in_microseconds(path.rtt)},
+             {"jitter_us", in_microseconds(path.jitter)},
+             {"loss", path.loss.value()}};
+    row["bandwidth_bps"] =
+        path.bandwidth.is_unlimited() ? Json(nullptr) : Json(path.bandwidth.bits_per_second());
+    row["hops"] = std::move(hops);
+    return row.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string path_statistics_document(const PathStatistics& statistics) {
+    return text_of_json({{"v", kVersion},
+                         {"epochs", statistics.epochs},
+                         {"trees", statistics.trees},
+                         {"seconds", statistics.seconds},
+                         {"bytes", statistics.bytes}},
+                        false);
+}
+
+std::string problems_document(std::span<const ProblemRow> problems) {
+    Json rows = Json::array();
+    for (const ProblemRow& problem : problems) {
+        Json row{{"file", problem.file},
+                 {"line", problem.line},
+                 {"column", problem.column},
+                 {"severity", problem.severity},
+                 {"code", problem.code},
+                 {"message", problem.message},
+                 {"suggest", Json(problem.suggest)}};
+        if (problem.suggest.empty()) row["suggest"] = nullptr;
+        rows.push_back(std::move(row));
+    }
+    return text_of_json({{"v", kVersion}, {"problems", std::move(rows)}}, true);
+}
+
+std::string doctor_document(std::span<const Probe> probes, std::string_view data_plane,
+                            std::string_view reason) {
+    bool ok = true;
+    Json rows = Json::array();
+    for (const Probe& probe : probes) {
+        ok = ok && (probe.ok || !probe.needed);
+        Json row{
+            {"name", probe.name}, {"ok", probe.ok}, {"needed", probe.needed}, {"text", probe.text}};
+        row["hint"] = probe.hint.empty() ? Json(nullptr) : Json(probe.hint);
+        rows.push_back(std::move(row));
+    }
+    Json document{{"v", kVersion}, {"ok", ok}};
+    document["data_plane"] = data_plane.empty() ? Json(nullptr) : Json(data_plane);
+    document["reason"] = reason;
+    document["probes"] = std::move(rows);
+    return text_of_json(document, true);
+}
+
+std::string clean_document(const CleanReport& report, bool dry_run) {
+    Json runs = Json::array();
+    for (const RunLeftover& leftover : report.cleaned) {
+        Json processes = Json::array();
+        for (const LedgerProcess& process : leftover.processes) {
+            processes.push_back({{"role", process.role}, {"pid", process.pid}});
+        }
+        runs.push_back({{"run", leftover.run},
+                        {"directory", leftover.directory},
+                        {"processes", std::move(processes)},
+                        {"paths", leftover.paths}});
+    }
+    return text_of_json({{"v", kVersion},
+                         {"dry_run", dry_run},
+                         {"runs", std::move(runs)},
+                         {"processes_ended", report.processes_ended},
+                         {"paths_removed", report.paths_removed},
+                         {"problems", report.problems}},
+                        true);
+}
+
+std::string version_document(std::string_view version) {
+    return text_of_json({{"v", kVersion}, {"version", version}}, false);
+}
+
+}  // namespace pleat

@@ -1,0 +1,55 @@
+// The JSON documents of the manual, as text. Each has "v": 1; `paths` alone is an array.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/capabilities.hh"
+#include "base/run_ledger.hh"
+#include "cli/run_results.hh"
+#include "model/path.hh"
+
+namespace pleat {
+
+// Above this many flows a document holds them only when asked.
+inline constexpr std::size_t kMostFlowsUnasked = 1000;
+
+// All documents end with a newline, and are one line unless `indented`.
+std::string run_document(const RunResults& results, const Scenario& scenario, bool flows_asked,
+                         bool indented);
+
+// One row of `paths`, without a newline.
+std::string path_row(const Topology& topology, HostId source, HostId destination, EpochId epoch,
+                     const Path& path);
+
+struct PathStatistics {
+    std::size_t epochs = 0;
+    std::size_t trees = 0;
+    double seconds = 0;
+    std::size_t bytes = 0;
+};
+
+std::string path_statistics_document(const PathStatistics& statistics);
+
+// A problem of a topology file.
+struct ProblemRow {
+    std::string file;
+    int line = 0;
+    int column = 0;
+    std::string severity;
+    std::string code;
+    std::string message;
+    std::string suggest;  // empty: null
+};
+
+std::string problems_document(std::span<const ProblemRow> problems);
+
+std::string doctor_document(std::span<const Probe> probes, std::string_view data_plane,
+                            std::string_view reason);
+std::string clean_document(const CleanReport& report, bool dry_run);
+std::string version_document(std::string_view version);
+
+}  // namespace pleat

@@ -1,0 +1,200 @@
+#include "cli/run_conversation.hh"
+
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/overload.hh"
+#include "cli/format.hh"
+
+namespace pleat {
+namespace {
+
+std::string counted(std::uint64_t n, std::string_view one) {
+    return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::size_t count_links(const Topology& topology) {
+    const auto hidden = [&topology](VertexId v) {
+        return !topology.is_host(v) && topology.bridges()[topology.bridge_of(v).value].hidden;
+    };
+    // Directed links that wait for their other direction, by (from, to, name).
+    std::map<std::tuple<VertexId, VertexId, std::string>, std::size_t> single;
+    std::size_t count = 0;
+    for (const Link& link : topology.links()) {
+        // A hidden bridge has one real link, to the outside, and one to each replica.
+        const bool of_replica = (topology.is_host(link.from) && hidden(link.to)) ||
+                                (topology.is_host(link.to) && hidden(link.from));
+        if (of_replica) continue;
+        const auto other = single.find({link.to, link.from, link.name});
+        if (other != single.end() && other->second > 0) {
+            --other->second;
+            continue;
+        }
+        ++single[{link.from, link.to, link.name}];
+        ++count;
+    }
+    return count;
+}
+
+RunConversation::RunConversation(const Submit& submit, RunDeadlines deadlines, Say say,
+                                 Output& output)
+    : submit_{submit}, deadlines_{deadlines}, say_{std::move(say)}, output_{output} {}
+
+void RunConversation::begin(Instant now) {
+    enter(State::submitting, now);
+    say_(submit_);
+}
+
+void RunConversation::receive(const ControlMessage& message, Instant now) {
+    if (over()) return;
+    if (state_ == State::preparing || state_ == State::running) deadline_ = now + patience();
+    std::visit(Overload{
+                   [&](const Submitted& m) { receive(m, now); },
+                   [&](const Refused& m) { receive(m); },
+                   [&](const Stage& m) { receive(m, now); },
+                   [&](const Progress& m) { receive(m, now); },
+                   [&](const RunFinished& m) { receive(m, now); },
+                   // Others are for the controller or a node: none of our business.
+                   [](const auto&) {},
+               },
+               message);
+}
+
+void RunConversation::receive(const Submitted& submitted, Instant now) {
+    if (state_ != State::submitting) return;
+    output_.done("topology",
+                 fmt::format("{}, {}, {}, {}, {}", counted(submitted.hosts, "host"),
+                             counted(submitted.bridges, "bridge"),
+                             counted(count_links(submit_.scenario.topology), "link"),
+                             counted(submitted.epochs, "epoch"), counted(submitted.paths, "path")),
+                 seconds(submitted.took));
+    enter(State::preparing, now);
+    output_.progress(fmt::format("  {:<10} waiting for hosts", "hosts"));
+    say_(StartRun{submit_.options.run});
+}
+
+void RunConversation::receive(const Refused& refused) {
+    give_up(ExitCode::failed, refused.message);
+}
+
+void RunConversation::receive(const Stage& stage, Instant now) {
+    if (stage.name == "begin") {
+        stage_began_ = now;
+        if (state_ == State::preparing) enter(State::running, now);
+        return;
+    }
+    output_.done(stage.name, stage.text, seconds(now - stage_began_));
+    stage_began_ = now;
+}
+
+void RunConversation::receive(const Progress& progress, Instant now) {
+    if (state_ == State::preparing) enter(State::running, now);
+    const Duration at = std::max(progress.at.time_since_epoch(), Duration::zero());
+    std::string line =
+        fmt::format("  {:<10} {}", state_ == State::stopping ? "stopping" : "running", clock(at));
+    if (submit_.scenario.duration) line += " / " + clock(*submit_.scenario.duration);
+    line += fmt::format("   epoch {}   {}", progress.epoch.value,
+                        progress.throughput_bps == 0
+                            ? "0 bit/s"
+                            : text_of(Bandwidth::bits_per_second(
+                                  static_cast<std::int64_t>(progress.throughput_bps))));
+    line += fmt::format("   {}", counted(progress.hosts_running, "host"));
+    line += next_event(progress.at);
+    output_.progress(line);
+    stage_began_ = now;
+}
+
+void RunConversation::receive(const RunFinished& finished, Instant now) {
+    finished_ = finished;
+    // The controller may have ended the run for a reason of its own before it heard of
+    // ours; the user has interrupted it all the same.
+    if (interrupted_) finished_->interrupted = true;
+    if (running_since_) took_ = now - *running_since_;
+    state_ = State::over;
+    output_.progress({});
+}
+
+void RunConversation::interrupt(const std::string& reason, Instant now) {
+    if (over()) return;
+    if (interrupted_) {
+        give_up(ExitCode::interrupted, "interrupted again: not waiting for a clean end");
+        return;
+    }
+    interrupted_ = true;
+    output_.note(fmt::format("{}: ending the run (once more: at once)", reason));
+    say_(StopRun{submit_.options.run, reason});
+    enter(State::stopping, now);
+}
+
+void RunConversation::tick(Instant now) {
+    if (over() || state_ == State::idle || now < deadline_) return;
+    const std::string waited = fmt::format("waited {} for {}", spoken(patience()), waited_for());
+    give_up(state_ == State::submitting ? ExitCode::controller_unreachable : ExitCode::failed,
+            waited);
+}
+
+void RunConversation::abort(std::string message) {
+    if (!over()) give_up(ExitCode::failed, std::move(message));
+}
+
+void RunConversation::enter(State state, Instant now) {
+    state_ = state;
+    deadline_ = now + patience();
+    stage_began_ = now;
+    if (state == State::running) running_since_ = now;
+}
+
+Duration RunConversation::patience() const {
+    switch (state_) {
+        case State::submitting:
+            return deadlines_.submitting;
+        case State::preparing:
+            return deadlines_.preparing + submit_.options.ready_deadline;
+        case State::running:
+            return deadlines_.running;
+        case State::stopping:
+            return deadlines_.stopping;
+        case State::idle:
+        case State::over:
+            break;
+    }
+    return Duration::zero();
+}
+
+std::string RunConversation::waited_for() const {
+    switch (state_) {
+        case State::submitting:
+            return "the controller to accept the topology";
+        case State::preparing:
+            return "the hosts to be ready and the run to begin";
+        case State::running:
+            return "a sign of life of the run";
+        case State::stopping:
+            return "the run to end";
+        case State::idle:
+        case State::over:
+            break;
+    }
+    return {};
+}
+
+std::string RunConversation::next_event(ExperimentTime at) const {
+    for (const TimedEvent& event : submit_.scenario.timeline) {
+        if (event.at <= at) continue;
+        return fmt::format("   next {}: {}", text_of(event.at.time_since_epoch()), event.text);
+    }
+    return {};
+}
+
+void RunConversation::give_up(ExitCode code, std::string message) {
+    state_ = State::over;
+    aborted_ = {interrupted_ ? ExitCode::interrupted : code, std::move(message)};
+    output_.progress({});
+}
+
+}  // namespace pleat

@@ -1,0 +1,104 @@
+// RunConversation: what `pleat run` says to the controller and shows of the answers. It
+// has no sockets, clock or signals of its own: they are told to it.
+//
+//     SUBMITTING --Submitted--> PREPARING --first Progress--> RUNNING --RunFinished--> OVER
+//         |                         |                            |
+//         +-------------------------+------ interrupt() ---------+--> STOPPING --> OVER
+//
+// (1) Every state has a deadline, after which the conversation is over and its error says
+//     what was waited for.
+// (2) PREPARING and RUNNING are prolonged by every message; the others are not.
+// (3) The first interrupt() asks for a clean end; a second one ends the conversation at
+//     once, and the caller then kills what is left.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cli/exit_code.hh"
+#include "cli/output.hh"
+#include "wire/messages.hh"
+
+namespace pleat {
+
+// How long a silence of the controller may last in each state.
+struct RunDeadlines {
+    Duration submitting = std::chrono::seconds{60};
+    Duration preparing = std::chrono::seconds{60};  // beside the hosts' own ready deadline
+    Duration running = std::chrono::seconds{60};
+    Duration stopping = std::chrono::seconds{30};
+};
+
+// How a run ended that brought no results.
+struct RunAbort {
+    ExitCode code = ExitCode::failed;
+    std::string message;
+};
+
+class RunConversation {
+  public:
+    using Say = std::function<void(const ControlMessage&)>;
+
+    // `submit` must outlive the conversation, and `output` as well.
+    RunConversation(const Submit& submit, RunDeadlines deadlines, Say say, Output& output);
+
+    // Sends the topology.
+    void begin(Instant now);
+
+    void receive(const ControlMessage& message, Instant now);
+
+    // Ctrl-C. `reason` is for the log: "interrupted", "terminated".
+    void interrupt(const std::string& reason, Instant now);
+
+    // Looks at the deadlines; to be called a few times a second.
+    void tick(Instant now);
+
+    // The run can't go on (a process died).
+    void abort(std::string message);
+
+    bool over() const { return state_ == State::over; }
+
+    // Where over(): the results, or why there are none.
+    const std::optional<RunFinished>& finished() const { return finished_; }
+
+    const RunAbort& aborted() const { return aborted_; }
+
+    // From the first progress to the end.
+    Duration took() const { return took_; }
+
+  private:
+    enum class State : std::uint8_t { idle, submitting, preparing, running, stopping, over };
+
+    void receive(const Submitted& submitted, Instant now);
+    void receive(const Refused& refused);
+    void receive(const Stage& stage, Instant now);
+    void receive(const Progress& progress, Instant now);
+    void receive(const RunFinished& finished, Instant now);
+
+    void enter(State state, Instant now);
+    Duration patience() const;
+    std::string waited_for() const;
+    std::string next_event(ExperimentTime at) const;
+    void give_up(ExitCode code, std::string message);
+
+    const Submit& submit_;
+    RunDeadlines deadlines_;
+    Say say_;
+    Output& output_;
+    State state_ = State::idle;
+    Instant deadline_;
+    Instant stage_began_;
+    std::optional<Instant> running_since_;
+    bool interrupted_ = false;
+    std::optional<RunFinished> finished_;
+    RunAbort aborted_;
+    Duration took_{};
+};
+
+// Links as a file counts them: the two directions of `A -- B` are one, and the hidden
+// ones of `shared` are none.
+std::size_t count_links(const Topology& topology);
+
+}  // namespace pleat

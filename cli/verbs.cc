@@ -1,0 +1,81 @@
+#include "cli/verbs.hh"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "cli/suggest.hh"
+
+namespace pleat {
+namespace {
+
+constexpr auto kBuilt = Verb::State::built;
+constexpr auto kNotYet = Verb::State::not_yet;
+
+constexpr std::array kVerbs{
+    Verb{"init", "author", "", kNotYet},
+    Verb{"validate", "author", "check topology files and report every problem", kBuilt},
+    Verb{"paths", "author", "print the folded paths from host to host", kBuilt},
+    Verb{"graph", "author", "", kNotYet},
+    Verb{"expand", "author", "print a topology with everything written out", kBuilt},
+    Verb{"generate", "author", "", kNotYet},
+    Verb{"import", "author", "turn another format into a topology file", kBuilt},
+    Verb{"run", "run", "run a topology from start to end", kBuilt},
+    Verb{"up", "run", "", kNotYet},
+    Verb{"down", "run", "", kNotYet},
+    Verb{"wait", "run", "", kNotYet},
+    Verb{"submit", "run", "", kNotYet},
+    Verb{"start", "run", "", kNotYet},
+    Verb{"stop", "run", "", kNotYet},
+    Verb{"shell", "run", "run one command behind one link", kBuilt},
+    Verb{"attach", "run", "", kNotYet},
+    Verb{"ps", "look", "", kNotYet},
+    Verb{"events", "look", "", kNotYet},
+    Verb{"logs", "look", "", kNotYet},
+    Verb{"exec", "look", "", kNotYet},
+    Verb{"inspect", "look", "", kNotYet},
+    Verb{"capture", "look", "", kNotYet},
+    Verb{"top", "look", "", kNotYet},
+    Verb{"open", "look", "", kNotYet},
+    Verb{"set", "change", "", kNotYet},
+    Verb{"do", "change", "", kNotYet},
+    Verb{"partition", "change", "", kNotYet},
+    Verb{"heal", "change", "", kNotYet},
+    Verb{"link", "change", "", kNotYet},
+    Verb{"mark", "change", "", kNotYet},
+    Verb{"runs", "results", "", kNotYet},
+    Verb{"report", "results", "", kNotYet},
+    Verb{"export", "results", "", kNotYet},
+    Verb{"replay", "results", "", kNotYet},
+    Verb{"compare", "results", "", kNotYet},
+    Verb{"rm", "results", "", kNotYet},
+    Verb{"prune", "results", "", kNotYet},
+    Verb{"machines", "machines", "", kNotYet},
+    Verb{"doctor", "care", "say what this machine can do, and what to mend", kBuilt},
+    Verb{"selftest", "care", "", kNotYet},
+    Verb{"clean", "care", "remove what dead runs left behind", kBuilt},
+    Verb{"completion", "care", "print completion for a shell", kBuilt},
+    Verb{"version", "care", "print the version", kBuilt},
+};
+
+}  // namespace
+
+std::span<const Verb> verbs() {
+    return kVerbs;
+}
+
+const Verb* find_verb(std::string_view name) {
+    const auto* const it = std::ranges::find(kVerbs, name, &Verb::name);
+    return it == kVerbs.end() ? nullptr : it;
+}
+
+std::string_view nearest_verb(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Verb& verb : kVerbs) {
+        if (verb.state == kBuilt) names.push_back(verb.name);
+    }
+    return nearest(name, names);
+}
+
+}  // namespace pleat

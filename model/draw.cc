@@ -1,0 +1,59 @@
+#include "model/draw.hh"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace pleat {
+
+namespace {
+
+// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): each input bit changes each
+// output bit with a chance of one half.
+constexpr std::uint64_t mixed(std::uint64_t x) {
+    x ^= x >> 30U;
+    x *= 0xbf58476d1ce4e5b9ULL;
+    x ^= x >> 27U;
+    x *= 0x94d049bb133111ebULL;
+    return x ^ (x >> 31U);
+}
+
+constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15ULL;
+
+}  // namespace
+
+DrawStream::DrawStream(std::uint64_t seed, FlowKey path, std::uint8_t protocol)
+    : key_{mixed(seed + kGolden)} {
+    key_ = mixed(key_ ^ ((std::uint64_t{path.source.value} << 32U) | path.destination.value));
+    key_ = mixed(key_ + (std::uint64_t{protocol} + 1) * kGolden);
+}
+
+std::uint64_t DrawStream::bits(DrawPurpose purpose, std::uint64_t count) const {
+    const std::uint64_t by_purpose = mixed(key_ + (static_cast<std::uint64_t>(purpose) + 1) * kGolden);
+    return mixed(by_purpose + count * kGolden);
+}
+
+double DrawStream::uniform(DrawPurpose purpose, std::uint64_t count) const {
+    return static_cast<double>(bits(purpose, count) >> 11U) * 0x1.0p-53;
+}
+
+double DrawStream::jitter(JitterDistribution distribution, std::uint64_t count) const {
+    const double u = uniform(DrawPurpose::jitter, count);
+    switch (distribution) {
+        case JitterDistribution::uniform:
+            return 2.0 * u - 1.0;
+        case JitterDistribution::normal: {
+            // Box and Muller; 1 - u is never 0.
+            const double angle = 2.0 * std::numbers::pi * uniform(DrawPurpose::jitter_angle, count);
+            return std::sqrt(-2.0 * std::log(1.0 - u)) * std::cos(angle);
+        }
+        case JitterDistribution::pareto: {
+            // Shape 3, scale 1: mean 3/2, variance 3/4.
+            const double x = 1.0 / std::cbrt(1.0 - u);
+            return std::min((x - 1.5) / std::sqrt(0.75), kLongestParetoJitter);
+        }
+    }
+    return 0.0;
+}
+
+}  // namespace pleat

@@ -1,0 +1,86 @@
+#include "node/dataplane/access_link.hh"
+
+namespace pleat {
+
+void Uplink::reshape(const AccessShape& shape) {
+    if (shape.bandwidth == bandwidth_ && shape.overhead == overhead_) return;
+    bandwidth_ = shape.bandwidth;
+    overhead_ = shape.overhead;
+    // When the paths' rates together are within the link's, a train waits for at most
+    // one other, and that is at most 500 us or one full-size packet long.
+    constexpr std::int64_t kFullSize = 1538;
+    const Ticks longest = std::chrono::microseconds{500};
+    credit_ = 2 * std::max(longest, transmission_time(kFullSize, bandwidth_));
+}
+
+bool Uplink::ask(FlowIndex flow, const Train& train, FineInstant finish, FineInstant now) {
+    const Waiting asking{finish, flow, train.ip_bytes(), train.segments};
+    if (!chosen_ && !choosing_ && last_ + time_of(asking.bytes, asking.segments) <= now) {
+        last_ = now;
+        return true;
+    }
+    waiting_.push_back(asking);
+    std::push_heap(waiting_.begin(), waiting_.end(), std::greater<>{});
+    if (!chosen_ && !choosing_) choose();
+    return false;
+}
+
+std::optional<FineInstant> Uplink::next() const {
+    if (!chosen_) return std::nullopt;
+    return chosen_leaves_;
+}
+
+FlowIndex Uplink::leave() {
+    PLEAT_ASSERT(chosen_);
+    last_ = chosen_leaves_;
+    const FlowIndex flow = chosen_->flow;
+    chosen_.reset();
+    choosing_ = true;
+    return flow;
+}
+
+void Uplink::choose() {
+    choosing_ = false;
+    if (chosen_ || waiting_.empty()) return;
+    std::pop_heap(waiting_.begin(), waiting_.end(), std::greater<>{});
+    chosen_ = waiting_.back();
+    waiting_.pop_back();
+    chosen_leaves_ = last_ + time_of(chosen_->bytes, chosen_->segments);
+}
+
+void Uplink::withdraw(FlowIndex flow) {
+    if (chosen_ && chosen_->flow == flow) {
+        chosen_.reset();
+        choose();
+        return;
+    }
+    std::erase_if(waiting_, [flow](const Waiting& waiting) { return waiting.flow == flow; });
+    std::make_heap(waiting_.begin(), waiting_.end(), std::greater<>{});
+}
+
+void Downlink::reshape(const AccessShape& shape) {
+    bandwidth_ = shape.bandwidth;
+    overhead_ = shape.overhead;
+}
+
+Downlink::Answer Downlink::offer(const Passing& passing, DataSize queue, FineInstant now) {
+    if (queue_.empty() && last_ + time_of(passing.train) <= now) {
+        last_ = now;
+        return Answer::passes;
+    }
+    if (queued_bytes_ > 0 && queued_bytes_ + passing.train.ip_bytes() > queue.bytes()) {
+        return Answer::full;
+    }
+    queued_bytes_ += passing.train.ip_bytes();
+    queue_.push_back(passing);
+    return Answer::waits;
+}
+
+Downlink::Passing Downlink::leave() {
+    last_ = next();
+    const Passing passing = queue_.pop_front();
+    queued_bytes_ -= passing.train.ip_bytes();
+    return passing;
+}
+
+}  // namespace pleat

@@ -1,0 +1,54 @@
+// pleat-node: this machine's part of a run. Reads as the architecture does: a loop, the
+// controller's connection, and what the controller asks for.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <exception>
+
+#include "base/namespaces.hh"
+#include "node/daemon.hh"
+#include "node/options.hh"
+
+namespace {
+
+// SIGTERM when our parent ends, also if it has ended already.
+void follow_parent(pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent) ::raise(SIGTERM);
+}
+
+int run(const pleat::NodeOptions& options, pid_t parent) {
+    if (::geteuid() != 0) pleat::become_root_of_user_namespace();
+
+    boost::asio::io_context loop{1};
+    boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
+    // After the change of credentials, which forgets it.
+    if (options.with_parent) follow_parent(parent);
+    pleat::NodeDaemon daemon{loop, options};
+    signals.async_wait([&daemon](const boost::system::error_code& error, int number) {
+        if (!error) daemon.stop(std::string{"signal "} + std::to_string(number));
+    });
+    loop.run();
+    return daemon.exit_code();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const pid_t parent = ::getppid();
+    ::signal(SIGPIPE, SIG_IGN);
+    spdlog::set_default_logger(spdlog::stderr_color_mt("pleat-node"));
+    try {
+        int exit_code = 0;
+        const auto options = pleat::parse_node_options(argc, argv, exit_code);
+        return options ? run(*options, parent) : exit_code;
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
+        return 1;
+    }
+}

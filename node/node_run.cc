@@ -1,0 +1,620 @@
+#include "node/node_run.hh"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/overload.hh"
+#include "model/addressing.hh"
+#include "model/run_rules.hh"
+#include "node/dataplane/tun_plane.hh"
+#include "node/epoch_tables.hh"
+#include "node/event_player.hh"
+#include "node/hosts/host_fleet.hh"
+#include "node/repeating_timer.hh"
+#include "node/run_recorder.hh"
+#include "node/sharing/sharer.hh"
+#include "wire/state_socket.hh"
+
+namespace pleat {
+
+namespace {
+
+constexpr Duration kShareTick = std::chrono::milliseconds{10};
+constexpr Duration kSecond = std::chrono::seconds{1};
+// A start that is announced later than this before it is refused.
+constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
+constexpr std::size_t kLogChunkBytes = std::size_t{1} << 20;
+
+AddressPlan address_plan(const Scenario& scenario) {
+    Result<AddressPlan> plan =
+        parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
+    if (!plan) throw Failure{plan.error().message};
+    return *plan;
+}
+
+}  // namespace
+
+class NodeRun::Impl {
+  public:
+    Impl(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare, Send send,
+         std::function<void()> ended)
+        : loop_{loop},
+          options_{std::move(prepare.options)},
+          scenario_{std::move(prepare.scenario)},
+          local_hosts_{std::move(prepare.local_hosts)},
+          epoch_starts_{std::move(prepare.epoch_starts)},
+          epoch_events_{std::move(prepare.epoch_events)},
+          send_{std::move(send)},
+          ended_{std::move(ended)},
+          addresses_{address_plan(scenario_)},
+          folder_{scenario_.topology},
+          tables_{std::move(prepare.base)},
+          progress_{scenario_, !options_.no_applications},
+          recorder_{options_.run_directory + "/node-" + options.name + ".log"},
+          states_{loop, "ipc://" + options.runtime_directory + "/states-" + options.name,
+                  options_.run},
+          publisher_{options.name},
+          incarnation_{static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count())},
+          plane_{open_tun_plane(scenario_.topology, addresses_, scenario_.seed,
+                                [this](const PlaneReport& report) { receive(report); }, loop)},
+          sharer_{folder_, tables_.base(), sharer_outputs()},
+          fleet_{loop,
+                 FleetOptions{.run = options_.run,
+                              .run_directory = options_.run_directory,
+                              .runtime_directory = options_.runtime_directory,
+                              .keeper_program = options.keeper_program,
+                              .ready_deadline = options_.ready_deadline},
+                 [this](const HostReport& report) { receive(report); }},
+          events_{loop, scenario_.timeline,
+                  [this](const TimedEvent& event, std::size_t done) { play(event, done); }},
+          share_timer_{loop, kShareTick, [this](Instant now) { tick(now); }},
+          sample_timer_{loop, options_.sample_interval, [this](Instant now) { sample(now); }},
+          second_timer_{loop, kSecond, [this](Instant now) { each_second(now); }},
+          wait_timer_{loop} {
+        results_.resize(scenario_.topology.hosts().size());
+        make_hosts();
+        const Instant now = monotonic_now();
+        plane_->activate_at(tables_.take_next(), now);
+        send_(Prepared{.version = tables_.base()->version(),
+                       .epoch = tables_.base()->epoch(),
+                       .hash = tables_.base()->hash()});
+        start_due_hosts();
+        announce_if_ready();
+    }
+
+    void add_epoch(PrepareEpoch epoch) {
+        const PathTableDelta& delta = epoch.delta;
+        const std::uint32_t version = delta.version;
+        const EpochId id = delta.epoch;
+        const Result<std::uint64_t> hash = tables_.add(std::move(epoch.delta));
+        if (!hash) {
+            send_(NodeFailed{.message = hash.error().message});
+            return;
+        }
+        send_(Prepared{.version = version, .epoch = id, .hash = *hash});
+        announce_if_ready();
+    }
+
+    void begin(Instant t0) {
+        if (stage_ != Stage::ready) return;
+        const Instant now = monotonic_now();
+        if (now > t0 - kLeastNotice) {
+            send_(BeginRefused{.reason = fmt::format(
+                                   "it was announced {} us before T0",
+                                   std::chrono::duration_cast<std::chrono::microseconds>(t0 - now)
+                                       .count())});
+            return;
+        }
+        stage_ = Stage::counting;
+        recorder_.begin(t0);
+        for (const auto& [at, record] : before_t0_) record_host(record.host, at, record.what);
+        before_t0_.clear();
+        record_epoch(TableActivated{.version = tables_.base()->version(),
+                                    .epoch = EpochId{0},
+                                    .planned = t0,
+                                    .actual = t0});
+        for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next_table();
+        send_(BeginAccepted{.t0 = t0});
+        wait_until(t0, [this] { run(); });
+    }
+
+    void end(const std::string& reason, bool interrupted) {
+        if (stage_ == Stage::ending || stage_ == Stage::ended) return;
+        spdlog::info("run ending reason=\"{}\"", reason);
+        end_reason_ = reason;
+        interrupted_ = interrupted;
+        if (recorder_.begun()) ended_at_ = monotonic_now();
+        stage_ = Stage::ending;
+        events_.stop();
+        wait_timer_.cancel();
+        fleet_.end_applications([this] { dissolve(); });
+    }
+
+  private:
+    enum class Stage : std::uint8_t { preparing, ready, counting, running, ending, ended };
+
+    // ---- preparing
+
+    void make_hosts() {
+        std::filesystem::create_directories(options_.run_directory + "/logs");
+        for (HostPort& port : fleet_.create(scenario_, addresses_, local_hosts_)) {
+            HostResult& result = results_[port.host.value];
+            result.host = port.host;
+            result.address = ipv4_text(port.ipv4);
+            result.log = "logs/" + scenario_.topology.host(port.host).name + ".log";
+            plane_->add_host(std::move(port));
+        }
+    }
+
+    // Says HostsReady once everything is prepared and the barrier is reached.
+    void announce_if_ready() {
+        if (stage_ != Stage::preparing) return;
+        if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
+        stage_ = Stage::ready;
+        send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
+                         .data_plane = std::string{plane_->name()}});
+    }
+
+    // ---- running
+
+    void run() {
+        if (stage_ != Stage::counting) return;
+        stage_ = Stage::running;
+        start_due_hosts();
+        events_.begin(recorder_.instant(ExperimentTime{}));
+        if (options_.samples) sample_timer_.start_from(recorder_.instant(ExperimentTime{}));
+        second_timer_.start_from(recorder_.instant(ExperimentTime{}));
+        if (scenario_.duration) {
+            wait_until(recorder_.instant(ExperimentTime{*scenario_.duration}),
+                       [this] { end("its duration is over", false); });
+        }
+        end_if_over();
+    }
+
+    void start_due_hosts() {
+        const bool after_t0 = stage_ == Stage::running;
+        for (const HostId host : progress_.due(after_t0)) fleet_.start(host);
+    }
+
+    void end_if_over() {
+        if (stage_ == Stage::running && progress_.over()) end("all its hosts have ended", false);
+    }
+
+    // Events of applications; those of the topology are the tables' business.
+    void play(const TimedEvent& event, std::size_t done) {
+        progress_.events_done(done);
+        const Instant now = monotonic_now();
+        if (!changes_topology(event.event)) {
+            record_event(event, now);
+            std::visit(Overload{
+                           [this, &event](const HostAction& action) { act(action, event.text); },
+                           [this](const Execute& execute) {
+                               fleet_.execute(execute.host, ++last_exec_, execute.arguments);
+                           },
+                           [this](const Quit&) { end("an event said quit", false); },
+                           [](const auto&) {},
+                       },
+                       event.event);
+        }
+        end_if_over();
+    }
+
+    void act(const HostAction& action, const std::string& text) {
+        const HostId host = action.host;
+        if (!is_local(host)) return;
+        using Kind = HostAction::Kind;
+        switch (action.kind) {
+            case Kind::start:
+                if (fleet_.running(host)) {
+                    spdlog::warn("event has no effect: host runs already event=\"{}\"", text);
+                    return;
+                }
+                revive(host);
+                return;
+            case Kind::restart:
+                restart_when_ended_.insert(host);
+                if (fleet_.running(host)) {
+                    results_[host.value].ended_by_us = true;
+                    fleet_.stop(host);
+                } else {
+                    revive(host);
+                }
+                return;
+            case Kind::stop:
+                results_[host.value].ended_by_us = true;
+                fleet_.stop(host);
+                return;
+            case Kind::crash: {
+                // A power failure: the paths are cut in the instant of the kill.
+                results_[host.value].ended_by_us = true;
+                plane_->cut(host);
+                fleet_.crash(host);
+                sharer_.host_crashed(host, monotonic_now());
+                return;
+            }
+            case Kind::pause: fleet_.pause(host); return;
+            case Kind::resume: fleet_.resume(host); return;
+        }
+    }
+
+    void revive(HostId host) {
+        if (options_.no_applications) return;
+        restart_when_ended_.erase(host);
+        plane_->connect(host);
+        results_[host.value].ended_by_us = false;
+        progress_.started_by_event(host);
+        fleet_.start(host);
+    }
+
+    void tick(Instant now) {
+        sharer_.tick(now);
+        if (sharer_.idle()) share_timer_.stop();
+    }
+
+    void sample(Instant now) {
+        for (const FlowSample& flow : sharer_.sample(now)) {
+            recorder_.write(SampleRecord{.at = recorder_.at(now),
+                                         .flow = flow.flow,
+                                         .allowed_bps = flow.allowed_bps,
+                                         .measured_bps = flow.measured_bps,
+                                         .bytes = flow.bytes});
+        }
+    }
+
+    void each_second(Instant now) {
+        const PlaneTotals totals = plane_->totals();
+        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_;
+        last_bytes_out_ = totals.bytes_out;
+        heartbeat();
+        send_(Progress{.at = recorder_.at(now),
+                       .epoch = epoch_in_force_,
+                       .throughput_bps = bytes * 8,
+                       .hosts_ready = static_cast<std::uint32_t>(progress_.ready_count()),
+                       .hosts_running = static_cast<std::uint32_t>(progress_.running_count())});
+        flush_log();
+    }
+
+    void flush_log() {
+        const Result<void> flushed = recorder_.flush();
+        if (flushed || log_problem_told_) return;
+        log_problem_told_ = true;
+        problems_.push_back(flushed.error().message);
+        spdlog::error("the run log is incomplete: {}", flushed.error().message);
+    }
+
+    void heartbeat() {
+        states_.publish(Heartbeat{.publisher = publisher_,
+                                  .incarnation = incarnation_,
+                                  .sequence = state_sequence_,
+                                  .digest = sharer_.digest()});
+    }
+
+    // ---- what hosts report
+
+    void receive(const HostReport& report) {
+        std::visit(Overload{
+                       [this](const HostStarted& started) { host_started(started); },
+                       [this](const HostReady& ready) { host_ready(ready); },
+                       [this](const HostExited& exited) { host_exited(exited); },
+                       [this](const ExecEnded& ended) {
+                           if (ended.exit_code != 0) {
+                               spdlog::warn("exec failed host={} exit_code={}", name(ended.host),
+                                            ended.exit_code);
+                           }
+                       },
+                       [this](const HostLost& lost) { host_lost(lost); },
+                   },
+                   report);
+        end_if_over();
+    }
+
+    void host_started(const HostStarted& started) {
+        HostResult& result = results_[started.host.value];
+        result.started = true;
+        result.exit_code.reset();
+        started_at_[started.host] = started.at;
+        progress_.started(started.host);
+        record_host(started.host, started.at, "started");
+    }
+
+    void host_ready(const HostReady& ready) {
+        progress_.ready(ready.host);
+        record_host(ready.host, ready.at, "ready");
+        start_due_hosts();
+        announce_if_ready();
+    }
+
+    void host_exited(const HostExited& exited) {
+        HostResult& result = results_[exited.host.value];
+        result.exit_code = exited.exit_code;
+        result.problem = exited.problem;
+        const bool by_us = result.ended_by_us || stage_ == Stage::ending;
+        result.ended_by_us = by_us;
+        progress_.ended(exited.host, exited.exit_code, by_us);
+        record_host(exited.host, exited.at,
+                    exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
+                                     : "not started: " + exited.problem);
+        if (stage_ == Stage::preparing && !by_us) {
+            fail_before_t0(fmt::format("host {} {} before it was ready", name(exited.host),
+                                       exited.exit_code
+                                           ? fmt::format("ended with exit code {}", *exited.exit_code)
+                                           : "could not start: " + exited.problem));
+            return;
+        }
+        if (!exited.exit_code) {
+            problems_.push_back(fmt::format("host {} could not start: {}", name(exited.host),
+                                            exited.problem));
+        }
+        if (stage_ == Stage::running && restart_when_ended_.contains(exited.host)) {
+            revive(exited.host);
+        }
+    }
+
+    void host_lost(const HostLost& lost) {
+        const std::string problem = fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
+        spdlog::error("{}", problem);
+        problems_.push_back(problem);
+        results_[lost.host.value].problem = problem;
+        sharer_.host_crashed(lost.host, monotonic_now());
+        record_host(lost.host, monotonic_now(), "lost");
+        failed_ = true;
+        end(problem, false);
+    }
+
+    void fail_before_t0(const std::string& problem) {
+        failed_ = true;
+        problems_.push_back(problem);
+        end(problem, false);
+    }
+
+    // ---- what the plane reports
+
+    void receive(const PlaneReport& report) {
+        std::visit(Overload{
+                       [this](const FlowStarted& started) {
+                           sharer_.flow_started(started, monotonic_now());
+                           if (!sharer_.idle()) share_timer_.start();
+                       },
+                       [this](const TableActivated& activated) { table_activated(activated); },
+                   },
+                   report);
+    }
+
+    void table_activated(const TableActivated& activated) {
+        if (activated.epoch.value == 0) return;  // in force since the run was prepared
+        while (!scheduled_.empty() && scheduled_.front()->epoch() <= activated.epoch) {
+            if (scheduled_.front()->epoch() == activated.epoch) {
+                sharer_.table_activated(scheduled_.front(), monotonic_now());
+            }
+            scheduled_.pop_front();
+        }
+        epoch_in_force_ = activated.epoch;
+        record_epoch(activated);
+        schedule_next_table();
+    }
+
+    void schedule_next_table() {
+        std::shared_ptr<const PathTable> table = tables_.take_next();
+        if (!table) return;
+        const Instant when = recorder_.instant(epoch_starts_[table->epoch().value]);
+        scheduled_.push_back(table);
+        plane_->activate_at(std::move(table), when);
+    }
+
+    SharerOutputs sharer_outputs() {
+        return SharerOutputs{
+            .set_caps = [this](std::vector<FlowCap> caps) { plane_->set_caps(std::move(caps)); },
+            .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
+            .share = [this](FlowKey flow, Bandwidth share, Instant now) {
+                recorder_.write(ShareRecord{
+                    .at = recorder_.at(now),
+                    .flow = flow,
+                    .share_bps = share.is_unlimited()
+                                     ? ~std::uint64_t{0}
+                                     : static_cast<std::uint64_t>(share.bits_per_second())});
+            }};
+    }
+
+    void publish(std::vector<FlowState> flows) {
+        const ExperimentTime at = recorder_.at(monotonic_now());
+        for (const FlowState& flow : flows) {
+            recorder_.write(DemandRecord{.at = at, .flow = flow.flow, .state = flow.state});
+        }
+        states_.publish(StateUpdate{.publisher = publisher_,
+                                    .incarnation = incarnation_,
+                                    .sequence = ++state_sequence_,
+                                    .epoch = epoch_in_force_,
+                                    .flows = std::move(flows)});
+    }
+
+    // ---- the log
+
+    void record_epoch(const TableActivated& activated) {
+        const auto index = activated.epoch.value;
+        std::string text;
+        for (const std::string& event : epoch_events_[index]) {
+            text += (text.empty() ? "" : "; ") + event;
+        }
+        recorder_.write(EventRecord{.planned = epoch_starts_[index],
+                                    .actual = recorder_.at(activated.actual),
+                                    .epoch = activated.epoch,
+                                    .text = std::move(text)});
+        spdlog::info("epoch switched epoch={} late_us={}", index,
+                     std::chrono::duration_cast<std::chrono::microseconds>(activated.actual -
+                                                                           activated.planned)
+                         .count());
+    }
+
+    void record_event(const TimedEvent& event, Instant now) {
+        recorder_.write(EventRecord{.planned = event.at,
+                                    .actual = recorder_.at(now),
+                                    .epoch = std::nullopt,
+                                    .text = event.text});
+    }
+
+    void record_host(HostId host, Instant at, std::string what) {
+        if (!recorder_.begun()) {
+            before_t0_.emplace_back(at, HostRecord{.at = {}, .host = host, .what = std::move(what)});
+            return;
+        }
+        recorder_.write(
+            HostRecord{.at = recorder_.at(at), .host = host, .what = std::move(what)});
+    }
+
+    void record_totals() {
+        const PlaneTotals totals = plane_->totals();
+        const auto record = [this](std::string counter, auto value) {
+            recorder_.write(TotalsRecord{.counter = std::move(counter),
+                                         .value = static_cast<std::int64_t>(value)});
+        };
+        record("packets_in", totals.packets_in);
+        record("packets_out", totals.packets_out);
+        record("bytes_out", totals.bytes_out);
+        record("queue_drops", totals.queue_drops);
+        record("loss_drops", totals.loss_drops);
+        record("unreachable_drops", totals.unreachable_drops);
+        record("unknown_destination_drops", totals.unknown_destination_drops);
+        record("malformed_drops", totals.malformed_drops);
+        record("write_drops", totals.write_drops);
+        record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
+        record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());
+        record("delivery_lateness_max_ns", totals.delivery_lateness_max.count());
+    }
+
+    // ---- ending
+
+    void dissolve() {
+        share_timer_.stop();
+        sample_timer_.stop();
+        second_timer_.stop();
+        record_totals();
+        for (const HostId host : local_hosts_) plane_->remove_host(host);
+        fleet_.dissolve([this] { finish(); });
+    }
+
+    void finish() {
+        stage_ = Stage::ended;
+        flush_log();
+        send_(RunEnded{.reason = end_reason_,
+                       .failed = failed_ || progress_.failed(),
+                       .interrupted = interrupted_,
+                       .problems = problems_,
+                       .hosts = host_results(),
+                       .control = {.messages_sent = states_.messages_sent(),
+                                   .bytes_sent = states_.bytes_sent()}});
+        send_log();
+        ended_();
+    }
+
+    std::vector<HostResult> host_results() {
+        std::vector<HostResult> results;
+        for (const HostId host : local_hosts_) {
+            HostResult result = results_[host.value];
+            const auto started = started_at_.find(host);
+            if (started != started_at_.end() && recorder_.begun()) {
+                result.started_at = recorder_.at(started->second);
+            }
+            results.push_back(std::move(result));
+        }
+        return results;
+    }
+
+    void send_log() {
+        std::ifstream file{recorder_.path(), std::ios::binary};
+        std::uint64_t offset = 0;
+        std::string bytes(kLogChunkBytes, '\0');
+        while (file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())),
+               file.gcount() > 0) {
+            const auto size = static_cast<std::size_t>(file.gcount());
+            send_(LogChunk{.offset = offset, .bytes = bytes.substr(0, size)});
+            offset += size;
+        }
+        send_(LogEnd{.size = offset});
+        // The controller keeps it in run.db; what it could not take is still in this file.
+    }
+
+    // ---- small helpers
+
+    const std::string& name(HostId host) const { return scenario_.topology.host(host).name; }
+
+    bool is_local(HostId host) const { return std::ranges::binary_search(local_hosts_, host); }
+
+    void wait_until(Instant at, std::function<void()> then) {
+        wait_timer_.expires_at(steady(at));
+        wait_timer_.async_wait([then = std::move(then)](const boost::system::error_code& error) {
+            if (!error) then();
+        });
+    }
+
+    boost::asio::io_context& loop_;
+    RunOptions options_;
+    Scenario scenario_;
+    std::vector<HostId> local_hosts_;
+    std::vector<ExperimentTime> epoch_starts_;
+    std::vector<std::vector<std::string>> epoch_events_;
+    Send send_;
+    std::function<void()> ended_;
+
+    AddressPlan addresses_;
+    PathFolder folder_;
+    EpochTables tables_;
+    std::deque<std::shared_ptr<const PathTable>> scheduled_;  // handed to the plane, not in force
+    RunProgress progress_;
+    RunRecorder recorder_;
+    StatePublisher states_;
+    std::string publisher_;
+    std::uint64_t incarnation_;
+    std::uint64_t state_sequence_ = 0;
+
+    std::unique_ptr<DataPlane> plane_;  // tables -> packets
+    Sharer sharer_;                     // counters -> demands -> caps
+    HostFleet fleet_;                   // applications
+    EventPlayer events_;
+    RepeatingTimer share_timer_;
+    RepeatingTimer sample_timer_;
+    RepeatingTimer second_timer_;
+    boost::asio::steady_timer wait_timer_;  // for T0, then for the end
+
+    Stage stage_ = Stage::preparing;
+    EpochId epoch_in_force_{};
+    std::vector<HostResult> results_;  // by HostId
+    std::map<HostId, Instant> started_at_;
+    std::vector<std::pair<Instant, HostRecord>> before_t0_;
+    std::set<HostId> restart_when_ended_;
+    std::vector<std::string> problems_;
+    std::uint32_t last_exec_ = 0;
+    std::uint64_t last_bytes_out_ = 0;
+    std::string end_reason_;
+    Instant ended_at_{};
+    bool interrupted_ = false;
+    bool failed_ = false;
+    bool log_problem_told_ = false;
+};
+
+NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare,
+                 Send send, std::function<void()> ended)
+    : impl_{std::make_unique<Impl>(loop, options, std::move(prepare), std::move(send),
+                                   std::move(ended))} {}
+
+NodeRun::~NodeRun() = default;
+
+void NodeRun::add_epoch(PrepareEpoch epoch) {
+    impl_->add_epoch(std::move(epoch));
+}
+
+void NodeRun::begin(Instant t0) {
+    impl_->begin(t0);
+}
+
+void NodeRun::end(const std::string& reason, bool interrupted) {
+    impl_->end(reason, interrupted);
+}
+
+}  // namespace pleat

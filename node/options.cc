@@ -1,0 +1,33 @@
+#include "node/options.hh"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+namespace pleat {
+
+std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_code) {
+    NodeOptions options;
+    CLI::App app{"pleat-node: runs hosts of an emulated network on this machine", "pleat-node"};
+    app.set_version_flag("--version", "pleat-node " PLEAT_VERSION);
+    app.add_option("--controller", options.controller, "endpoint of the controller (ipc://… or tcp://…)")
+        ->required();
+    app.add_option("--name", options.name, "name of this machine")->capture_default_str();
+    app.add_option("--runtime", options.runtime_directory, "directory for sockets and the ledger")
+        ->required();
+    app.add_option("--data-plane", options.data_plane, "tun (default: chosen)");
+    app.add_option("--keeper", options.keeper_program, "path of pleat-keeper");
+    app.add_flag("--with-parent", options.with_parent, "end when the process that started us does");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        exit_code = app.exit(error) == 0 ? 0 : 2;
+        return std::nullopt;
+    }
+    if (options.keeper_program.empty()) {
+        const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
+        options.keeper_program = (self.parent_path() / "pleat-keeper").string();
+    }
+    return options;
+}
+
+}  // namespace pleat

@@ -1,0 +1,60 @@
+// RepeatingTimer: calls a function at fixed steps from an instant, while it is on. Steps
+// that were missed are skipped, not made up for.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <utility>
+
+#include "base/clock.hh"
+
+namespace pleat {
+
+// Asio's steady clock and ours are both CLOCK_MONOTONIC.
+inline std::chrono::steady_clock::time_point steady(Instant at) {
+    return std::chrono::steady_clock::time_point{
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(at.time_since_epoch())};
+}
+
+class RepeatingTimer {
+  public:
+    RepeatingTimer(boost::asio::io_context& loop, Duration step, std::function<void(Instant)> call)
+        : timer_{loop}, step_{step}, call_{std::move(call)} {}
+
+    // First call a step from now. Nothing when it is on already.
+    void start() { start_from(monotonic_now()); }
+
+    // First call a step after `origin`.
+    void start_from(Instant origin) {
+        if (on_) return;
+        on_ = true;
+        next_ = origin + step_;
+        wait();
+    }
+
+    void stop() {
+        on_ = false;
+        timer_.cancel();
+    }
+
+  private:
+    void wait() {
+        timer_.expires_at(steady(next_));
+        timer_.async_wait([this](const boost::system::error_code& error) {
+            if (error || !on_) return;
+            const Instant now = monotonic_now();
+            next_ += step_ * ((now - next_) / step_ + 1);
+            call_(now);
+            if (on_) wait();
+        });
+    }
+
+    boost::asio::steady_timer timer_;
+    Duration step_;
+    std::function<void(Instant)> call_;
+    Instant next_{};
+    bool on_ = false;
+};
+
+}  // namespace pleat

@@ -1,0 +1,97 @@
+#include "readers/report.hh"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/error.hh"
+
+namespace pleat {
+
+namespace {
+
+// More than anyone reads; a broken file must not fill the memory.
+constexpr std::size_t kMostProblems = 500;
+
+int characters(std::string_view text) {
+    return static_cast<int>(std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+}  // namespace
+
+std::uint32_t Report::add_source(std::string name, std::string text) {
+    Source source{std::move(name), std::move(text), {0}};
+    for (std::size_t i = 0; i < source.text.size(); ++i) {
+        if (source.text[i] == '\n') source.lines.push_back(i + 1);
+    }
+    sources_.push_back(std::move(source));
+    return static_cast<std::uint32_t>(sources_.size() - 1);
+}
+
+std::string_view Report::line(std::uint32_t source, int number) const {
+    if (source >= sources_.size()) return {};
+    const Source& it = sources_[source];
+    if (number < 1 || static_cast<std::size_t>(number) > it.lines.size()) return {};
+    const std::size_t begin = it.lines[static_cast<std::size_t>(number) - 1];
+    std::string_view rest = std::string_view{it.text}.substr(begin);
+    rest = rest.substr(0, rest.find('\n'));
+    if (rest.ends_with('\r')) rest.remove_suffix(1);
+    return rest;
+}
+
+Place Report::place(std::uint32_t source, std::size_t offset) const {
+    const std::vector<std::size_t>& lines = sources_[source].lines;
+    const auto after = std::ranges::upper_bound(lines, offset);
+    return Place{source, static_cast<int>(after - lines.begin()),
+                 static_cast<int>(offset - *(after - 1)) + 1};
+}
+
+void Report::error(Place place, std::string code, std::string message, std::string suggest) {
+    ++errors_;
+    add(Problem::Severity::error, place, std::move(code), std::move(message), std::move(suggest));
+}
+
+void Report::warning(Place place, std::string code, std::string message, std::string suggest) {
+    add(Problem::Severity::warning, place, std::move(code), std::move(message), std::move(suggest));
+}
+
+void Report::note(Place place, std::string code, std::string message, std::string suggest) {
+    add(Problem::Severity::note, place, std::move(code), std::move(message), std::move(suggest));
+}
+
+void Report::add(Problem::Severity severity, Place place, std::string code, std::string message,
+                 std::string suggest) {
+    // An error is never lost to notes that came first.
+    if (problems_.size() >= kMostProblems &&
+        (severity != Problem::Severity::error || errors_ > kMostProblems)) {
+        return;
+    }
+    Problem problem;
+    problem.file = place.source < sources_.size() ? sources_[place.source].name : std::string{};
+    problem.line = place.line;
+    const std::string_view text = line(place.source, place.line);
+    const auto before = static_cast<std::size_t>(std::max(place.column - 1, 0));
+    problem.column = place.line > 0 ? characters(text.substr(0, before)) + 1 : 0;
+    problem.severity = severity;
+    problem.code = std::move(code);
+    problem.message = std::move(message);
+    problem.suggest = std::move(suggest);
+    problem.source_line = text;
+    problems_.push_back(Entry{place, std::move(problem)});
+}
+
+std::vector<Problem> Report::problems() const {
+    std::vector<const Entry*> order;
+    order.reserve(problems_.size());
+    for (const Entry& entry : problems_) order.push_back(&entry);
+    std::ranges::stable_sort(order, [](const Entry* a, const Entry* b) { return a->place < b->place; });
+    std::vector<Problem> result;
+    for (const Entry* entry : order) {
+        if (std::ranges::find(result, entry->problem) == result.end()) {
+            result.push_back(entry->problem);
+        }
+    }
+    return result;
+}
+
+}  // namespace pleat

@@ -1,0 +1,71 @@
+// Report: the texts that are being read, and what is to be said about them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "readers/problem.hh"
+
+namespace pleat {
+
+// A point in one of the texts of a Report.
+struct Place {
+    std::uint32_t source = 0;
+    int line = 0;    // from 1; 0: the text as a whole
+    int column = 0;  // in bytes, from 1
+
+    friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+class Report {
+  public:
+    // The Place::source of a text. Its name is what problems call it.
+    std::uint32_t add_source(std::string name, std::string text);
+
+    const std::string& name(std::uint32_t source) const { return sources_[source].name; }
+
+    const std::string& text(std::uint32_t source) const { return sources_[source].text; }
+
+    // Without its end-of-line; empty where there is none.
+    std::string_view line(std::uint32_t source, int number) const;
+
+    // The place of a byte.
+    Place place(std::uint32_t source, std::size_t offset) const;
+
+    void error(Place place, std::string code, std::string message, std::string suggest = {});
+    void warning(Place place, std::string code, std::string message, std::string suggest = {});
+    void note(Place place, std::string code, std::string message, std::string suggest = {});
+
+    std::size_t errors() const { return errors_; }
+
+    // Suggestions take time; none are sought once there are many problems.
+    bool patient() const { return problems_.size() < kPatience; }
+
+    // In the order of their places, each once.
+    std::vector<Problem> problems() const;
+
+  private:
+    struct Source {
+        std::string name;
+        std::string text;
+        std::vector<std::size_t> lines;  // where each begins
+    };
+
+    struct Entry {
+        Place place;
+        Problem problem;
+    };
+
+    static constexpr std::size_t kPatience = 50;
+
+    void add(Problem::Severity severity, Place place, std::string code, std::string message,
+             std::string suggest);
+
+    std::vector<Source> sources_;
+    std::vector<Entry> problems_;
+    std::size_t errors_ = 0;
+};
+
+}  // namespace pleat

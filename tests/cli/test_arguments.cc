@@ -1,0 +1,189 @@
+#include <catch2/catch.hpp>
+
+#include "cli/arguments.hh"
+#include "cli/completion.hh"
+#include "cli/help.hh"
+#include "cli/suggest.hh"
+#include "cli/verbs.hh"
+
+namespace pleat {
+namespace {
+
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using Words = std::vector<std::string>;
+
+template <typename T>
+T parsed(const Words& words) {
+    const auto result = parse_command_line(words);
+    if (const auto* answer = std::get_if<Answer>(&result)) FAIL(answer->error);
+    return std::get<T>(std::get<CommandLine>(result).verb);
+}
+
+Answer answered(const Words& words) {
+    const auto result = parse_command_line(words);
+    REQUIRE(std::holds_alternative<Answer>(result));
+    return std::get<Answer>(result);
+}
+
+TEST_CASE("run takes a file and leaves everything else to be chosen") {
+    const auto run = parsed<RunArguments>({"run", "a.yaml"});
+    CHECK(run.topology.file == "a.yaml");
+    CHECK_FALSE(run.topology.seed);
+    CHECK_FALSE(run.samples);
+    CHECK(run.repeat == 1);
+    CHECK(run.out.empty());
+}
+
+TEST_CASE("run takes its flags before and after the file") {
+    const auto run = parsed<RunArguments>({"run",
+                                           "--seed",
+                                           "18446744073709551615",
+                                           "--var",
+                                           "rate=1Mbps",
+                                           "a.yaml",
+                                           "--var",
+                                           "x=a=b",
+                                           "--set",
+                                           "30s: down a--b",
+                                           "--set",
+                                           "40s: up a--b",
+                                           "--no-apps",
+                                           "--samples",
+                                           "1s",
+                                           "--out",
+                                           "/tmp/x",
+                                           "--repeat",
+                                           "3",
+                                           "--data-plane",
+                                           "tun",
+                                           "--json"});
+    CHECK(run.topology.file == "a.yaml");
+    CHECK(run.topology.seed == 18446744073709551615U);
+    CHECK(run.topology.variables == Variables{{"rate", "1Mbps"}, {"x", "a=b"}});
+    CHECK(run.topology.events == Words{"30s: down a--b", "40s: up a--b"});
+    CHECK(run.no_applications);
+    REQUIRE(run.samples);
+    CHECK(run.samples->interval == Duration{1s});
+    CHECK(run.out == "/tmp/x");
+    CHECK(run.repeat == 3);
+    CHECK(run.json);
+}
+
+TEST_CASE("samples none is a choice of its own") {
+    const auto run = parsed<RunArguments>({"run", "a.yaml", "--samples=none"});
+    REQUIRE(run.samples);
+    CHECK_FALSE(run.samples->interval);
+}
+
+TEST_CASE("values that make no sense are refused as usage, with the verb's name") {
+    const std::vector<Words> lines{{"run", "a.yaml", "--seed", "-1"},
+                                   {"run", "a.yaml", "--seed", "seven"},
+                                   {"run", "a.yaml", "--repeat", "0"},
+                                   {"run", "a.yaml", "--samples", "2s"},
+                                   {"run", "a.yaml", "--data-plane", "magic"},
+                                   {"run", "a.yaml", "--var", "rate"},
+                                   {"run", "a.yaml", "b.yaml"},
+                                   {"run"}};
+    for (const Words& line : lines) {
+        CAPTURE(line);
+        const Answer answer = answered(line);
+        CHECK(answer.code == ExitCode::usage);
+        CHECK_THAT(answer.error, Catch::Matchers::StartsWith("run: "));
+    }
+}
+
+TEST_CASE("shell takes everything after -- as the command, flags too") {
+    const auto shell = parsed<ShellArguments>(
+        {"shell", "40ms 10Mbps", "--", "curl", "-sO", "--json", "run", "--"});
+    CHECK(shell.link == "40ms 10Mbps");
+    CHECK(shell.command == Words{"curl", "-sO", "--json", "run", "--"});
+}
+
+TEST_CASE("shell without a command says where to write it") {
+    CHECK_THAT(answered({"shell", "40ms"}).error, Contains("after '--'"));
+    CHECK_THAT(answered({"shell", "40ms", "--"}).error, Contains("after '--'"));
+}
+
+TEST_CASE("paths takes one pair and a time") {
+    const auto paths =
+        parsed<PathsArguments>({"paths", "a.yaml", "client[0]", "server", "--at", "30s"});
+    CHECK(paths.from == "client[0]");
+    CHECK(paths.to == "server");
+    CHECK(paths.at == "30s");
+}
+
+TEST_CASE("global flags stand before or after the verb") {
+    for (const Words& line : {Words{"-q", "version"}, Words{"version", "-q"}}) {
+        const auto result = parse_command_line(line);
+        CHECK(std::get<CommandLine>(result).quiet);
+    }
+}
+
+TEST_CASE("an unknown verb gets a suggestion") {
+    const Answer answer = answered({"vallidate", "a.yaml"});
+    CHECK(answer.code == ExitCode::usage);
+    CHECK(answer.error == "unknown verb 'vallidate'; did you mean 'validate'?");
+    CHECK_THAT(answered({"zzzzzz"}).error, Contains("pleat --help"));
+}
+
+TEST_CASE("an unknown option gets a suggestion, a near one of another verb does not count") {
+    CHECK_THAT(answered({"run", "a.yaml", "--jsn"}).error, Contains("did you mean '--json'?"));
+    CHECK_THAT(answered({"version", "--dry-run"}).error, Contains("unknown option '--dry-run'"));
+}
+
+TEST_CASE("verbs of the manual that are not built say so, and are absent from the help") {
+    for (const char* name : {"replay", "inspect", "runs", "do", "set", "up", "top", "selftest"}) {
+        CAPTURE(name);
+        const Answer answer = answered({name, "r-7f3a", "--whatever"});
+        CHECK(answer.code == ExitCode::usage);
+        CHECK(answer.error == "'" + std::string{name} + "' is not yet there");
+        CHECK(help_text().find("\n  " + std::string{name} + " ") == std::string::npos);
+    }
+    CHECK_THAT(answered({"run", "a.yaml", "--controller", "tcp://h:1"}).error,
+               Contains("'--controller' is not yet there"));
+}
+
+TEST_CASE("help is data and succeeds, for the program and for every built verb") {
+    CHECK(answered({"--help"}).code == ExitCode::ok);
+    CHECK(answered({"help"}).data == answered({"-h"}).data);
+    for (const Verb& verb : verbs()) {
+        if (verb.state != Verb::State::built) continue;
+        CAPTURE(verb.name);
+        const Answer answer = answered({std::string{verb.name}, "--help"});
+        CHECK(answer.code == ExitCode::ok);
+        CHECK(answer.error.empty());
+        CHECK_THAT(answer.data, Contains(std::string{verb.summary}));
+        CHECK_THAT(answer.data, Contains("Examples:"));
+        CHECK(answered({"help", std::string{verb.name}}).data == answer.data);
+        CHECK_THAT(help_text(), Contains(std::string{verb.summary}));
+    }
+}
+
+TEST_CASE("no verb at all is wrong usage and shows the help") {
+    const Answer answer = answered({});
+    CHECK(answer.code == ExitCode::usage);
+    CHECK(answer.data.empty());
+    CHECK_THAT(answer.error, Contains("Usage: pleat"));
+}
+
+TEST_CASE("the nearest name is found over a swap, a slip and a missing letter") {
+    const std::vector<std::string_view> names{"run", "doctor", "version"};
+    CHECK(nearest("rnu", names) == "run");
+    CHECK(nearest("docter", names) == "doctor");
+    CHECK(nearest("verson", names) == "version");
+    CHECK(nearest("banana", names).empty());
+    CHECK(nearest("", names).empty());
+    CHECK(nearest(std::string(100'000, 'r'), names).empty());
+}
+
+TEST_CASE("completion knows every built verb with its flags, and no other verb") {
+    const std::string script = bash_completion(completion_words());
+    CHECK_THAT(script, Contains("--require-fidelity"));
+    CHECK_THAT(script, Contains(" doctor "));
+    CHECK_THAT(script, !Contains("replay"));
+    CHECK_THAT(script, Contains("complete -o default -F _pleat pleat"));
+}
+
+}  // namespace
+}  // namespace pleat

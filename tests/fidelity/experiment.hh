@@ -1,0 +1,65 @@
+// Runs of the built `pleat`, and what can be read from them afterwards.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pleat::fidelity {
+
+// A directory of its own, removed in the end.
+class Workspace {
+  public:
+    Workspace();
+    ~Workspace();
+    Workspace(const Workspace&) = delete;
+    Workspace& operator=(const Workspace&) = delete;
+
+    const std::filesystem::path& path() const { return path_; }
+
+    std::filesystem::path write(const std::string& name, const std::string& text) const;
+
+  private:
+    std::filesystem::path path_;
+};
+
+// What one run left.
+struct Run {
+    nlohmann::json document;          // of --json
+    std::filesystem::path directory;  // of the run
+    int exit_code = -1;
+    double began_wall_s = 0;  // when `pleat run` was started, seconds of the wall clock
+
+    std::string log(const std::string& host) const;
+    // Experiment time of the start of a host's application.
+    double started_s(const std::string& host) const;
+};
+
+// Runs `count` times, all at once: the experiments here are light, and what they
+// measure is paced by pleat, not by the machine's speed. Fails the test when one can't.
+std::vector<Run> run_together(const Workspace& workspace, const std::string& topology, int count);
+Run run_once(const Workspace& workspace, const std::string& topology);
+
+// How many runs a figure is the median of: PLEAT_REPEAT, or 1.
+int repetitions();
+
+// Bits per second of an iperf3 server's log (`iperf3 -s -f k -i 0.1 --forceflush`), on
+// average from `from` to `to`, in seconds since its test began.
+std::optional<double> received_bps(const std::string& log, double from, double to);
+
+// A share in force, from run.db.
+struct Share {
+    double at_s = 0;
+    std::string source;
+    std::string destination;
+    double bps = 0;
+};
+
+std::vector<Share> shares(const Run& run);
+
+double median(std::vector<double> values);
+double quantile(std::vector<double> values, double q);
+
+}  // namespace pleat::fidelity

@@ -1,0 +1,244 @@
+// How exact one machine is: lateness of events, round trips, rates, shares of an uplink;
+// how fast it starts and how little it costs when nothing happens.
+#include <dirent.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include "tests/fidelity/experiment.hh"
+
+using namespace pleat::fidelity;
+
+namespace {
+
+// CPU time of a process so far, in seconds.
+double cpu_seconds(int pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string text;
+    std::getline(file, text);
+    std::istringstream fields{text.substr(text.rfind(')') + 2)};
+    std::string field;
+    long ticks = 0;
+    for (int i = 3; i <= 15 && fields >> field; ++i) {
+        if (i == 14 || i == 15) ticks += std::stol(field);
+    }
+    return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// Round trips of a log of `ping`, in ms.
+std::vector<double> round_trips(const std::string& log) {
+    static const std::regex kTime{R"(time=([0-9.]+) ms)"};
+    std::vector<double> result;
+    for (auto it = std::sregex_iterator(log.begin(), log.end(), kTime); it != std::sregex_iterator();
+         ++it) {
+        result.push_back(std::stod((*it)[1]));
+    }
+    return result;
+}
+
+// Layer-2 bits per second of a flow between two samples of run.db's series.
+double departed_bps(const Run& run, const std::string& source, double from, double to) {
+    for (const auto& series : run.document.at("flows")) {
+        if (series.at("src") != source) continue;
+        double bits = 0;
+        double begin = -1;
+        double previous = 0;
+        const auto& times = series.at("t_s");
+        double end = 0;
+        for (std::size_t i = 0; i < times.size(); ++i) {
+            const double at = times[i].get<double>();
+            if (at > from && at <= to) {
+                if (begin < 0) begin = previous;
+                bits += series.at("measured_bps")[i].get<double>() * (at - previous);
+                end = at;
+            }
+            previous = at;
+        }
+        REQUIRE(end > begin);
+        return bits / (end - begin);
+    }
+    FAIL("no flow from " << source);
+    return 0;
+}
+
+}  // namespace
+
+TEST_CASE("epochs switch within 100 us (p50) and 2 ms (p99) of their time", "[lateness]") {
+    const Workspace workspace;
+    std::string events;
+    for (int i = 1; i <= 200; ++i) {
+        events += "  " + std::to_string(i * 50) + "ms: set a--b " + std::to_string(5 + i % 2) + "ms\n";
+    }
+    const Run run = run_once(workspace,
+                             "pleat: 1\nname: lateness\nduration: 11s\n"
+                             "hosts:\n  a: {}\n  b: {}\n"
+                             "links:\n  - a -- b: 5ms 10Mbps\nevents:\n" + events);
+    REQUIRE(run.exit_code == 0);
+    std::vector<double> late;
+    for (const auto& epoch : run.document.at("epochs")) {
+        if (epoch.at("epoch") != 0) late.push_back(epoch.at("late_us").get<double>());
+    }
+    REQUIRE(late.size() == 200);
+    std::cout << "event lateness: p50 " << quantile(late, 0.5) << " us, p99 " << quantile(late, 0.99)
+              << " us, max " << quantile(late, 1) << " us\n";
+    CHECK(quantile(late, 0.5) < 100);
+    CHECK(quantile(late, 0.99) < 2000);
+}
+
+TEST_CASE("round trips are within 0.25 ms (p50) of what was asked", "[rtt]") {
+    for (const int delay_ms : {1, 5, 10, 50, 100}) {
+        const Workspace workspace;
+        const Run run = run_once(
+            workspace, "pleat: 1\nname: rtt\nhosts:\n"
+                       "  a: {run: ping -n -i 0.02 -c 400 b, main: true}\n  b: {}\n"
+                       "links:\n  - a -- b: " + std::to_string(delay_ms) + "ms\n");
+        REQUIRE(run.exit_code == 0);
+        std::vector<double> errors;
+        for (const double rtt : round_trips(run.log("a"))) errors.push_back(rtt - 2 * delay_ms);
+        REQUIRE(errors.size() == 400);
+        std::cout << "delay " << delay_ms << " ms: round-trip error p50 " << quantile(errors, 0.5)
+                  << " ms, p95 " << quantile(errors, 0.95) << " ms, p99 " << quantile(errors, 0.99)
+                  << " ms, max " << quantile(errors, 1) << " ms\n";
+        CHECK(std::abs(quantile(errors, 0.5)) < 0.25);
+    }
+}
+
+TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
+    struct Case {
+        const char* rate;
+        double bps;
+        int seconds;
+    };
+    const std::vector<Case> cases{{"128kbps", 128e3, 75}, {"256kbps", 256e3, 75},
+                                  {"512kbps", 512e3, 75}, {"128Mbps", 128e6, 15},
+                                  {"256Mbps", 256e6, 15}, {"512Mbps", 512e6, 15},
+                                  {"1Gbps", 1e9, 15},     {"2Gbps", 2e9, 15},
+                                  {"4Gbps", 4e9, 15}};
+    for (const Case& one : cases) {
+        if (const char* only = std::getenv("PLEAT_RATE"); only != nullptr && one.rate != std::string{only}) {
+            continue;
+        }
+        const Workspace workspace;
+        const Run run = run_once(
+            workspace, "pleat: 1\nname: rate\nhosts:\n"
+                       "  server: {run: iperf3 -s -f k -i 1 --forceflush, ready: {tcp: 5201}}\n"
+                       "  client: {run: iperf3 -c server -C cubic -t " + std::to_string(one.seconds) +
+                       ", main: true}\nlinks:\n  - client -- server: 5ms " + one.rate + "\n");
+        REQUIRE(run.exit_code == 0);
+        const double from = one.seconds < 60 ? 4 : 8;
+        const double departed = departed_bps(run, "client", from, one.seconds - 2.0);
+        const auto received = received_bps(run.log("server"), from, one.seconds - 2.0);
+        REQUIRE(received.has_value());
+        const double layer_2 = *received * 1514 / 1448;
+        std::cout << one.rate << ": departed " << (departed / one.bps - 1) * 100
+                  << " %, received (payload x 1514/1448) " << (layer_2 / one.bps - 1) * 100 << " %\n";
+        INFO(one.rate);
+        CHECK(std::abs(departed / one.bps - 1) < 0.01);
+        CHECK(std::abs(layer_2 / one.bps - 1) < 0.01);
+    }
+}
+
+TEST_CASE("flows of one host share its uplink by 1/RTT exactly", "[uplink]") {
+    struct Case {
+        const char* name;
+        std::vector<int> rtt_ms;
+    };
+    const std::vector<Case> cases{{"one sender, two receivers", {20, 100}},
+                                  {"server to 4 clients", {160, 80, 40, 20}}};
+    for (const Case& one : cases) {
+        const Workspace workspace;
+        std::string hosts = "  sender: {run: sh -c '";
+        std::string links = "  - sender -- s1: 0ms 100Mbps\n";
+        double sum = 0;
+        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+            const std::string name = "r" + std::to_string(i);
+            hosts += "iperf3 -c " + name + " -C cubic -t 12 & ";
+            links += "  - s1 -- " + name + ": " + std::to_string(one.rtt_ms[i] / 2) + "ms 1Gbps\n";
+            sum += 1.0 / one.rtt_ms[i];
+        }
+        hosts += "wait', main: true}\n";
+        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+            hosts += "  r" + std::to_string(i) +
+                     ": {run: iperf3 -s -f k -i 0.1 --forceflush, ready: {tcp: 5201}}\n";
+        }
+        const Run run = run_once(workspace, "pleat: 1\nname: uplink\nhosts:\n" + hosts +
+                                                "bridges: [s1]\nlinks:\n" + links);
+        REQUIRE(run.exit_code == 0);
+        std::map<std::string, double> last;
+        for (const Share& share : shares(run)) {
+            if (share.source == "sender" && share.at_s < 10) last[share.destination] = share.bps;
+        }
+        double received_sum = 0;
+        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+            const std::string name = "r" + std::to_string(i);
+            const double expected = 100e6 / one.rtt_ms[i] / sum;
+            const auto received = received_bps(run.log(name), 5, 10);
+            REQUIRE(received.has_value());
+            received_sum += *received * 1514 / 1448;
+            std::cout << one.name << ", RTT " << one.rtt_ms[i] << " ms: share " << last[name] / 1e6
+                      << " Mbps (exact " << expected / 1e6 << "), received "
+                      << *received * 1514 / 1448 / 1e6 << "\n";
+            // To the flows of ACKs in the other direction nothing is lost: full duplex.
+            CHECK(std::abs(last[name] / expected - 1) < 0.005);
+        }
+        CHECK(received_sum < 100e6 * 1.01);
+        CHECK(received_sum > 100e6 * 0.97);
+    }
+}
+
+TEST_CASE("a hundred hosts are up within 2 s of `pleat run`", "[start]") {
+    std::vector<double> times;
+    for (int i = 0; i < std::max(5, repetitions()); ++i) {
+        const Workspace workspace;
+        const Run run = run_once(workspace,
+                                 "pleat: 1\nname: hundred\nhosts:\n"
+                                 "  h: {replicas: 100, run: date +%s.%N, main: true}\n"
+                                 "bridges: [s]\nlinks:\n  - h -- s: 1ms 100Mbps\n");
+        REQUIRE(run.exit_code == 0);
+        times.push_back(std::stod(run.log("h[0]")) - run.started_s("h[0]") - run.began_wall_s);
+    }
+    std::cout << "from `pleat run` to T0 with 100 hosts: median " << median(times) << " s, max "
+              << quantile(times, 1) << " s\n";
+    CHECK(median(times) < 2);
+}
+
+TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core", "[idle]") {
+    const Workspace workspace;
+    // The node daemon is told apart by its command line, which names the runtime directory
+    // of this run; it is looked for from inside the run, by a host's application.
+    double cpu = -1;
+    std::thread watcher{[&cpu] {
+        // Ten seconds in the middle of the run.
+        std::this_thread::sleep_for(std::chrono::seconds{4});
+        std::map<int, double> before;
+        DIR* const proc = ::opendir("/proc");
+        while (const dirent* const entry = ::readdir(proc)) {
+            const int pid = std::atoi(entry->d_name);
+            if (pid <= 0) continue;
+            std::ifstream comm{"/proc/" + std::to_string(pid) + "/comm"};
+            std::string name;
+            std::getline(comm, name);
+            if (name == "pleat-node") before[pid] = cpu_seconds(pid);
+        }
+        ::closedir(proc);
+        std::this_thread::sleep_for(std::chrono::seconds{10});
+        for (const auto& [pid, seconds] : before) cpu = std::max(cpu, cpu_seconds(pid) - seconds);
+    }};
+    const Run run = run_once(workspace,
+                             "pleat: 1\nname: silent\nduration: 16s\nhosts:\n"
+                             "  h: {replicas: 100, run: sleep 100}\n"
+                             "bridges: [s]\nlinks:\n  - h -- s: 1ms 100Mbps\n");
+    watcher.join();
+    REQUIRE(run.exit_code == 0);
+    REQUIRE(cpu >= 0);
+    std::cout << "node daemon with 100 silent hosts: " << cpu / 10 * 100 << " % of a core\n";
+    CHECK(cpu / 10 < 0.01);
+}

@@ -1,0 +1,241 @@
+// Figures 5.3 and 5.5 of the thesis, with real iperf3: what every receiver gets in every
+// interval, how fast shares and rates follow an event.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "tests/fidelity/experiment.hh"
+
+using namespace pleat::fidelity;
+
+namespace {
+
+// Payload of a full TCP segment over what a rate counts for it (overhead=ethernet).
+constexpr double kGoodput = 1448.0 / 1514.0;
+
+std::string congestion_control() {
+    const char* const name = std::getenv("PLEAT_CC");
+    if (name == nullptr) return "-C cubic";
+    return std::string{name} == "default" ? "" : std::string{"-C "} + name;
+}
+
+// The widest allowed deviation of goodput; cubic's is the promise.
+double tolerance() {
+    return congestion_control() == "-C cubic" ? 0.03 : 0.10;
+}
+
+struct Interval {
+    double from;  // s
+    double to;
+    std::vector<double> mbps;  // by client, the closed form; 0: not active
+    bool halved = false;       // a share fell by half or more at its begin
+    enum class Cause { link, start, stop, crash } cause = Cause::link;
+};
+
+std::string server_run() {
+    return "iperf3 -s -f k -i 0.1 --forceflush";
+}
+
+std::string figure_5_3() {
+    return R"(pleat: 1
+name: figure-5-3
+duration: 80s
+hosts:
+  server: {replicas: 3, run: ")" + server_run() + R"(", ready: {tcp: 5201}}
+  client: {replicas: 3, run: "iperf3 -c server-$i )" + congestion_control() + R"( -t 100", start: manual}
+bridges: [s1, s2]
+links:
+  - client -- s1: 5ms 100Mbps
+  - s1 -- s2: 10ms 60Mbps
+  - s2 -- server: 5ms 100Mbps
+events:
+  0s: start client[0]
+  10s: start client[1]
+  20s: start client[2]
+  30s: set client[0]--s1 10ms
+  40s: set client[1]--s1 10ms
+  50s: set client[2]--s1 10ms
+  60s: set s1--s2 90Mbps
+  70s: crash client[0]
+)";
+}
+
+// RTT 40 ms, or 50 ms once the client's link has 10 ms: weights 5 and 4.
+std::vector<Interval> intervals_5_3() {
+    using Cause = Interval::Cause;
+    const double sum1 = 4.0 + 5 + 5;
+    const double sum2 = 4.0 + 4 + 5;
+    return {{0, 10, {60, 0, 0}, false, Cause::start},
+            {10, 20, {30, 30, 0}, true, Cause::start},
+            {20, 30, {20, 20, 20}, false, Cause::start},
+            {30, 40, {60 * 4 / sum1, 60 * 5 / sum1, 60 * 5 / sum1}},
+            {40, 50, {60 * 4 / sum2, 60 * 4 / sum2, 60 * 5 / sum2}},
+            {50, 60, {20, 20, 20}},
+            {60, 70, {30, 30, 30}},
+            {70, 80, {0, 45, 45}, false, Cause::crash}};
+}
+
+std::string figure_5_5() {
+    return R"(pleat: 1
+name: figure-5-5
+duration: 70s
+hosts:
+  server: {replicas: 2, run: ")" + server_run() + R"(", ready: {tcp: 5201}}
+  client: {replicas: 2, run: "iperf3 -c server-$i )" + congestion_control() + R"( -t 100", start: manual}
+bridges: [s1, s2]
+links:
+  - client -- s1: 5ms 100Mbps
+  - s1 -- s2: 10ms 60Mbps
+  - s2 -- server: 5ms 100Mbps
+events:
+  0s: start client[0]
+  10s: start client[1]
+  30s: set client[0]--s1 10Mbps
+  40s: set client[1]--s1 10Mbps
+  50s: set s1--s2 5Mbps
+  60s: down client[1]--s1
+)";
+}
+
+std::vector<Interval> intervals_5_5() {
+    using Cause = Interval::Cause;
+    return {{0, 10, {60, 0}, false, Cause::start}, {10, 30, {30, 30}, true, Cause::start},
+            {30, 40, {10, 50}, true},              {40, 50, {10, 10}, true},
+            {50, 60, {2.5, 2.5}, true},            {60, 70, {5, 0}, false}};
+}
+
+std::string client(std::size_t i) {
+    return "client[" + std::to_string(i) + "]";
+}
+
+std::string server(std::size_t i) {
+    return "server[" + std::to_string(i) + "]";
+}
+
+// Goodput of every flow in every interval, against the closed form.
+void check_goodput(const std::vector<Run>& runs, const std::vector<Interval>& intervals) {
+    for (const Interval& interval : intervals) {
+        for (std::size_t flow = 0; flow < interval.mbps.size(); ++flow) {
+            if (interval.mbps[flow] == 0) continue;
+            std::vector<double> errors;
+            for (const Run& run : runs) {
+                // The server's clock begins when the client has connected, about four
+                // round trips after its start.
+                const double began = run.started_s(client(flow)) + 0.2;
+                const double from = interval.from + (interval.halved ? 2 : 1);
+                const auto bps = received_bps(run.log(server(flow)), from - began,
+                                              interval.to - 0.3 - began);
+                REQUIRE(bps.has_value());
+                errors.push_back(*bps / (interval.mbps[flow] * 1e6 * kGoodput) - 1);
+            }
+            const double error = median(errors);
+            std::cout << interval.from << "-" << interval.to << " s  " << client(flow)
+                      << "  share " << interval.mbps[flow] << " Mbps  goodput error "
+                      << error * 100 << " %\n";
+            INFO(interval.from << " s, " << client(flow));
+            CHECK(std::abs(error) < tolerance());
+        }
+    }
+}
+
+// Seconds from the interval's begin until all shares are within 5 % of the closed form.
+double share_reaction(const Run& run, const Interval& interval) {
+    double last_wrong = interval.from;
+    const std::vector<Share> all = shares(run);
+    for (std::size_t flow = 0; flow < interval.mbps.size(); ++flow) {
+        if (interval.mbps[flow] == 0) continue;
+        double in_force = 0;
+        bool right = false;
+        double right_since = interval.to;
+        const auto look = [&](double at) {
+            const bool now = std::abs(in_force / (interval.mbps[flow] * 1e6) - 1) <= 0.05;
+            if (now && !right) right_since = at;
+            right = now;
+        };
+        for (const Share& share : all) {
+            if (share.source != client(flow) || share.destination != server(flow)) continue;
+            if (share.at_s >= interval.to) break;
+            if (share.at_s > interval.from && in_force != 0) look(interval.from);
+            in_force = share.bps;
+            if (share.at_s >= interval.from) look(share.at_s);
+        }
+        look(interval.from);
+        last_wrong = std::max(last_wrong, right ? right_since : interval.to);
+    }
+    return last_wrong - interval.from;
+}
+
+// Seconds from the interval's begin until all measured rates are within 10 % of the share
+// for the first time, all at once.
+double rate_reaction(const Run& run, const Interval& interval) {
+    for (double at = interval.from + 0.1; at < interval.to; at += 0.1) {
+        bool all = true;
+        for (std::size_t flow = 0; flow < interval.mbps.size(); ++flow) {
+            if (interval.mbps[flow] == 0) continue;
+            bool right = false;
+            for (const auto& series : run.document.at("flows")) {
+                if (series.at("src") != client(flow) || series.at("dst") != server(flow)) continue;
+                const auto& times = series.at("t_s");
+                for (std::size_t i = 0; i < times.size(); ++i) {
+                    if (std::abs(times[i].get<double>() - at) > 0.05) continue;
+                    const double rate = series.at("measured_bps")[i].get<double>();
+                    right = std::abs(rate / (interval.mbps[flow] * 1e6) - 1) <= 0.10;
+                }
+            }
+            all = all && right;
+        }
+        if (all) return at - interval.from;
+    }
+    return interval.to - interval.from;
+}
+
+void check_reaction(const std::vector<Run>& runs, const std::vector<Interval>& intervals) {
+    for (const Interval& interval : intervals) {
+        std::vector<double> share_times;
+        std::vector<double> rate_times;
+        for (const Run& run : runs) {
+            share_times.push_back(share_reaction(run, interval));
+            rate_times.push_back(rate_reaction(run, interval));
+        }
+        const double share_time = median(share_times);
+        const double rate_time = median(rate_times);
+        std::cout << "event at " << interval.from << " s: shares after " << share_time * 1000
+                  << " ms, rates after " << rate_time * 1000 << " ms\n";
+        INFO("event at " << interval.from << " s");
+        switch (interval.cause) {
+            case Interval::Cause::link:
+                CHECK(share_time <= 0.005);
+                CHECK(rate_time <= 0.4);
+                break;
+            case Interval::Cause::start: {
+                // The clock begins when the first byte enters, four round trips of
+                // iperf3's own set-up after the start.
+                CHECK(share_time <= 0.150 + 0.2);
+                CHECK(rate_time <= 0.500 + 0.2);
+                break;
+            }
+            case Interval::Cause::crash: CHECK(share_time <= 0.010); break;
+            case Interval::Cause::stop: CHECK(share_time <= 0.250); break;
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("Figure 5.3: every flow's goodput is its closed-form share in every interval",
+          "[figure53]") {
+    const Workspace workspace;
+    const std::vector<Run> runs = run_together(workspace, figure_5_3(), repetitions());
+    check_goodput(runs, intervals_5_3());
+    check_reaction(runs, intervals_5_3());
+}
+
+TEST_CASE("Figure 5.5: every flow's goodput is its closed-form share in every interval",
+          "[figure55]") {
+    const Workspace workspace;
+    const std::vector<Run> runs = run_together(workspace, figure_5_5(), repetitions());
+    check_goodput(runs, intervals_5_5());
+    check_reaction(runs, intervals_5_5());
+}

@@ -1,0 +1,131 @@
+// When hosts start and when a run ends.
+#include <catch2/catch.hpp>
+
+#include "model/run_rules.hh"
+
+using namespace pleat;
+
+namespace {
+
+constexpr HostId kA{0};
+constexpr HostId kB{1};
+
+// Hosts a and b that run something; the test changes what matters to it.
+Scenario two_hosts() {
+    Scenario scenario;
+    scenario.applications.resize(2);
+    for (Application& application : scenario.applications) application.arguments = {"true"};
+    return scenario;
+}
+
+TimedEvent host_event(HostAction::Kind kind, HostId host) {
+    return TimedEvent{.at = ExperimentTime{std::chrono::seconds{1}},
+                      .event = HostAction{kind, host},
+                      .phase = Phase::lasting,
+                      .overlay = 0,
+                      .text = "event"};
+}
+
+}  // namespace
+
+TEST_CASE("a host with a ready condition starts before T0, the others at T0") {
+    Scenario scenario = two_hosts();
+    scenario.applications[0].ready = ReadyWhenListening{5201};
+    RunProgress progress{scenario, true};
+    CHECK(progress.due(false) == std::vector{kA});
+    CHECK_FALSE(progress.barrier_reached());
+    CHECK(progress.waited_for() == std::vector{kA});
+    progress.started(kA);
+    progress.ready(kA);
+    CHECK(progress.barrier_reached());
+    CHECK(progress.due(true) == std::vector{kB});
+    CHECK(progress.due(true).empty());
+}
+
+TEST_CASE("a host waits for those of its `after:`, and the barrier does not wait for what starts at T0") {
+    Scenario scenario = two_hosts();
+    scenario.applications[0].ready = ReadyWhenListening{1};
+    scenario.applications[0].after = {kB};  // b has no ready condition: it starts at T0
+    RunProgress progress{scenario, true};
+    CHECK(progress.due(false).empty());
+    CHECK(progress.barrier_reached());
+    CHECK(progress.due(true) == std::vector{kB});
+    progress.started(kB);
+    progress.ready(kB);
+    CHECK(progress.due(true) == std::vector{kA});
+}
+
+TEST_CASE("a run is over when all main hosts have ended, whatever else runs") {
+    Scenario scenario = two_hosts();
+    scenario.applications[1].main = true;
+    RunProgress progress{scenario, true};
+    static_cast<void>(progress.due(true));
+    progress.started(kA);
+    progress.started(kB);
+    CHECK_FALSE(progress.over());
+    progress.ended(kB, 0, false);
+    CHECK(progress.over());
+    CHECK_FALSE(progress.failed());
+}
+
+TEST_CASE("a main host that an event will start has not ended before it") {
+    Scenario scenario = two_hosts();
+    scenario.applications[0].main = true;
+    scenario.applications[1].main = true;
+    scenario.applications[1].manual = true;
+    scenario.timeline = {host_event(HostAction::Kind::start, kB)};
+    RunProgress progress{scenario, true};
+    CHECK(progress.due(true) == std::vector{kA});
+    progress.started(kA);
+    progress.ended(kA, 0, false);
+    CHECK_FALSE(progress.over());
+    progress.started_by_event(kB);
+    progress.events_done(1);
+    progress.started(kB);
+    CHECK_FALSE(progress.over());
+    progress.ended(kB, 137, true);  // crashed by an event: not a failure
+    CHECK(progress.over());
+    CHECK_FALSE(progress.failed());
+}
+
+TEST_CASE("a main host that ends non-zero by itself, or cannot start, fails the run") {
+    Scenario scenario = two_hosts();
+    scenario.applications[0].main = true;
+    SECTION("non-zero") {
+        RunProgress progress{scenario, true};
+        progress.ended(kA, 3, false);
+        CHECK(progress.failed());
+    }
+    SECTION("not started") {
+        RunProgress progress{scenario, true};
+        progress.ended(kA, std::nullopt, false);
+        CHECK(progress.failed());
+    }
+    SECTION("another host does not") {
+        RunProgress progress{scenario, true};
+        progress.ended(kB, 3, false);
+        CHECK_FALSE(progress.failed());
+    }
+}
+
+TEST_CASE("without main hosts and duration a run is over when all hosts have ended") {
+    const Scenario scenario = two_hosts();
+    RunProgress progress{scenario, true};
+    static_cast<void>(progress.due(true));
+    progress.started(kA);
+    progress.ended(kA, 0, false);
+    CHECK_FALSE(progress.over());
+    progress.started(kB);
+    progress.ended(kB, 1, false);
+    CHECK(progress.over());
+    CHECK_FALSE(progress.failed());
+}
+
+TEST_CASE("with a duration and no main host only the duration ends a run") {
+    Scenario scenario = two_hosts();
+    scenario.duration = std::chrono::seconds{5};
+    RunProgress progress{scenario, true};
+    progress.ended(kA, 0, false);
+    progress.ended(kB, 0, false);
+    CHECK_FALSE(progress.over());
+}

@@ -1,0 +1,243 @@
+// Control messages in their envelope.
+#include <utility>
+
+#include "control.pb.h"
+#include "wire/codec.hh"
+#include "wire/parse.hh"
+#include "wire/run_codec.hh"
+#include "wire/table_codec.hh"
+
+namespace pleat {
+
+namespace {
+
+using codec::experiment_time;
+using codec::nanoseconds_of;
+using Body = proto::ControlEnvelope;
+
+std::int64_t nanoseconds_of_instant(Instant at) { return at.time_since_epoch().count(); }
+
+Instant instant(std::int64_t nanoseconds) { return Instant{Duration{nanoseconds}}; }
+
+void put(const Submit& m, Body& out) { codec::put(m, *out.mutable_submit()); }
+
+void put(const StartRun& m, Body& out) { out.mutable_start_run()->set_run(m.run); }
+
+void put(const StopRun& m, Body& out) {
+    out.mutable_stop_run()->set_run(m.run);
+    out.mutable_stop_run()->set_reason(m.reason);
+}
+
+void put(const Shutdown&, Body& out) { out.mutable_shutdown(); }
+
+void put(const Submitted& m, Body& out) {
+    proto::Submitted& submitted = *out.mutable_submitted();
+    submitted.set_run(m.run);
+    submitted.set_hosts(m.hosts);
+    submitted.set_bridges(m.bridges);
+    submitted.set_links(m.links);
+    submitted.set_epochs(m.epochs);
+    submitted.set_paths(m.paths);
+    submitted.set_took_ns(m.took.count());
+}
+
+void put(const Refused& m, Body& out) { out.mutable_refused()->set_message(m.message); }
+
+void put(const Stage& m, Body& out) {
+    out.mutable_stage()->set_name(m.name);
+    out.mutable_stage()->set_text(m.text);
+}
+
+void put(const Progress& m, Body& out) {
+    proto::Progress& progress = *out.mutable_progress();
+    progress.set_at_ns(nanoseconds_of(m.at));
+    progress.set_epoch(m.epoch.value);
+    progress.set_throughput_bits_per_second(m.throughput_bps);
+    progress.set_hosts_ready(m.hosts_ready);
+    progress.set_hosts_running(m.hosts_running);
+}
+
+void put(const RunFinished& m, Body& out) { codec::put(m, *out.mutable_run_finished()); }
+
+void put(const Hello& m, Body& out) {
+    out.mutable_hello()->set_node(m.node);
+    out.mutable_hello()->set_version(m.version);
+    out.mutable_hello()->set_incarnation_ns(m.incarnation);
+}
+
+void put(const PrepareRun& m, Body& out) { codec::put(m, *out.mutable_prepare_run()); }
+
+void put(const PrepareEpoch& m, Body& out) {
+    codec::put(m.delta, *out.mutable_prepare_epoch()->mutable_delta());
+}
+
+void put(const Prepared& m, Body& out) {
+    out.mutable_prepared()->set_version(m.version);
+    out.mutable_prepared()->set_epoch(m.epoch.value);
+    out.mutable_prepared()->set_hash(m.hash);
+}
+
+void put(const HostsReady& m, Body& out) {
+    out.mutable_hosts_ready()->set_hosts(m.hosts);
+    out.mutable_hosts_ready()->set_data_plane(m.data_plane);
+}
+
+void put(const ClockPing& m, Body& out) {
+    out.mutable_clock_ping()->set_sequence(m.sequence);
+    out.mutable_clock_ping()->set_sent_ns(nanoseconds_of_instant(m.sent));
+}
+
+void put(const ClockPong& m, Body& out) {
+    out.mutable_clock_pong()->set_sequence(m.sequence);
+    out.mutable_clock_pong()->set_ping_sent_ns(nanoseconds_of_instant(m.ping_sent));
+    out.mutable_clock_pong()->set_at_ns(nanoseconds_of_instant(m.at));
+}
+
+void put(const Begin& m, Body& out) {
+    out.mutable_begin()->set_t0_ns(nanoseconds_of_instant(m.t0));
+}
+
+void put(const BeginAccepted& m, Body& out) {
+    out.mutable_begin_accepted()->set_t0_ns(nanoseconds_of_instant(m.t0));
+}
+
+void put(const BeginRefused& m, Body& out) { out.mutable_begin_refused()->set_reason(m.reason); }
+
+void put(const EndRun& m, Body& out) {
+    out.mutable_end_run()->set_reason(m.reason);
+    out.mutable_end_run()->set_interrupted(m.interrupted);
+}
+
+void put(const RunEnded& m, Body& out) { codec::put(m, *out.mutable_run_ended()); }
+
+void put(const LogChunk& m, Body& out) {
+    out.mutable_log_chunk()->set_offset_bytes(m.offset);
+    out.mutable_log_chunk()->set_content(m.bytes);
+}
+
+void put(const LogEnd& m, Body& out) { out.mutable_log_end()->set_size_bytes(m.size); }
+
+void put(const NodeFailed& m, Body& out) {
+    out.mutable_node_failed()->set_message(m.message);
+    out.mutable_node_failed()->set_exit_code(m.exit_code);
+}
+
+Submitted submitted(const proto::Submitted& in) {
+    return {.run = in.run(),
+            .hosts = in.hosts(),
+            .bridges = in.bridges(),
+            .links = in.links(),
+            .epochs = in.epochs(),
+            .paths = in.paths(),
+            .took = Duration{in.took_ns()}};
+}
+
+Progress progress(const proto::Progress& in) {
+    return {.at = experiment_time(in.at_ns()),
+            .epoch = EpochId{in.epoch()},
+            .throughput_bps = in.throughput_bits_per_second(),
+            .hosts_ready = in.hosts_ready(),
+            .hosts_running = in.hosts_running()};
+}
+
+// One of the variant's alternatives; Shutdown never comes out of what is refused, for
+// the caller looks at `refusal`.
+ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
+    switch (in.body_case()) {
+        case Body::kSubmit:
+            return codec::submit(in.submit(), refusal);
+        case Body::kStartRun:
+            return StartRun{.run = in.start_run().run()};
+        case Body::kStopRun:
+            return StopRun{.run = in.stop_run().run(), .reason = in.stop_run().reason()};
+        case Body::kShutdown:
+            return Shutdown{};
+        case Body::kSubmitted:
+            return submitted(in.submitted());
+        case Body::kRefused:
+            return Refused{.message = in.refused().message()};
+        case Body::kStage:
+            return Stage{.name = in.stage().name(), .text = in.stage().text()};
+        case Body::kProgress:
+            return progress(in.progress());
+        case Body::kRunFinished:
+            return codec::run_finished(in.run_finished(), refusal);
+        case Body::kHello:
+            return Hello{.node = in.hello().node(),
+                         .version = in.hello().version(),
+                         .incarnation = in.hello().incarnation_ns()};
+        case Body::kPrepareRun: {
+            std::optional<PrepareRun> prepare = codec::prepare_run(in.prepare_run(), refusal);
+            if (!prepare) return Shutdown{};
+            return *std::move(prepare);
+        }
+        case Body::kPrepareEpoch:
+            return PrepareEpoch{
+                .delta = codec::path_table_delta(in.prepare_epoch().delta(), refusal)};
+        case Body::kPrepared:
+            return Prepared{.version = in.prepared().version(),
+                            .epoch = EpochId{in.prepared().epoch()},
+                            .hash = in.prepared().hash()};
+        case Body::kHostsReady:
+            return HostsReady{.hosts = in.hosts_ready().hosts(),
+                              .data_plane = in.hosts_ready().data_plane()};
+        case Body::kClockPing:
+            return ClockPing{.sequence = in.clock_ping().sequence(),
+                             .sent = instant(in.clock_ping().sent_ns())};
+        case Body::kClockPong:
+            return ClockPong{.sequence = in.clock_pong().sequence(),
+                             .ping_sent = instant(in.clock_pong().ping_sent_ns()),
+                             .at = instant(in.clock_pong().at_ns())};
+        case Body::kBegin:
+            return Begin{.t0 = instant(in.begin().t0_ns())};
+        case Body::kBeginAccepted:
+            return BeginAccepted{.t0 = instant(in.begin_accepted().t0_ns())};
+        case Body::kBeginRefused:
+            return BeginRefused{.reason = in.begin_refused().reason()};
+        case Body::kEndRun:
+            return EndRun{.reason = in.end_run().reason(),
+                          .interrupted = in.end_run().interrupted()};
+        case Body::kRunEnded:
+            return codec::run_ended(in.run_ended());
+        case Body::kLogChunk:
+            return LogChunk{.offset = in.log_chunk().offset_bytes(),
+                            .bytes = in.log_chunk().content()};
+        case Body::kLogEnd:
+            return LogEnd{.size = in.log_end().size_bytes()};
+        case Body::kNodeFailed:
+            return NodeFailed{.message = in.node_failed().message(),
+                              .exit_code = in.node_failed().exit_code()};
+        case Body::BODY_NOT_SET:
+            break;
+    }
+    refusal.require(false, "it is of unknown kind");
+    return Shutdown{};
+}
+
+}  // namespace
+
+std::string encode(const ControlMessage& message, const Envelope& envelope) {
+    Body out;
+    out.set_version(kProtocolVersion);
+    out.set_run(envelope.run);
+    out.set_sender(envelope.sender);
+    out.set_sequence(envelope.sequence);
+    std::visit([&out](const auto& each) { put(each, out); }, message);
+    return out.SerializeAsString();
+}
+
+Result<ControlMessage> decode_control(std::string_view bytes, Envelope* envelope) {
+    codec::Refusal refusal;
+    Body in;
+    codec::parse(bytes, kMaxControlBytes, in, refusal);
+    refusal.require(in.version() == kProtocolVersion, "it is of another version of pleat");
+    if (refusal.any()) return fail("bad control message: " + refusal.message());
+    ControlMessage result = message_of(in, refusal);
+    if (refusal.any()) return fail("bad control message: " + refusal.message());
+    if (envelope != nullptr) {
+        *envelope = {.run = in.run(), .sender = in.sender(), .sequence = in.sequence()};
+    }
+    return result;
+}
+
+}  // namespace pleat

@@ -1,0 +1,31 @@
+// The large control messages of a run as protobuf messages and back; of use to
+// wire/*.cc only.
+#pragma once
+
+#include <optional>
+
+#include "wire/messages.hh"
+#include "wire/refusal.hh"
+
+namespace pleat::proto {
+class PrepareRun;
+class RunEnded;
+class RunFinished;
+class Submit;
+}  // namespace pleat::proto
+
+namespace pleat::codec {
+
+void put(const Submit& submit, proto::Submit& out);
+Submit submit(const proto::Submit& in, Refusal& refusal);
+
+void put(const PrepareRun& prepare, proto::PrepareRun& out);
+std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refusal);
+
+void put(const RunEnded& ended, proto::RunEnded& out);
+RunEnded run_ended(const proto::RunEnded& in);
+
+void put(const RunFinished& finished, proto::RunFinished& out);
+RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal);
+
+}  // namespace pleat::codec
