@@ -75,14 +75,14 @@ std::string make_tun() {
     return "";
 }
 
-Probe found(std::string name, bool needed, const std::string& problem, std::string success,
-            std::string hint) {
+Probe found(std::string name, bool needed, const std::string& problem, const std::string& success,
+            const std::string& hint) {
     Probe probe;
     probe.name = std::move(name);
     probe.needed = needed;
     probe.ok = problem.empty();
-    probe.text = probe.ok ? std::move(success) : problem;
-    if (!probe.ok) probe.hint = std::move(hint);
+    probe.text = probe.ok ? success : problem;
+    if (!probe.ok) probe.hint = hint;
     return probe;
 }
 

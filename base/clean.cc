@@ -222,4 +222,14 @@ CleanReport clean(const std::vector<std::string>& places, Duration grace) {
     return report;
 }
 
+std::vector<std::string> end_processes(const RunLedger& run, Duration grace) {
+    CleanReport report;
+    Leftover mine;
+    mine.summary.run = run.run();
+    mine.same_boot = true;
+    if (auto content = ledger::read(run.directory())) mine.content = std::move(*content);
+    end_processes(mine, grace, report);
+    return report.problems;
+}
+
 }  // namespace pleat

@@ -17,6 +17,7 @@ struct MonotonicClock {
     using time_point = std::chrono::time_point<MonotonicClock, Duration>;
     static constexpr bool is_steady = true;
 };
+
 using Instant = MonotonicClock::time_point;
 
 inline Instant monotonic_now() {

@@ -1,9 +1,9 @@
 // FileDescriptor: the one owner of an open file descriptor.
 #pragma once
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace pleat {
 

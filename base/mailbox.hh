@@ -5,13 +5,13 @@
 // (2) After a post to an empty mailbox fd() is readable, until take() is called.
 #pragma once
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/error.hh"
 #include "base/file_descriptor.hh"
@@ -21,7 +21,8 @@ namespace pleat {
 template <typename T>
 class Mailbox {
   public:
-    Mailbox() : wake_{check("make an eventfd for a mailbox", ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))} {}
+    Mailbox()
+        : wake_{check("make an eventfd for a mailbox", ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))} {}
 
     // Readable when something waits to be taken.
     int fd() const { return wake_.value(); }

@@ -7,6 +7,7 @@ template <typename... Fs>
 struct Overload : Fs... {
     using Fs::operator()...;
 };
+
 template <typename... Fs>
 Overload(Fs...) -> Overload<Fs...>;
 

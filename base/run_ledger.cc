@@ -8,6 +8,7 @@
 #include <random>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,9 +92,13 @@ FileDescriptor open_to_append(const std::string& directory) {
     return file;
 }
 
+std::string run_directory(const std::string& place, const std::string& run) {
+    return place + "/" + run;
+}
+
 // Makes PLACE/RUN with its ledger in one step. False: try the next place.
-bool make_directory(const std::string& place, const std::string& run, std::string& mark) {
-    const std::string directory = place + "/" + run;
+bool make_directory(const std::string& place, const std::string& run) {
+    const std::string directory = run_directory(place, run);
     // Anew when another run, ending, has removed the empty place meanwhile.
     for (int attempt = 0; attempt < 10; ++attempt) {
         if (!open_place(place)) return false;
@@ -105,7 +110,7 @@ bool make_directory(const std::string& place, const std::string& run, std::strin
             return false;
         }
         try {
-            mark = begin(draft, run);
+            begin(draft, run);
         } catch (...) {
             std::error_code ignored;
             fs::remove_all(draft, ignored);
@@ -119,7 +124,7 @@ bool make_directory(const std::string& place, const std::string& run, std::strin
         std::error_code ignored;
         fs::remove_all(draft, ignored);
         if (error == EEXIST) {
-            throw Failure{"a run '" + run + "' exists already (" + directory + ")"};
+            throw Failure{fmt::format("a run '{}' exists already ({})", run, directory)};
         }
         throw std::system_error{error, std::system_category(), "cannot create " + directory};
     }
@@ -136,25 +141,20 @@ RunLedger::RunLedger(std::string run, std::string directory, std::string mark, F
 
 RunLedger RunLedger::create(const std::string& run) {
     check_name(run);
-    std::string mark;
     for (const std::string& place : preferred_places()) {
-        if (make_directory(place, run, mark)) {
-            std::string directory = place + "/" + run;
-            FileDescriptor file = open_to_append(directory);
-            return {run, std::move(directory), std::move(mark), std::move(file)};
+        if (make_directory(place, run)) {
+            return open(run_directory(place, run), run);
         }
     }
     // Somebody else has taken our name in /tmp.
     std::string fresh = temporary_place("/tmp") + ".XXXXXX";
-    if (::mkdtemp(fresh.data()) == nullptr || !make_directory(fresh, run, mark)) {
+    if (::mkdtemp(fresh.data()) == nullptr || !make_directory(fresh, run)) {
         throw Failure{
             "no place for the run's sockets: tried /run/pleat, $XDG_RUNTIME_DIR/pleat, "
             "$TMPDIR and " +
             fresh};
     }
-    std::string directory = fresh + "/" + run;
-    FileDescriptor file = open_to_append(directory);
-    return {run, std::move(directory), std::move(mark), std::move(file)};
+    return open(run_directory(fresh, run), run);
 }
 
 RunLedger RunLedger::open(const std::string& directory, const std::string& run) {

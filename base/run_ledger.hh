@@ -93,4 +93,8 @@ struct CleanReport {
 CleanReport clean(const std::vector<std::string>& places = ledger_places(),
                   Duration grace = std::chrono::seconds{2});
 
+// For the owner of a live run that can't wait for its clean end: ends every process of the
+// run but this one, as clean() would. Returns what could not be ended, and why.
+std::vector<std::string> end_processes(const RunLedger& run, Duration grace);
+
 }  // namespace pleat

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "cli/help.hh"
-#include "cli/suggest.hh"
 #include "cli/verbs.hh"
+#include "readers/spelling.hh"
 
 namespace pleat {
 namespace {
@@ -273,7 +273,7 @@ std::string unexpected(Grammar& grammar) {
     const std::vector<std::string> global = flags_of(whole);
     flags.insert(flags.end(), global.begin(), global.end());
     const std::vector<std::string_view> names{flags.begin(), flags.end()};
-    const std::string_view near = nearest(given, names);
+    const std::string near = nearest_word(given, names);
     if (near.empty()) return fmt::format("unknown option '{}'", given);
     return fmt::format("unknown option '{}'; did you mean '{}'?", given, near);
 }
@@ -305,7 +305,7 @@ std::string_view named_verb(std::span<const std::string> arguments) {
 std::optional<Answer> refuse_verb(std::string_view name) {
     const Verb* const verb = find_verb(name);
     if (verb == nullptr) {
-        const std::string_view near = nearest_verb(name);
+        const std::string near = nearest_verb(name);
         const std::string hint =
             near.empty() ? "see 'pleat --help'" : fmt::format("did you mean '{}'?", near);
         return refused(fmt::format("unknown verb '{}'; {}", name, hint));

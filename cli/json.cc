@@ -37,7 +37,7 @@ Json rates(const std::vector<std::uint64_t>& bits_per_second) {
     for (const std::uint64_t rate : bits_per_second) {
         const bool unlimited =
             rate >= static_cast<std::uint64_t>(Bandwidth::unlimited().bits_per_second());
-        result.push_back(unlimited ? Json{nullptr} : Json(rate));
+        result.push_back(unlimited ? Json(nullptr) : Json(rate));
     }
     return result;
 }
@@ -45,10 +45,11 @@ Json rates(const std::vector<std::uint64_t>& bits_per_second) {
 Json epochs_of(const RunFinished& finished) {
     Json result = Json::array();
     for (const EpochResult& epoch : finished.epochs) {
-        result.push_back({{"epoch", epoch.epoch.value},
-                          {"planned_s", in_seconds(epoch.planned)},
-                          {"late_us", in_microseconds(epoch.late)},
-                          {"events", epoch.events}});
+        result.push_back(
+            {{"epoch", epoch.epoch.value},
+             {"planned_s", in_seconds(epoch.planned)},
+             {"late_us", std::chrono::round<std::chrono::microseconds>(epoch.late).count()},
+             {"events", epoch.events}});
     }
     return result;
 }

@@ -1,5 +1,6 @@
 #include "cli/run_conversation.hh"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -54,18 +55,19 @@ void RunConversation::receive(const ControlMessage& message, Instant now) {
     if (over()) return;
     if (state_ == State::preparing || state_ == State::running) deadline_ = now + patience();
     std::visit(Overload{
-                   [&](const Submitted& m) { receive(m, now); },
-                   [&](const Refused& m) { receive(m); },
-                   [&](const Stage& m) { receive(m, now); },
-                   [&](const Progress& m) { receive(m, now); },
-                   [&](const RunFinished& m) { receive(m, now); },
+                   [&](const Submitted& m) { accepted(m, now); },
+                   [&](const Refused& m) { refuse(m); },
+                   [&](const Stage& m) { reached(m, now); },
+                   [&](const Progress& m) { show(m, now); },
+                   [&](const RunFinished& m) { finish(m, now); },
+                   [&](const NodeFailed& m) { node_exit_code_ = m.exit_code; },
                    // Others are for the controller or a node: none of our business.
                    [](const auto&) {},
                },
                message);
 }
 
-void RunConversation::receive(const Submitted& submitted, Instant now) {
+void RunConversation::accepted(const Submitted& submitted, Instant now) {
     if (state_ != State::submitting) return;
     output_.done("topology",
                  fmt::format("{}, {}, {}, {}, {}", counted(submitted.hosts, "host"),
@@ -78,11 +80,11 @@ void RunConversation::receive(const Submitted& submitted, Instant now) {
     say_(StartRun{submit_.options.run});
 }
 
-void RunConversation::receive(const Refused& refused) {
+void RunConversation::refuse(const Refused& refused) {
     give_up(ExitCode::failed, refused.message);
 }
 
-void RunConversation::receive(const Stage& stage, Instant now) {
+void RunConversation::reached(const Stage& stage, Instant now) {
     if (stage.name == "begin") {
         stage_began_ = now;
         if (state_ == State::preparing) enter(State::running, now);
@@ -92,7 +94,7 @@ void RunConversation::receive(const Stage& stage, Instant now) {
     stage_began_ = now;
 }
 
-void RunConversation::receive(const Progress& progress, Instant now) {
+void RunConversation::show(const Progress& progress, Instant now) {
     if (state_ == State::preparing) enter(State::running, now);
     const Duration at = std::max(progress.at.time_since_epoch(), Duration::zero());
     std::string line =
@@ -109,11 +111,13 @@ void RunConversation::receive(const Progress& progress, Instant now) {
     stage_began_ = now;
 }
 
-void RunConversation::receive(const RunFinished& finished, Instant now) {
+void RunConversation::finish(const RunFinished& finished, Instant now) {
     finished_ = finished;
     // The controller may have ended the run for a reason of its own before it heard of
     // ours; the user has interrupted it all the same.
     if (interrupted_) finished_->interrupted = true;
+    // The node knows best what it lacked.
+    if (finished_->exit_code == 0 && finished_->failed) finished_->exit_code = node_exit_code_;
     if (running_since_) took_ = now - *running_since_;
     state_ = State::over;
     output_.progress({});
@@ -122,10 +126,15 @@ void RunConversation::receive(const RunFinished& finished, Instant now) {
 void RunConversation::interrupt(const std::string& reason, Instant now) {
     if (over()) return;
     if (interrupted_) {
+        impatient_ = true;
         give_up(ExitCode::interrupted, "interrupted again: not waiting for a clean end");
         return;
     }
     interrupted_ = true;
+    if (state_ == State::idle || state_ == State::submitting) {
+        give_up(ExitCode::interrupted, reason + " before the run began");
+        return;
+    }
     output_.note(fmt::format("{}: ending the run (once more: at once)", reason));
     say_(StopRun{submit_.options.run, reason});
     enter(State::stopping, now);
@@ -138,8 +147,8 @@ void RunConversation::tick(Instant now) {
             waited);
 }
 
-void RunConversation::abort(std::string message) {
-    if (!over()) give_up(ExitCode::failed, std::move(message));
+void RunConversation::abort(ExitCode code, std::string message) {
+    if (!over()) give_up(code, std::move(message));
 }
 
 void RunConversation::enter(State state, Instant now) {

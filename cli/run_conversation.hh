@@ -9,7 +9,8 @@
 //     what was waited for.
 // (2) PREPARING and RUNNING are prolonged by every message; the others are not.
 // (3) The first interrupt() asks for a clean end; a second one ends the conversation at
-//     once, and the caller then kills what is left.
+//     once, and the caller then kills what is left. So does the first one while SUBMITTING,
+//     when there is nothing to end yet.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,9 @@ namespace pleat {
 // How long a silence of the controller may last in each state.
 struct RunDeadlines {
     Duration submitting = std::chrono::seconds{60};
-    Duration preparing = std::chrono::seconds{60};  // beside the hosts' own ready deadline
-    Duration running = std::chrono::seconds{60};
-    Duration stopping = std::chrono::seconds{30};
+    Duration preparing = std::chrono::seconds{300};  // beside the hosts' own ready deadline
+    Duration running = std::chrono::seconds{180};
+    Duration stopping = std::chrono::seconds{60};
 };
 
 // How a run ended that brought no results.
@@ -56,7 +57,7 @@ class RunConversation {
     void tick(Instant now);
 
     // The run can't go on (a process died).
-    void abort(std::string message);
+    void abort(ExitCode code, std::string message);
 
     bool over() const { return state_ == State::over; }
 
@@ -65,17 +66,20 @@ class RunConversation {
 
     const RunAbort& aborted() const { return aborted_; }
 
+    // The user was not willing to wait for a clean end.
+    bool impatient() const { return impatient_; }
+
     // From the first progress to the end.
     Duration took() const { return took_; }
 
   private:
     enum class State : std::uint8_t { idle, submitting, preparing, running, stopping, over };
 
-    void receive(const Submitted& submitted, Instant now);
-    void receive(const Refused& refused);
-    void receive(const Stage& stage, Instant now);
-    void receive(const Progress& progress, Instant now);
-    void receive(const RunFinished& finished, Instant now);
+    void accepted(const Submitted& submitted, Instant now);
+    void refuse(const Refused& refused);
+    void reached(const Stage& stage, Instant now);
+    void show(const Progress& progress, Instant now);
+    void finish(const RunFinished& finished, Instant now);
 
     void enter(State state, Instant now);
     Duration patience() const;
@@ -91,7 +95,9 @@ class RunConversation {
     Instant deadline_;
     Instant stage_began_;
     std::optional<Instant> running_since_;
+    int node_exit_code_ = 0;  // of a NodeFailed
     bool interrupted_ = false;
+    bool impatient_ = false;
     std::optional<RunFinished> finished_;
     RunAbort aborted_;
     Duration took_{};

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/suggest.hh"
+#include "readers/spelling.hh"
 
 namespace pleat {
 namespace {
@@ -70,12 +70,12 @@ const Verb* find_verb(std::string_view name) {
     return it == kVerbs.end() ? nullptr : it;
 }
 
-std::string_view nearest_verb(std::string_view name) {
+std::string nearest_verb(std::string_view name) {
     std::vector<std::string_view> names;
     for (const Verb& verb : kVerbs) {
         if (verb.state == kBuilt) names.push_back(verb.name);
     }
-    return nearest(name, names);
+    return nearest_word(name, names);
 }
 
 }  // namespace pleat

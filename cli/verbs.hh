@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace pleat {
@@ -24,6 +25,6 @@ std::span<const Verb> verbs();
 const Verb* find_verb(std::string_view name);
 
 // The built verb that was probably meant; empty when none is near.
-std::string_view nearest_verb(std::string_view name);
+std::string nearest_verb(std::string_view name);
 
 }  // namespace pleat

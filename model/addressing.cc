@@ -128,7 +128,7 @@ std::string ipv6_text(const std::array<std::uint8_t, 16>& address) {
         }
         if (!text.empty() && text.back() != ':') text += ':';
         std::array<char, 4> digits{};
-        const auto end = std::to_chars(digits.data(), digits.data() + 4, groups[i], 16).ptr;
+        char* const end = std::to_chars(digits.data(), digits.data() + 4, groups[i], 16).ptr;
         text.append(digits.data(), end);
     }
     return text;

@@ -29,7 +29,8 @@ DrawStream::DrawStream(std::uint64_t seed, FlowKey path, std::uint8_t protocol)
 }
 
 std::uint64_t DrawStream::bits(DrawPurpose purpose, std::uint64_t count) const {
-    const std::uint64_t by_purpose = mixed(key_ + (static_cast<std::uint64_t>(purpose) + 1) * kGolden);
+    const std::uint64_t by_purpose =
+        mixed(key_ + (static_cast<std::uint64_t>(purpose) + 1) * kGolden);
     return mixed(by_purpose + count * kGolden);
 }
 
@@ -48,9 +49,13 @@ double DrawStream::jitter(JitterDistribution distribution, std::uint64_t count) 
             return std::sqrt(-2.0 * std::log(1.0 - u)) * std::cos(angle);
         }
         case JitterDistribution::pareto: {
-            // Shape 3, scale 1: mean 3/2, variance 3/4.
-            const double x = 1.0 / std::cbrt(1.0 - u);
-            return std::min((x - 1.5) / std::sqrt(0.75), kLongestParetoJitter);
+            // Shape 3, scale 1, cut at c: the mean is 3/2 - 1/(2 c^2), that of the square
+            // 3 - 2/c.
+            constexpr double kCut = kLongestPareto;
+            constexpr double kMean = 1.5 - 0.5 / (kCut * kCut);
+            const double deviation = std::sqrt(3.0 - 2.0 / kCut - kMean * kMean);
+            const double x = std::min(1.0 / std::cbrt(1.0 - u), kCut);
+            return (x - kMean) / deviation;
         }
     }
     return 0.0;

@@ -46,8 +46,8 @@ class DrawStream {
     std::uint64_t key_;
 };
 
-// The pareto distribution has shape 3 (as netem's table). Draws beyond this many standard
-// deviations, one in 6,000, are cut there.
-constexpr double kLongestParetoJitter = 20.0;
+// The pareto distribution has shape 3, as netem's table. It is cut at so many times its
+// smallest value (one draw in 5,800): 20 standard deviations.
+constexpr double kLongestPareto = 18.0;
 
 }  // namespace pleat

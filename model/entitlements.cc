@@ -7,36 +7,45 @@ namespace pleat {
 
 Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
                            std::span<const double> rates)
-    : capacities_{capacities} {
-    PLEAT_ASSERT(flows.size() == rates.size());
-    for (std::size_t i = 0; i < flows.size(); ++i) {
-        for (const LinkId link : flows[i].links) add(link, flows[i], rates[i], i);
-    }
-    sort();
-}
+    : Entitlements{capacities, flows, rates, {}} {}
 
 Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
                            std::span<const double> rates, std::span<const LinkId> only)
     : capacities_{capacities} {
     PLEAT_ASSERT(flows.size() == rates.size());
-    for (std::size_t i = 0; i < flows.size(); ++i) {
-        for (const LinkId link : flows[i].links) {
-            if (std::find(only.begin(), only.end(), link) != only.end()) {
-                add(link, flows[i], rates[i], i);
-            }
-        }
-    }
+    collect(flows, rates, only);
     sort();
 }
 
-void Entitlements::add(LinkId link, const FlowDemand& flow, double rate, std::size_t index) {
-    if (capacities_[link.value] == kUnlimitedRate) return;
-    uses_[link].push_back(
-        {rate / flow.weight, rate, flow.weight, 0.0, 0.0, static_cast<std::uint32_t>(index)});
+// Counts the uses of each link, then puts them side by side.
+void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const double> rates,
+                           std::span<const LinkId> only) {
+    const auto matters = [this, only](LinkId link) {
+        if (capacities_[link.value] == kUnlimitedRate) return false;
+        return only.empty() || std::find(only.begin(), only.end(), link) != only.end();
+    };
+    first_.assign(capacities_.size() + 1, 0);
+    for (const FlowDemand& flow : flows) {
+        for (const LinkId link : flow.links) first_[link.value + 1] += matters(link) ? 1 : 0;
+    }
+    for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
+    uses_.resize(first_.back());
+    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+    for (std::size_t i = 0; i < flows.size(); ++i) {
+        const FlowDemand& flow = flows[i];
+        for (const LinkId link : flow.links) {
+            if (!matters(link)) continue;
+            uses_[next[link.value]++] = {
+                rates[i] / flow.weight,       rates[i], flow.weight, 0.0, 0.0,
+                static_cast<std::uint32_t>(i)};
+        }
+    }
 }
 
 void Entitlements::sort() {
-    for (auto& [link, uses] : uses_) {
+    for (std::size_t link = 0; link < capacities_.size(); ++link) {
+        const std::span<Use> uses =
+            std::span{uses_}.subspan(first_[link], first_[link + 1] - first_[link]);
         std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
             return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
         });
@@ -69,9 +78,8 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
         return std::max(0.0, capacity - kept) / (still + weight);
     };
     // While the level is above the next flow's, that one keeps its rate too.
-    const auto stop =
-        std::partition_point(uses.begin(), uses.end(),
-                             [&](const Use& use) { return full_before(use) > use.level; });
+    const auto stop = std::partition_point(
+        uses.begin(), uses.end(), [&](const Use& use) { return full_before(use) > use.level; });
     if (stop != uses.end()) return full_before(*stop);
     const double kept = uses.back().rate_before + uses.back().rate - own_rate;
     return std::max(0.0, capacity - kept) / weight;
@@ -82,10 +90,9 @@ double Entitlements::of(std::span<const LinkId> links, double weight, std::size_
     for (const LinkId link : links) {
         const double capacity = capacities_[link.value];
         if (capacity == kUnlimitedRate) continue;
-        const auto uses = uses_.find(link);
-        least = std::min(least, uses == uses_.end()
-                                    ? capacity
-                                    : weight * level_of(capacity, uses->second, weight, except));
+        const std::span<const Use> uses = uses_of(link);
+        least = std::min(
+            least, uses.empty() ? capacity : weight * level_of(capacity, uses, weight, except));
     }
     return least;
 }

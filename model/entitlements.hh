@@ -3,19 +3,17 @@
 // is not throttled to yesterday's demand.
 //
 // (1) On each link of the flow: the others demand their present rate, the flow all; the
-//     link is filled with water. The entitlement is the least over its links, and
-//     exactly the max-min rate of the flow in that problem: no other can grow, and
-//     only the flow itself can make one shrink.
-// (2) It is at least the flow's present rate, and at least what each of its links would
-//     give it if all its flows were greedy.
-// (3) Against a new solution of the whole problem with the flow greedy it may differ
-//     when a flow that loses to it frees a third link, on which a fourth one grows and
-//     meets the flow again. (In random problems: see tests/sharing/test_fair_share.cc.)
+//     link is filled with water. The entitlement is the least over its links.
+// (2) It is exactly the rate of a new max-min solution with this flow greedy. For let the
+//     water rise to the level at which the flow's first link is full: until then the
+//     two solutions are filled alike, since no link of the flow is full in either. Who
+//     stopped below that level has the same rate in both; who did not has at least
+//     level x weight now, and just that then, if it crosses the full link.
+// (3) So it is never less than the flow's present rate.
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "model/fair_share.hh"
@@ -49,13 +47,22 @@ class Entitlements {
         std::uint32_t flow;
     };
 
-    void add(LinkId link, const FlowDemand& flow, double rate, std::size_t index);
+    void collect(std::span<const FlowDemand> flows, std::span<const double> rates,
+                 std::span<const LinkId> only);
     void sort();
+
+    std::span<const Use> uses_of(LinkId link) const {
+        return std::span{uses_}.subspan(first_[link.value],
+                                        first_[link.value + 1] - first_[link.value]);
+    }
+
     double level_of(double capacity, std::span<const Use> uses, double weight,
                     std::size_t except) const;
 
     std::span<const double> capacities_;
-    std::unordered_map<LinkId, std::vector<Use>> uses_;  // of limited links; looked up only
+    // The uses of a limited link are [first_[link], first_[link + 1]), by level.
+    std::vector<std::uint32_t> first_;
+    std::vector<Use> uses_;
 };
 
 }  // namespace pleat

@@ -15,7 +15,7 @@ namespace {
 
 // The events of one instant, of those that change the topology.
 struct Moment {
-    ExperimentTime at{};
+    ExperimentTime at;
     std::vector<TimedEvent> events;
 };
 

@@ -113,7 +113,7 @@ std::vector<double> FairShare::solve(std::span<const FlowDemand> flows) {
     std::vector<HeapEntry> entries;
     entries.reserve(loads_.size());
     for (std::uint32_t i = 0; i < loads_.size(); ++i) entries.push_back({loads_[i].level, i});
-    std::priority_queue<HeapEntry> heap{std::less<>{}, std::move(entries)};
+    std::priority_queue<HeapEntry> heap{std::less<HeapEntry>{}, std::move(entries)};
 
     std::vector<double> rates(flows.size(), kUnlimitedRate);
     std::vector<bool> frozen(flows.size(), false);

@@ -51,11 +51,11 @@ class FairShare {
     // A link of limited capacity that some flow of the present solve() crosses.
     struct Load {
         LinkId link;
-        double remaining;    // capacity not yet given to frozen flows
-        double weight;       // of the flows not yet frozen
+        double remaining;     // capacity not yet given to frozen flows
+        double weight;        // of the flows not yet frozen
         std::uint32_t count;  // of the flows not yet frozen: says when it is empty, for
                               // `weight` may keep a residue
-        double level;        // rate per weight at which it is full; it only rises
+        double level;         // rate per weight at which it is full; it only rises
         std::uint32_t first;  // its flows are flows_of_links_[first, last)
         std::uint32_t last;
     };

@@ -29,9 +29,9 @@ constexpr Ticks transmission_time(std::int64_t bytes, Bandwidth rate) {
     if (bytes <= kMostBytes) {
         ticks = (static_cast<std::uint64_t>(bytes * kTicksPerByteAtOneBps) + bps - 1) / bps;
     } else {
-        const Int128 wide = (static_cast<Int128>(bytes) * kTicksPerByteAtOneBps +
-                             static_cast<Int128>(bps) - 1) /
-                            static_cast<Int128>(bps);
+        const Int128 wide =
+            (static_cast<Int128>(bytes) * kTicksPerByteAtOneBps + static_cast<Int128>(bps) - 1) /
+            static_cast<Int128>(bps);
         ticks = static_cast<std::uint64_t>(std::min<Int128>(wide, kLongest));
     }
     return Ticks{static_cast<std::int64_t>(std::min<std::uint64_t>(ticks, kLongest))};

@@ -68,9 +68,9 @@ std::vector<LinkId> NetworkState::apply(std::span<const TimedEvent> simultaneous
 
     std::vector<LinkId> changed;
     for (const LinkId id : touched_) {
-        LinkState now = effective(id);
+        const LinkState now = effective(id);
         if (now == links_[id.value]) continue;
-        links_[id.value] = std::move(now);
+        links_[id.value] = now;
         changed.push_back(id);
     }
     return changed;
@@ -80,7 +80,7 @@ void NetworkState::apply_one(const TimedEvent& timed) {
     const auto patch = [&](const LinkChange& change) {
         Layers& layers = layers_[change.link.value];
         if (timed.phase == Phase::lasting) {
-            layers.lasting = merged(std::move(layers.lasting), change.patch);
+            layers.lasting = merged(layers.lasting, change.patch);
         } else {
             overlay(layers.overlays, timed, change.patch);
         }
@@ -184,7 +184,7 @@ LinkState NetworkState::effective(LinkId id) const {
     const Layers& layers = layers_[id.value];
     LinkState state{layers.lasting, link_up_[id.value].on()};
     for (const auto& [number, patch] : layers.overlays) {
-        state.properties = merged(std::move(state.properties), patch);
+        state.properties = merged(state.properties, patch);
     }
     const Link& link = topology_->link(id);
     state.up = state.up && vertex_up_[link.from.value].on() && vertex_up_[link.to.value].on();

@@ -68,8 +68,8 @@ bool PathFolder::walk_back(const PathTable& table, HostId source, LinkId last, S
             step(uplink);
             return true;
         }
-        if (parent.value >= topology_->links().size() || topology_->link(parent).to != at)
-            return false;
+        if (parent.value >= topology_->links().size()) return false;
+        if (topology_->link(parent).to != at) return false;
         step(parent);
         at = topology_->link(parent).from;
         if (at == start) return true;
@@ -81,7 +81,7 @@ bool PathFolder::walk_back(const PathTable& table, HostId source, LinkId last, S
 std::optional<LinkId> PathFolder::last_link(const PathTable& table, HostId source,
                                             HostId destination) const {
     if (source == destination || !table.together(source, destination)) return std::nullopt;
-    PLEAT_ASSERT(table.links().size() == topology_->links().size());
+    if (table.links().size() != topology_->links().size()) return std::nullopt;
 
     std::optional<LinkId> best;
     bool alone = true;

@@ -108,11 +108,12 @@ PathElement::Admission PathElement::admit(const SentPacket& packet, FineInstant 
 
     const std::uint16_t accepted = room_for(packet);
     Admission admission{.refused = static_cast<std::uint16_t>(packet.segments - accepted)};
-    Train train{.packet = packet.packet,
-                .segments = accepted,
-                .segment_bytes = packet.segment_bytes,
-                .tail_bytes = accepted == packet.segments ? packet.tail_bytes : packet.segment_bytes,
-                .arrival = now};
+    Train train{
+        .packet = packet.packet,
+        .segments = accepted,
+        .segment_bytes = packet.segment_bytes,
+        .tail_bytes = accepted == packet.segments ? packet.tail_bytes : packet.segment_bytes,
+        .arrival = now};
     const bool chances = shape_.has_chances();
     const bool jitter = shape_.jitter > Duration::zero();
     if (!chances && !jitter) {

@@ -28,15 +28,15 @@ namespace pleat {
 struct PathShape {
     Bandwidth bandwidth = Bandwidth::unlimited();
     DataSize queue = DataSize::bytes(0);
-    Overhead overhead;
+    Overhead overhead{};
     Duration latency{};
     Duration jitter{};
     JitterDistribution distribution = JitterDistribution::normal;
-    Probability loss;
-    Probability reorder;
-    Probability duplicate;
-    Probability corrupt;
-    std::optional<GilbertElliott> burst_loss;
+    Probability loss{};
+    Probability reorder{};
+    Probability duplicate{};
+    Probability corrupt{};
+    std::optional<GilbertElliott> burst_loss{};
 
     // Segments may meet different fates.
     bool has_chances() const;

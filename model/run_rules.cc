@@ -53,8 +53,8 @@ RunProgress::RunProgress(const Scenario& scenario, bool with_applications)
         const auto* const action = std::get_if<HostAction>(&scenario.timeline[place].event);
         if (action == nullptr) continue;
         // The end of a window of `stop` or `crash` starts the host again.
-        const bool starts = action->kind == HostAction::Kind::start ||
-                            action->kind == HostAction::Kind::restart;
+        const bool starts =
+            action->kind == HostAction::Kind::start || action->kind == HostAction::Kind::restart;
         if (starts) last_start_event_[action->host.value] = place + 1;
     }
 }

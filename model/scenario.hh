@@ -65,6 +65,8 @@ struct Scenario {
     std::vector<TimedEvent> timeline;       // canonical order: canonical(timeline)
     std::vector<std::string> expectations;
     std::string addresses = "10.0.0.0/8";
+    // `groups:`, sets of points that event lines may name; members ascend.
+    std::map<std::string, std::vector<VertexId>> groups;
     // Parts of the file that this build can't do yet, by name; refused at `run`.
     std::vector<std::string> not_yet;
 

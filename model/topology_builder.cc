@@ -38,6 +38,10 @@ std::optional<VertexId> find(const Index& hosts, const Index& bridges, const std
     return std::nullopt;
 }
 
+std::string unknown_end(const std::string& where, const std::string& end) {
+    return where + ": there is no host or bridge '" + end + "'";
+}
+
 // Everything that tells two links apart, so that equal ones are interchangeable.
 bool before(const Link& a, const Link& b) {
     const auto identity = [](const Link& l) {
@@ -60,9 +64,9 @@ void TopologyBuilder::add(Bridge bridge) {
 
 void TopologyBuilder::add_link(std::string from, std::string to, LinkProperties properties,
                                std::string name, std::vector<std::string> tags, bool up) {
-    links_.push_back(NamedLink{
-        std::move(from), std::move(to),
-        Link{VertexId{}, VertexId{}, std::move(name), std::move(tags), std::move(properties), up}});
+    links_.push_back(
+        NamedLink{std::move(from), std::move(to),
+                  Link{VertexId{}, VertexId{}, std::move(name), std::move(tags), properties, up}});
 }
 
 Result<Topology> TopologyBuilder::build() && {
@@ -100,7 +104,7 @@ Result<Topology> TopologyBuilder::build() && {
         const std::string where = "link '" + named.from + "->" + named.to + "'";
         for (const std::string& end : {named.from, named.to}) {
             if (!find(topology.host_index_, topology.bridge_index_, end)) {
-                return fail(where + ": there is no host or bridge '" + end + "'");
+                return fail(unknown_end(where, end));
             }
         }
         if (named.from == named.to) return fail(where + ": expected two different ends");

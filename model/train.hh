@@ -27,7 +27,7 @@ struct Train {
     std::uint16_t segments = 1;
     std::int32_t segment_bytes = 0;  // IP packet of each segment but the last
     std::int32_t tail_bytes = 0;     // IP packet of the last one
-    Fate fate;
+    Fate fate{};
     std::uint32_t noise = 0;  // even bits, to choose which bit is flipped
     Duration delay{};         // latency and jitter
     FineInstant arrival{};    // when it entered

@@ -1,8 +1,7 @@
 #include "node/daemon.hh"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/post.hpp>
+#include <spdlog/spdlog.h>
 
 #include "base/overload.hh"
 
@@ -15,34 +14,34 @@ NodeDaemon::NodeDaemon(boost::asio::io_context& loop, NodeOptions options)
           std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count())},
       controller_{loop, options_.controller,
                   [this](ControlMessage message) { receive(std::move(message)); }} {
-    controller_.send(Hello{
-        .node = options_.name, .version = PLEAT_VERSION, .incarnation = incarnation_});
+    controller_.send(
+        Hello{.node = options_.name, .version = PLEAT_VERSION, .incarnation = incarnation_});
 }
 
 void NodeDaemon::receive(ControlMessage message) {
-    std::visit(Overload{
-                   [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
-                   [this](PrepareEpoch& epoch) {
-                       if (run_) run_->add_epoch(std::move(epoch));
-                   },
-                   [this](const ClockPing& ping) {
-                       controller_.send(ClockPong{.sequence = ping.sequence,
-                                                  .ping_sent = ping.sent,
-                                                  .at = monotonic_now()});
-                   },
-                   [this](const Begin& begin) {
-                       if (run_) run_->begin(begin.t0);
-                   },
-                   [this](const EndRun& end) {
-                       if (run_) run_->end(end.reason, end.interrupted);
-                   },
-                   [this](const Shutdown&) { stop("told to shut down"); },
-                   [](const auto& other) {
-                       static_cast<void>(other);
-                       spdlog::warn("a message that is not for a node was dropped");
-                   },
-               },
-               message);
+    std::visit(
+        Overload{
+            [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
+            [this](PrepareEpoch& epoch) {
+                if (run_) run_->add_epoch(std::move(epoch));
+            },
+            [this](const ClockPing& ping) {
+                controller_.send(ClockPong{
+                    .sequence = ping.sequence, .ping_sent = ping.sent, .at = monotonic_now()});
+            },
+            [this](const Begin& begin) {
+                if (run_) run_->begin(begin.t0);
+            },
+            [this](const EndRun& end) {
+                if (run_) run_->end(end.reason, end.interrupted);
+            },
+            [this](const Shutdown&) { stop("told to shut down"); },
+            [](const auto& other) {
+                static_cast<void>(other);
+                spdlog::warn("a message that is not for a node was dropped");
+            },
+        },
+        message);
 }
 
 void NodeDaemon::prepare(PrepareRun prepare) {

@@ -2,10 +2,11 @@
 // way and hands it what concerns it; the run itself is NodeRun.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include <boost/asio/io_context.hpp>
 
 #include "node/node_run.hh"
 #include "wire/control_socket.hh"

@@ -4,7 +4,6 @@
 
 namespace pleat {
 
-
 EventPlayer::EventPlayer(boost::asio::io_context& loop, std::span<const TimedEvent> timeline,
                          Play play)
     : timer_{loop}, timeline_{timeline}, play_{std::move(play)} {}

@@ -1,14 +1,14 @@
 // pleat-node: this machine's part of a run. Reads as the architecture does: a loop, the
 // controller's connection, and what the controller asks for.
+#include <csignal>
+#include <exception>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <csignal>
-#include <exception>
 
 #include "base/namespaces.hh"
 #include "node/daemon.hh"

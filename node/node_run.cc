@@ -1,14 +1,16 @@
 #include "node/node_run.hh"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "base/overload.hh"
 #include "model/addressing.hh"
@@ -54,7 +56,7 @@ class NodeRun::Impl {
           send_{std::move(send)},
           ended_{std::move(ended)},
           addresses_{address_plan(scenario_)},
-          folder_{scenario_.topology},
+          folder_{scenario_},
           tables_{std::move(prepare.base)},
           progress_{scenario_, !options_.no_applications},
           recorder_{options_.run_directory + "/node-" + options.name + ".log"},
@@ -62,8 +64,9 @@ class NodeRun::Impl {
                   options_.run},
           publisher_{options.name},
           incarnation_{static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count())},
-          plane_{open_tun_plane(scenario_.topology, addresses_, scenario_.seed,
-                                [this](const PlaneReport& report) { receive(report); }, loop)},
+          plane_{open_tun_plane(
+              scenario_.topology, addresses_, scenario_.seed,
+              [this](const PlaneReport& report) { receive(report); }, loop)},
           sharer_{folder_, tables_.base(), sharer_outputs()},
           fleet_{loop,
                  FleetOptions{.run = options_.run,
@@ -106,10 +109,10 @@ class NodeRun::Impl {
         if (stage_ != Stage::ready) return;
         const Instant now = monotonic_now();
         if (now > t0 - kLeastNotice) {
-            send_(BeginRefused{.reason = fmt::format(
-                                   "it was announced {} us before T0",
-                                   std::chrono::duration_cast<std::chrono::microseconds>(t0 - now)
-                                       .count())});
+            send_(BeginRefused{
+                .reason = fmt::format(
+                    "it was announced {} us before T0",
+                    std::chrono::duration_cast<std::chrono::microseconds>(t0 - now).count())});
             return;
         }
         stage_ = Stage::counting;
@@ -239,8 +242,12 @@ class NodeRun::Impl {
                 sharer_.host_crashed(host, monotonic_now());
                 return;
             }
-            case Kind::pause: fleet_.pause(host); return;
-            case Kind::resume: fleet_.resume(host); return;
+            case Kind::pause:
+                fleet_.pause(host);
+                return;
+            case Kind::resume:
+                fleet_.resume(host);
+                return;
         }
     }
 
@@ -342,15 +349,15 @@ class NodeRun::Impl {
                     exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
                                      : "not started: " + exited.problem);
         if (stage_ == Stage::preparing && !by_us) {
-            fail_before_t0(fmt::format("host {} {} before it was ready", name(exited.host),
-                                       exited.exit_code
-                                           ? fmt::format("ended with exit code {}", *exited.exit_code)
-                                           : "could not start: " + exited.problem));
+            fail_before_t0(fmt::format(
+                "host {} {} before it was ready", name(exited.host),
+                exited.exit_code ? fmt::format("ended with exit code {}", *exited.exit_code)
+                                 : "could not start: " + exited.problem));
             return;
         }
         if (!exited.exit_code) {
-            problems_.push_back(fmt::format("host {} could not start: {}", name(exited.host),
-                                            exited.problem));
+            problems_.push_back(
+                fmt::format("host {} could not start: {}", name(exited.host), exited.problem));
         }
         if (stage_ == Stage::running && restart_when_ended_.contains(exited.host)) {
             revive(exited.host);
@@ -358,7 +365,8 @@ class NodeRun::Impl {
     }
 
     void host_lost(const HostLost& lost) {
-        const std::string problem = fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
+        const std::string problem =
+            fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
         spdlog::error("{}", problem);
         problems_.push_back(problem);
         results_[lost.host.value].problem = problem;
@@ -412,14 +420,15 @@ class NodeRun::Impl {
         return SharerOutputs{
             .set_caps = [this](std::vector<FlowCap> caps) { plane_->set_caps(std::move(caps)); },
             .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
-            .share = [this](FlowKey flow, Bandwidth share, Instant now) {
-                recorder_.write(ShareRecord{
-                    .at = recorder_.at(now),
-                    .flow = flow,
-                    .share_bps = share.is_unlimited()
-                                     ? ~std::uint64_t{0}
-                                     : static_cast<std::uint64_t>(share.bits_per_second())});
-            }};
+            .share =
+                [this](FlowKey flow, Bandwidth share, Instant now) {
+                    recorder_.write(ShareRecord{
+                        .at = recorder_.at(now),
+                        .flow = flow,
+                        .share_bps = share.is_unlimited()
+                                         ? ~std::uint64_t{0}
+                                         : static_cast<std::uint64_t>(share.bits_per_second())});
+                }};
     }
 
     void publish(std::vector<FlowState> flows) {
@@ -461,11 +470,11 @@ class NodeRun::Impl {
 
     void record_host(HostId host, Instant at, std::string what) {
         if (!recorder_.begun()) {
-            before_t0_.emplace_back(at, HostRecord{.at = {}, .host = host, .what = std::move(what)});
+            before_t0_.emplace_back(at,
+                                    HostRecord{.at = {}, .host = host, .what = std::move(what)});
             return;
         }
-        recorder_.write(
-            HostRecord{.at = recorder_.at(at), .host = host, .what = std::move(what)});
+        recorder_.write(HostRecord{.at = recorder_.at(at), .host = host, .what = std::move(what)});
     }
 
     void record_totals() {

@@ -1,7 +1,8 @@
 #include "node/options.hh"
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
+
+#include <CLI/CLI.hpp>
 
 namespace pleat {
 
@@ -9,7 +10,8 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
     NodeOptions options;
     CLI::App app{"pleat-node: runs hosts of an emulated network on this machine", "pleat-node"};
     app.set_version_flag("--version", "pleat-node " PLEAT_VERSION);
-    app.add_option("--controller", options.controller, "endpoint of the controller (ipc://… or tcp://…)")
+    app.add_option("--controller", options.controller,
+                   "endpoint of the controller (ipc://… or tcp://…)")
         ->required();
     app.add_option("--name", options.name, "name of this machine")->capture_default_str();
     app.add_option("--runtime", options.runtime_directory, "directory for sockets and the ledger")

@@ -6,7 +6,8 @@ namespace pleat {
 
 namespace {
 
-constexpr int kMostDigits = 18;
+constexpr int kMostDigits = 19;
+constexpr int kMostPlaces = 18;
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -36,8 +37,10 @@ std::optional<Decimal> take_decimal(std::string_view& text) {
         if (!is_digit(text[i])) break;
         any = true;
         if (significant > 0 || text[i] != '0') ++significant;
-        if (significant > kMostDigits || number.places >= kMostDigits) return std::nullopt;
-        number.digits = number.digits * 10 + (text[i] - '0');
+        if (significant > kMostDigits || number.places >= kMostPlaces) return std::nullopt;
+        const Int128 digits = static_cast<Int128>(number.digits) * 10 + (text[i] - '0');
+        if (digits > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+        number.digits = static_cast<std::int64_t>(digits);
         if (point) ++number.places;
     }
     if (!any) return std::nullopt;

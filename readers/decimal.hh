@@ -10,7 +10,7 @@
 
 namespace pleat {
 
-// digits x 10^-places, at most 18 digits in all.
+// digits x 10^-places, at most 19 digits in all.
 struct Decimal {
     std::int64_t digits = 0;
     int places = 0;

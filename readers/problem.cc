@@ -60,9 +60,12 @@ std::size_t bytes_of(std::string_view line, int characters) {
 
 const char* severity_text(Problem::Severity severity) {
     switch (severity) {
-        case Problem::Severity::error: return "error";
-        case Problem::Severity::warning: return "warning";
-        case Problem::Severity::note: return "note";
+        case Problem::Severity::error:
+            return "error";
+        case Problem::Severity::warning:
+            return "warning";
+        case Problem::Severity::note:
+            return "note";
     }
     return "";
 }

@@ -1,7 +1,7 @@
 #include "readers/report.hh"
 
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include "base/error.hh"
 
@@ -84,7 +84,7 @@ std::vector<Problem> Report::problems() const {
     std::vector<const Entry*> order;
     order.reserve(problems_.size());
     for (const Entry& entry : problems_) order.push_back(&entry);
-    std::ranges::stable_sort(order, [](const Entry* a, const Entry* b) { return a->place < b->place; });
+    std::ranges::sort(order, {}, [](const Entry* entry) { return std::pair{entry->place, entry}; });
     std::vector<Problem> result;
     for (const Entry* entry : order) {
         if (std::ranges::find(result, entry->problem) == result.end()) {

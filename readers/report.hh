@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,19 @@ struct Place {
     int column = 0;  // in bytes, from 1
 
     friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+// Where a text stands, and where each of its bytes does, as near as is known.
+struct TextPlace {
+    Place place;
+    // The text stands literally in the source, this many bytes after `place` (1 after a
+    // quote). Nothing: it is folded, escaped or had variables.
+    std::optional<int> literal;
+
+    Place at(std::size_t offset) const {
+        if (!literal) return place;
+        return Place{place.source, place.line, place.column + *literal + static_cast<int>(offset)};
+    }
 };
 
 class Report {

@@ -22,11 +22,16 @@ constexpr std::array kDurationUnits{
     Unit{"h", 3'600'000'000'000}, Unit{"m", 60'000'000'000}, Unit{"s", 1'000'000'000},
     Unit{"ms", 1'000'000},        Unit{"us", 1'000},         Unit{"ns", 1}};
 
-constexpr std::array kRateUnits{
-    Unit{"Tbps", 1'000'000'000'000}, Unit{"Gbps", 1'000'000'000},    Unit{"Mbps", 1'000'000},
-    Unit{"kbps", 1'000},             Unit{"bps", 1},                 Unit{"Tbit/s", 1'000'000'000'000},
-    Unit{"Gbit/s", 1'000'000'000},   Unit{"Mbit/s", 1'000'000},      Unit{"kbit/s", 1'000},
-    Unit{"bit/s", 1}};
+constexpr std::array kRateUnits{Unit{"Tbps", 1'000'000'000'000},
+                                Unit{"Gbps", 1'000'000'000},
+                                Unit{"Mbps", 1'000'000},
+                                Unit{"kbps", 1'000},
+                                Unit{"bps", 1},
+                                Unit{"Tbit/s", 1'000'000'000'000},
+                                Unit{"Gbit/s", 1'000'000'000},
+                                Unit{"Mbit/s", 1'000'000},
+                                Unit{"kbit/s", 1'000},
+                                Unit{"bit/s", 1}};
 
 constexpr std::array kDecimalSizes{Unit{"TB", 1'000'000'000'000}, Unit{"GB", 1'000'000'000},
                                    Unit{"MB", 1'000'000}, Unit{"KB", 1'000}, Unit{"B", 1}};
@@ -34,7 +39,8 @@ constexpr std::array kDecimalSizes{Unit{"TB", 1'000'000'000'000}, Unit{"GB", 1'0
 constexpr std::array kBinarySizes{Unit{"TiB", std::int64_t{1} << 40}, Unit{"GiB", 1 << 30},
                                   Unit{"MiB", 1 << 20}, Unit{"KiB", 1 << 10}};
 
-constexpr std::string_view kDurationForm = "expected a duration such as 5ms (ns, us, ms, s, m or h)";
+constexpr std::string_view kDurationForm =
+    "expected a duration such as 5ms (ns, us, ms, s, m or h)";
 constexpr std::string_view kRateForm =
     "expected a rate in bits, such as 10Mbps (bps, kbps, Mbps, Gbps or Tbps)";
 constexpr std::string_view kSizeForm =
@@ -185,7 +191,8 @@ Result<Probability> parse_probability(std::string_view text) {
     const bool percent = number.ends_with('%');
     if (percent) number.remove_suffix(1);
     const bool digits_only = number.find_first_not_of("0123456789.e-") == std::string_view::npos;
-    if (!begins_with_number(number) || !digits_only || (percent && number.contains('e'))) {
+    if (!begins_with_number(number) || !digits_only ||
+        (percent && number.find('e') != std::string_view::npos)) {
         return refuse(text, kProbabilityForm);
     }
     // The percent sign moves the point before the number becomes binary.
@@ -221,7 +228,9 @@ std::string to_text(Duration duration) {
     if (ns == 0) return "0s";
     for (const Unit& unit : kDurationUnits) {
         if (unit.name == "h" || unit.name == "m") {
-            if (ns % unit.scale == 0) return std::to_string(ns / unit.scale) + std::string{unit.name};
+            // "60s" and "90s" are clearer than "1m" among other seconds.
+            const bool whole = ns % unit.scale == 0 && (unit.name == "h" || ns >= 2 * unit.scale);
+            if (whole) return std::to_string(ns / unit.scale) + std::string{unit.name};
         } else if (ns >= unit.scale) {
             return decimal_text(ns, unit.scale) + std::string{unit.name};
         }

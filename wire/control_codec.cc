@@ -15,20 +15,30 @@ using codec::experiment_time;
 using codec::nanoseconds_of;
 using Body = proto::ControlEnvelope;
 
-std::int64_t nanoseconds_of_instant(Instant at) { return at.time_since_epoch().count(); }
+std::int64_t nanoseconds_of_instant(Instant at) {
+    return at.time_since_epoch().count();
+}
 
-Instant instant(std::int64_t nanoseconds) { return Instant{Duration{nanoseconds}}; }
+Instant instant(std::int64_t nanoseconds) {
+    return Instant{Duration{nanoseconds}};
+}
 
-void put(const Submit& m, Body& out) { codec::put(m, *out.mutable_submit()); }
+void put(const Submit& m, Body& out) {
+    codec::put(m, *out.mutable_submit());
+}
 
-void put(const StartRun& m, Body& out) { out.mutable_start_run()->set_run(m.run); }
+void put(const StartRun& m, Body& out) {
+    out.mutable_start_run()->set_run(m.run);
+}
 
 void put(const StopRun& m, Body& out) {
     out.mutable_stop_run()->set_run(m.run);
     out.mutable_stop_run()->set_reason(m.reason);
 }
 
-void put(const Shutdown&, Body& out) { out.mutable_shutdown(); }
+void put(const Shutdown&, Body& out) {
+    out.mutable_shutdown();
+}
 
 void put(const Submitted& m, Body& out) {
     proto::Submitted& submitted = *out.mutable_submitted();
@@ -41,7 +51,9 @@ void put(const Submitted& m, Body& out) {
     submitted.set_took_ns(m.took.count());
 }
 
-void put(const Refused& m, Body& out) { out.mutable_refused()->set_message(m.message); }
+void put(const Refused& m, Body& out) {
+    out.mutable_refused()->set_message(m.message);
+}
 
 void put(const Stage& m, Body& out) {
     out.mutable_stage()->set_name(m.name);
@@ -57,7 +69,9 @@ void put(const Progress& m, Body& out) {
     progress.set_hosts_running(m.hosts_running);
 }
 
-void put(const RunFinished& m, Body& out) { codec::put(m, *out.mutable_run_finished()); }
+void put(const RunFinished& m, Body& out) {
+    codec::put(m, *out.mutable_run_finished());
+}
 
 void put(const Hello& m, Body& out) {
     out.mutable_hello()->set_node(m.node);
@@ -65,7 +79,9 @@ void put(const Hello& m, Body& out) {
     out.mutable_hello()->set_incarnation_ns(m.incarnation);
 }
 
-void put(const PrepareRun& m, Body& out) { codec::put(m, *out.mutable_prepare_run()); }
+void put(const PrepareRun& m, Body& out) {
+    codec::put(m, *out.mutable_prepare_run());
+}
 
 void put(const PrepareEpoch& m, Body& out) {
     codec::put(m.delta, *out.mutable_prepare_epoch()->mutable_delta());
@@ -101,21 +117,27 @@ void put(const BeginAccepted& m, Body& out) {
     out.mutable_begin_accepted()->set_t0_ns(nanoseconds_of_instant(m.t0));
 }
 
-void put(const BeginRefused& m, Body& out) { out.mutable_begin_refused()->set_reason(m.reason); }
+void put(const BeginRefused& m, Body& out) {
+    out.mutable_begin_refused()->set_reason(m.reason);
+}
 
 void put(const EndRun& m, Body& out) {
     out.mutable_end_run()->set_reason(m.reason);
     out.mutable_end_run()->set_interrupted(m.interrupted);
 }
 
-void put(const RunEnded& m, Body& out) { codec::put(m, *out.mutable_run_ended()); }
+void put(const RunEnded& m, Body& out) {
+    codec::put(m, *out.mutable_run_ended());
+}
 
 void put(const LogChunk& m, Body& out) {
     out.mutable_log_chunk()->set_offset_bytes(m.offset);
     out.mutable_log_chunk()->set_content(m.bytes);
 }
 
-void put(const LogEnd& m, Body& out) { out.mutable_log_end()->set_size_bytes(m.size); }
+void put(const LogEnd& m, Body& out) {
+    out.mutable_log_end()->set_size_bytes(m.size);
+}
 
 void put(const NodeFailed& m, Body& out) {
     out.mutable_node_failed()->set_message(m.message);
@@ -172,8 +194,8 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
             return *std::move(prepare);
         }
         case Body::kPrepareEpoch:
-            return PrepareEpoch{
-                .delta = codec::path_table_delta(in.prepare_epoch().delta(), refusal)};
+            return PrepareEpoch{.delta =
+                                    codec::path_table_delta(in.prepare_epoch().delta(), refusal)};
         case Body::kPrepared:
             return Prepared{.version = in.prepared().version(),
                             .epoch = EpochId{in.prepared().epoch()},

@@ -10,11 +10,12 @@
 // (5) Destruction waits at most kLinger for the last messages to leave.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <boost/asio/io_context.hpp>
 
 #include "base/duration.hh"
 #include "wire/codec.hh"

@@ -48,8 +48,7 @@ void put(const Event& event, proto::Event& out) {
                event);
 }
 
-Partition partition(const proto::Event::Partition& in, const Topology& topology,
-                    Refusal& refusal) {
+Partition partition(const proto::Event::Partition& in, const Topology& topology, Refusal& refusal) {
     Partition result;
     for (const proto::Side& side : in.sides()) {
         std::vector<VertexId> members;

@@ -9,7 +9,8 @@ namespace pleat::codec {
 
 namespace {
 
-constexpr const char* kNegativeTime = "a latency or jitter that is negative";
+// As readers have it: sums along any path stay far from the longest Duration.
+constexpr Duration kLongestLatency = std::chrono::hours{1};
 constexpr const char* kUnknownDistribution = "an unknown distribution of jitter";
 constexpr std::uint32_t kDistributions = 3;
 constexpr std::uint32_t kQueueKinds = 4;
@@ -23,6 +24,12 @@ Bandwidth bandwidth(std::int64_t bits_per_second, Refusal& refusal) {
     const bool right = refusal.require(bits_per_second >= 0, "a bandwidth that is negative");
     if (!right || bits_per_second == 0) return Bandwidth::unlimited();
     return Bandwidth::bits_per_second(bits_per_second);
+}
+
+Duration latency(std::int64_t nanoseconds, Refusal& refusal) {
+    const bool right = nanoseconds >= 0 && nanoseconds <= kLongestLatency.count();
+    refusal.require(right, "a latency or jitter that is not from 0 to 1 h");
+    return Duration{right ? nanoseconds : 0};
 }
 
 void put(const GilbertElliott& loss, proto::GilbertElliott& out) {
@@ -46,8 +53,8 @@ void put(QueueLimit queue, proto::QueueLimit& out) {
 
 QueueLimit queue_limit(const proto::QueueLimit& in, Refusal& refusal) {
     QueueLimit queue;
-    queue.kind = enumeration<QueueLimit::Kind>(in.kind(), kQueueKinds, "an unknown kind of queue",
-                                               refusal);
+    queue.kind =
+        enumeration<QueueLimit::Kind>(in.kind(), kQueueKinds, "an unknown kind of queue", refusal);
     if (refusal.require(in.amount() >= 0, "a queue of negative length")) queue.amount = in.amount();
     return queue;
 }
@@ -80,8 +87,8 @@ void put(const LinkProperties& properties, proto::LinkProperties& out) {
 
 LinkProperties link_properties(const proto::LinkProperties& in, Refusal& refusal) {
     LinkProperties properties;
-    properties.latency = length_of_time(in.latency_ns(), kNegativeTime, refusal);
-    properties.jitter = length_of_time(in.jitter_ns(), kNegativeTime, refusal);
+    properties.latency = latency(in.latency_ns(), refusal);
+    properties.jitter = latency(in.jitter_ns(), refusal);
     properties.distribution = enumeration<JitterDistribution>(in.distribution(), kDistributions,
                                                               kUnknownDistribution, refusal);
     properties.loss = probability(in.loss(), refusal);
@@ -114,9 +121,9 @@ void put(const LinkPatch& patch, proto::LinkPatch& out) {
 LinkPatch link_patch(const proto::LinkPatch& in, Refusal& refusal) {
     LinkPatch patch;
     if (in.has_latency_ns()) {
-        patch.latency = length_of_time(in.latency_ns(), kNegativeTime, refusal);
+        patch.latency = latency(in.latency_ns(), refusal);
     }
-    if (in.has_jitter_ns()) patch.jitter = length_of_time(in.jitter_ns(), kNegativeTime, refusal);
+    if (in.has_jitter_ns()) patch.jitter = latency(in.jitter_ns(), refusal);
     if (in.has_distribution()) {
         patch.distribution = enumeration<JitterDistribution>(in.distribution(), kDistributions,
                                                              kUnknownDistribution, refusal);

@@ -1,13 +1,13 @@
 // The run log as a file.
 #include "wire/log_file.hh"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 #include <array>
 #include <cstring>
 #include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace pleat {
 
@@ -73,7 +73,7 @@ std::string framed(const LogRecord& record) {
 LogWriter::LogWriter(std::string path)
     : path_{std::move(path)},
       file_{::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)} {
-    struct stat status {};
+    struct stat status{};
     if (!file_.open() || ::fstat(file_.value(), &status) < 0) {
         throw Failure{cannot("open the run log", path_)};
     }

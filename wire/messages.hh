@@ -20,7 +20,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -32,10 +34,10 @@
 namespace pleat {
 
 struct RunOptions {
-    std::string run;            // "r-7f3a"
-    std::string run_directory;  // absolute
-    std::string runtime_directory;  // absolute: sockets, ledger
-    std::string data_plane;     // "tun"; empty: chosen
+    std::string run;                                            // "r-7f3a"
+    std::string run_directory;                                  // absolute
+    std::string runtime_directory;                              // absolute: sockets, ledger
+    std::string data_plane;                                     // "tun"; empty: chosen
     Duration sample_interval = std::chrono::milliseconds{100};  // zero is "none": no samples
     bool samples = true;
     bool no_applications = false;
@@ -49,18 +51,26 @@ struct Submit {
     Scenario scenario;
     std::string source_text;  // the resolved topology file, for the store
     RunOptions options;
+
+    friend bool operator==(const Submit&, const Submit&) = default;
 };
 
 struct StartRun {
     std::string run;
+
+    friend bool operator==(const StartRun&, const StartRun&) = default;
 };
 
 struct StopRun {
     std::string run;
     std::string reason;  // "interrupted"
+
+    friend bool operator==(const StopRun&, const StopRun&) = default;
 };
 
-struct Shutdown {};
+struct Shutdown {
+    friend bool operator==(const Shutdown&, const Shutdown&) = default;
+};
 
 // ---- controller -> cli
 struct Submitted {
@@ -71,15 +81,21 @@ struct Submitted {
     std::uint32_t epochs = 0;
     std::uint64_t paths = 0;
     Duration took{};
+
+    friend bool operator==(const Submitted&, const Submitted&) = default;
 };
 
 struct Refused {
     std::string message;
+
+    friend bool operator==(const Refused&, const Refused&) = default;
 };
 
-struct Stage {  // a step of the way has been reached, for the progress display
+struct Stage {         // a step of the way has been reached, for the progress display
     std::string name;  // "hosts", "begin", "collect"
     std::string text;  // "6/6 ready (data plane: tun)"
+
+    friend bool operator==(const Stage&, const Stage&) = default;
 };
 
 // ---- node -> controller -> cli
@@ -89,18 +105,22 @@ struct Progress {
     std::uint64_t throughput_bps = 0;
     std::uint32_t hosts_ready = 0;
     std::uint32_t hosts_running = 0;
+
+    friend bool operator==(const Progress&, const Progress&) = default;
 };
 
 struct HostResult {
     HostId host;
     std::string address;
     bool started = false;
-    ExperimentTime started_at{};  // negative before T0
+    ExperimentTime started_at{};   // negative before T0
     std::optional<int> exit_code;  // 128 + n when a signal ended it
     // Ended by an event or by the end of the run: never fails it.
     bool ended_by_us = false;
-    std::string log;               // relative to the run directory
-    std::string problem;           // "cannot execute 'iperf4': no such file"; mostly empty
+    std::string log;      // relative to the run directory
+    std::string problem;  // "cannot execute 'iperf4': no such file"; mostly empty
+
+    friend bool operator==(const HostResult&, const HostResult&) = default;
 };
 
 struct EpochResult {
@@ -108,6 +128,8 @@ struct EpochResult {
     ExperimentTime planned{};
     Duration late{};
     std::vector<std::string> events;
+
+    friend bool operator==(const EpochResult&, const EpochResult&) = default;
 };
 
 struct FlowSeries {
@@ -115,16 +137,20 @@ struct FlowSeries {
     std::vector<ExperimentTime> at;
     std::vector<std::uint64_t> allowed_bps;
     std::vector<std::uint64_t> measured_bps;
+
+    friend bool operator==(const FlowSeries&, const FlowSeries&) = default;
 };
 
 struct ControlTraffic {
     std::uint64_t messages_sent = 0;  // state publications and heartbeats, once each
     std::uint64_t bytes_sent = 0;     // bodies + topics
+
+    friend bool operator==(const ControlTraffic&, const ControlTraffic&) = default;
 };
 
 struct RunFinished {
     std::string run;
-    bool failed = false;       // a main host failed, or the run could not go on
+    bool failed = false;  // a main host failed, or the run could not go on
     bool interrupted = false;
     std::vector<std::string> problems;
     std::string data_plane;
@@ -133,6 +159,8 @@ struct RunFinished {
     std::vector<FlowSeries> flows;
     ControlTraffic control;
     int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
+
+    friend bool operator==(const RunFinished&, const RunFinished&) = default;
 };
 
 // ---- controller <-> node
@@ -140,6 +168,8 @@ struct Hello {
     std::string node;  // "local"
     std::string version;
     std::uint64_t incarnation = 0;  // start time in ns
+
+    friend bool operator==(const Hello&, const Hello&) = default;
 };
 
 struct PrepareRun {
@@ -149,49 +179,77 @@ struct PrepareRun {
     PathTable base;
     std::vector<ExperimentTime> epoch_starts;  // by EpochId
     std::vector<std::vector<std::string>> epoch_events;
+
+    // Tables with equal hashes are equal.
+    friend bool operator==(const PrepareRun& a, const PrepareRun& b) {
+        const auto table = [](const PathTable& t) {
+            return std::tuple{t.version(), t.epoch(), t.hash()};
+        };
+        return a.options == b.options && a.scenario == b.scenario &&
+               a.local_hosts == b.local_hosts && table(a.base) == table(b.base) &&
+               a.epoch_starts == b.epoch_starts && a.epoch_events == b.epoch_events;
+    }
 };
 
 struct PrepareEpoch {
     PathTableDelta delta;
+
+    friend bool operator==(const PrepareEpoch&, const PrepareEpoch&) = default;
 };
 
 struct Prepared {
     std::uint32_t version = 0;
     EpochId epoch;
     std::uint64_t hash = 0;
+
+    friend bool operator==(const Prepared&, const Prepared&) = default;
 };
 
 struct HostsReady {
     std::uint32_t hosts = 0;
     std::string data_plane;
+
+    friend bool operator==(const HostsReady&, const HostsReady&) = default;
 };
 
 struct ClockPing {
     std::uint32_t sequence = 0;
     Instant sent;  // the controller's clock
+
+    friend bool operator==(const ClockPing&, const ClockPing&) = default;
 };
 
 struct ClockPong {
     std::uint32_t sequence = 0;
     Instant ping_sent;  // as it came
     Instant at;         // the node's clock
+
+    friend bool operator==(const ClockPong&, const ClockPong&) = default;
 };
 
 struct Begin {
     Instant t0;  // on the node's clock
+
+    friend bool operator==(const Begin&, const Begin&) = default;
 };
 
 struct BeginAccepted {
     Instant t0;
+
+    friend bool operator==(const BeginAccepted&, const BeginAccepted&) = default;
 };
 
 struct BeginRefused {
     std::string reason;  // learned later than T0 - 10 ms: announce anew
+
+    friend bool operator==(const BeginRefused&, const BeginRefused&) = default;
 };
 
 struct EndRun {
     std::string reason;
     bool interrupted = false;
+
+    friend bool operator==(const EndRun&, const EndRun&) = default;
 };
 
 struct RunEnded {
@@ -201,6 +259,8 @@ struct RunEnded {
     std::vector<std::string> problems;
     std::vector<HostResult> hosts;
     ControlTraffic control;
+
+    friend bool operator==(const RunEnded&, const RunEnded&) = default;
 };
 
 // The node's part of the run log, in pieces of at most 1 MB: LogRecords, each with its
@@ -208,16 +268,22 @@ struct RunEnded {
 struct LogChunk {
     std::uint64_t offset = 0;
     std::string bytes;
+
+    friend bool operator==(const LogChunk&, const LogChunk&) = default;
 };
 
 struct LogEnd {
     std::uint64_t size = 0;
+
+    friend bool operator==(const LogEnd&, const LogEnd&) = default;
 };
 
 // A node cannot go on with the run (no privilege, no TUN device, a host that can't start).
 struct NodeFailed {
     std::string message;
     int exit_code = 1;  // what `pleat run` should exit with
+
+    friend bool operator==(const NodeFailed&, const NodeFailed&) = default;
 };
 
 using ControlMessage =
@@ -232,18 +298,24 @@ struct EventRecord {  // an epoch switch, or an event of applications
     ExperimentTime actual{};
     std::optional<EpochId> epoch;  // when it opened one
     std::string text;
+
+    friend bool operator==(const EventRecord&, const EventRecord&) = default;
 };
 
 struct DemandRecord {  // a state that this node published
     ExperimentTime at{};
     FlowKey flow;
     DemandState state = DemandState::gone();
+
+    friend bool operator==(const DemandRecord&, const DemandRecord&) = default;
 };
 
 struct ShareRecord {  // a share that came into force
     ExperimentTime at{};
     FlowKey flow;
     std::uint64_t share_bps = 0;  // 2^64 - 1: unlimited
+
+    friend bool operator==(const ShareRecord&, const ShareRecord&) = default;
 };
 
 struct SampleRecord {
@@ -252,17 +324,23 @@ struct SampleRecord {
     std::uint64_t allowed_bps = 0;
     std::uint64_t measured_bps = 0;
     std::uint64_t bytes = 0;  // since the flow was first seen
+
+    friend bool operator==(const SampleRecord&, const SampleRecord&) = default;
 };
 
 struct HostRecord {  // a host started, became ready, ended
     ExperimentTime at{};
     HostId host;
     std::string what;  // "started", "ready", "exited 0", "killed 9"
+
+    friend bool operator==(const HostRecord&, const HostRecord&) = default;
 };
 
 struct TotalsRecord {  // of the plane, at the end
     std::string counter;
     std::int64_t value = 0;
+
+    friend bool operator==(const TotalsRecord&, const TotalsRecord&) = default;
 };
 
 using LogRecord =
@@ -272,6 +350,8 @@ using LogRecord =
 struct FlowState {
     FlowKey flow;
     DemandState state = DemandState::gone();
+
+    friend bool operator==(const FlowState&, const FlowState&) = default;
 };
 
 struct StateUpdate {  // all flows of this machine whose published state changed in a tick
@@ -280,6 +360,8 @@ struct StateUpdate {  // all flows of this machine whose published state changed
     std::uint64_t sequence = 0;
     EpochId epoch;  // for diagnosis only: states are independent of epochs
     std::vector<FlowState> flows;
+
+    friend bool operator==(const StateUpdate&, const StateUpdate&) = default;
 };
 
 struct Heartbeat {
@@ -287,6 +369,8 @@ struct Heartbeat {
     std::uint64_t incarnation = 0;
     std::uint64_t sequence = 0;  // of the last StateUpdate
     std::uint64_t digest = 0;    // of the full state
+
+    friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
 using StateMessage = std::variant<StateUpdate, Heartbeat>;

@@ -1,9 +1,9 @@
 // The one way from bytes to a protobuf message: sizes are looked at first.
 #pragma once
 
-#include <google/protobuf/message_lite.h>
-
 #include <string_view>
+
+#include <google/protobuf/message_lite.h>
 
 #include "wire/refusal.hh"
 

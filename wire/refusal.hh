@@ -45,9 +45,8 @@ Enumeration enumeration(std::uint32_t value, std::uint32_t count, std::string_vi
 inline Probability probability(double value, Refusal& refusal) {
     // Written so that "not a number" is refused, too.
     const bool right = value >= 0.0 && value <= 1.0;
-    return refusal.require(right, "a probability that is not from 0 to 1")
-               ? Probability::of(value)
-               : Probability{};
+    return refusal.require(right, "a probability that is not from 0 to 1") ? Probability::of(value)
+                                                                           : Probability{};
 }
 
 inline Duration length_of_time(std::int64_t nanoseconds, std::string_view what, Refusal& refusal) {
@@ -58,6 +57,8 @@ inline ExperimentTime experiment_time(std::int64_t nanoseconds) {
     return ExperimentTime{Duration{nanoseconds}};
 }
 
-inline std::int64_t nanoseconds_of(ExperimentTime at) { return at.time_since_epoch().count(); }
+inline std::int64_t nanoseconds_of(ExperimentTime at) {
+    return at.time_since_epoch().count();
+}
 
 }  // namespace pleat::codec

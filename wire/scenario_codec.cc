@@ -21,33 +21,36 @@ std::map<std::string, std::string> variables(const Variables& in) {
     return result;
 }
 
+void put_variables(const std::map<std::string, std::string>& variables,
+                   google::protobuf::RepeatedPtrField<proto::Application::Variable>& out) {
+    for (const auto& [name, value] : variables) {
+        proto::Application::Variable& added = *out.Add();
+        added.set_name(name);
+        added.set_value(value);
+    }
+}
+
 void put(const Application& application, proto::Application& out) {
-    for (const std::string& argument : application.arguments) out.add_arguments(argument);
-    for (const auto& [name, value] : application.environment) {
-        proto::Application::Variable& added = *out.add_environment();
-        added.set_name(name);
-        added.set_value(value);
+    // Named one by one, so that a new member can't be forgotten here.
+    const auto& [arguments, environment, sysctls, user, ready, after, main, manual, outside,
+                 not_yet] = application;
+    for (const std::string& argument : arguments) out.add_arguments(argument);
+    put_variables(environment, *out.mutable_environment());
+    put_variables(sysctls, *out.mutable_sysctls());
+    out.set_user(user);
+    if (ready) {
+        std::visit(Overload{
+                       [&out](const ReadyWhenListening& r) { out.set_ready_tcp_port(r.tcp_port); },
+                       [&out](const ReadyWhenFile& r) { out.set_ready_file(r.path); },
+                       [&out](const ReadyAfter& r) { out.set_ready_after_ns(r.delay.count()); },
+                   },
+                   *ready);
     }
-    for (const auto& [name, value] : application.sysctls) {
-        proto::Application::Variable& added = *out.add_sysctls();
-        added.set_name(name);
-        added.set_value(value);
-    }
-    out.set_user(application.user);
-    if (application.ready) {
-        std::visit(
-            Overload{
-                [&out](const ReadyWhenListening& r) { out.set_ready_tcp_port(r.tcp_port); },
-                [&out](const ReadyWhenFile& r) { out.set_ready_file(r.path); },
-                [&out](const ReadyAfter& r) { out.set_ready_after_ns(r.delay.count()); },
-            },
-            *application.ready);
-    }
-    for (const HostId host : application.after) out.add_after_hosts(host.value);
-    out.set_main(application.main);
-    out.set_manual(application.manual);
-    out.set_outside(application.outside);
-    for (const std::string& property : application.not_yet) out.add_not_yet(property);
+    for (const HostId host : after) out.add_after_hosts(host.value);
+    out.set_main(main);
+    out.set_manual(manual);
+    out.set_outside(outside);
+    for (const std::string& property : not_yet) out.add_not_yet(property);
 }
 
 std::optional<ReadyCondition> ready(const proto::Application& in, Refusal& refusal) {
@@ -89,16 +92,24 @@ Application application(const proto::Application& in, std::size_t hosts, Refusal
 }  // namespace
 
 void put(const Scenario& scenario, proto::Scenario& out) {
-    out.set_name(scenario.name);
-    out.set_seed(scenario.seed);
-    if (scenario.duration) out.set_duration_ns(scenario.duration->count());
-    out.set_routing(static_cast<std::uint32_t>(scenario.routing));
-    put(scenario.topology, *out.mutable_topology());
-    for (const Application& each : scenario.applications) put(each, *out.add_applications());
-    for (const TimedEvent& each : scenario.timeline) put(each, *out.add_timeline());
-    for (const std::string& each : scenario.expectations) out.add_expectations(each);
-    out.set_addresses(scenario.addresses);
-    for (const std::string& each : scenario.not_yet) out.add_not_yet(each);
+    // Named one by one, so that a new member can't be forgotten here.
+    const auto& [name, seed, duration, routing, topology, applications, timeline, expectations,
+                 addresses, groups, not_yet] = scenario;
+    out.set_name(name);
+    out.set_seed(seed);
+    if (duration) out.set_duration_ns(duration->count());
+    out.set_routing(static_cast<std::uint32_t>(routing));
+    put(topology, *out.mutable_topology());
+    for (const Application& each : applications) put(each, *out.add_applications());
+    for (const TimedEvent& each : timeline) put(each, *out.add_timeline());
+    for (const std::string& each : expectations) out.add_expectations(each);
+    out.set_addresses(addresses);
+    for (const auto& [group, members] : groups) {
+        proto::Group& added = *out.add_groups();
+        added.set_name(group);
+        for (const VertexId vertex : members) added.add_vertices(vertex.value);
+    }
+    for (const std::string& each : not_yet) out.add_not_yet(each);
 }
 
 Scenario scenario(const proto::Scenario& in, Refusal& refusal) {
@@ -106,8 +117,7 @@ Scenario scenario(const proto::Scenario& in, Refusal& refusal) {
     result.name = in.name();
     result.seed = in.seed();
     if (in.has_duration_ns()) {
-        result.duration =
-            length_of_time(in.duration_ns(), "a duration that is negative", refusal);
+        result.duration = length_of_time(in.duration_ns(), "a duration that is negative", refusal);
     }
     result.routing = enumeration<Routing>(in.routing(), 2, "an unknown kind of routing", refusal);
     result.topology = topology(in.topology(), refusal);
@@ -125,6 +135,14 @@ Scenario scenario(const proto::Scenario& in, Refusal& refusal) {
                     "a timeline that is not in order");
     result.expectations.assign(in.expectations().begin(), in.expectations().end());
     result.addresses = in.addresses();
+    for (const proto::Group& each : in.groups()) {
+        std::vector<VertexId>& members = result.groups[each.name()];
+        for (const std::uint32_t vertex : each.vertices()) {
+            members.push_back(id<VertexId>(vertex, result.topology.vertex_count(),
+                                           "a group with a point that does not exist", refusal));
+        }
+        refusal.require(std::ranges::is_sorted(members), "a group that is not in order");
+    }
     result.not_yet.assign(in.not_yet().begin(), in.not_yet().end());
     return result;
 }

@@ -59,8 +59,8 @@ std::vector<FlowState> flow_states(const proto::StateUpdate& in, codec::Refusal&
     std::vector<FlowState> result;
     const auto count = static_cast<std::size_t>(in.flow_deltas_size());
     const bool long_codes = in.long_codes_size() > 0;
-    const std::size_t codes = long_codes ? static_cast<std::size_t>(in.long_codes_size())
-                                         : in.state_codes().size();
+    const std::size_t codes =
+        long_codes ? static_cast<std::size_t>(in.long_codes_size()) : in.state_codes().size();
     if (!refusal.require(codes == count, "columns of different lengths") ||
         !refusal.require(count == 0 || in.destinations() > 0, "flows without destinations")) {
         return result;
@@ -80,10 +80,10 @@ std::vector<FlowState> flow_states(const proto::StateUpdate& in, codec::Refusal&
             !refusal.require(state.has_value(), "an unknown demand state")) {
             return result;
         }
-        result.push_back(
-            {.flow = {.source = HostId{static_cast<std::uint32_t>(source)},
-                      .destination = HostId{static_cast<std::uint32_t>(number % in.destinations())}},
-             .state = *state});
+        result.push_back({.flow = {.source = HostId{static_cast<std::uint32_t>(source)},
+                                   .destination = HostId{static_cast<std::uint32_t>(
+                                       number % in.destinations())}},
+                          .state = *state});
     }
     return result;
 }

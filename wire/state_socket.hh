@@ -3,11 +3,12 @@
 // others. The topic is the run: what is of another run never arrives.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <boost/asio/io_context.hpp>
 
 #include "wire/codec.hh"
 

@@ -14,9 +14,13 @@ namespace pleat::codec {
 namespace {
 
 // On the wire 0 is "no link" and n + 1 is link n: small numbers are short.
-std::uint32_t parent_number(LinkId parent) { return parent.value + 1; }
+std::uint32_t parent_number(LinkId parent) {
+    return parent.value + 1;
+}
 
-LinkId parent_link(std::uint32_t number) { return LinkId{number - 1}; }
+LinkId parent_link(std::uint32_t number) {
+    return LinkId{number - 1};
+}
 
 static_assert(kNoLink.value + 1 == 0);
 
@@ -164,8 +168,8 @@ PathTableDelta path_table_delta(const proto::PathTableDelta& in, Refusal& refusa
         return delta;
     }
     for (int i = 0; i < in.changed_link_size(); ++i) {
-        delta.links.push_back({.link = LinkId{in.changed_link(i)},
-                               .state = link_state(in.link_state(i), refusal)});
+        delta.links.push_back(
+            {.link = LinkId{in.changed_link(i)}, .state = link_state(in.link_state(i), refusal)});
     }
     std::uint64_t tree = 0;
     for (int i = 0; i < in.changed_tree_delta_size(); ++i) {

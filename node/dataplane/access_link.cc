@@ -13,13 +13,12 @@ void Uplink::reshape(const AccessShape& shape) {
     credit_ = 2 * std::max(longest, transmission_time(kFullSize, bandwidth_));
 }
 
-bool Uplink::ask(FlowIndex flow, const Train& train, FineInstant finish, FineInstant now) {
-    const Waiting asking{finish, flow, train.ip_bytes(), train.segments};
-    if (!chosen_ && !choosing_ && last_ + time_of(asking.bytes, asking.segments) <= now) {
+bool Uplink::ask(FlowIndex flow, Ticks time, FineInstant finish, FineInstant now) {
+    if (!chosen_ && !choosing_ && last_ + time <= now) {
         last_ = now;
         return true;
     }
-    waiting_.push_back(asking);
+    waiting_.push_back({finish, flow, time});
     std::push_heap(waiting_.begin(), waiting_.end(), std::greater<>{});
     if (!chosen_ && !choosing_) choose();
     return false;
@@ -30,9 +29,9 @@ std::optional<FineInstant> Uplink::next() const {
     return chosen_leaves_;
 }
 
-FlowIndex Uplink::leave() {
+FlowIndex Uplink::leave(FineInstant now) {
     PLEAT_ASSERT(chosen_);
-    last_ = chosen_leaves_;
+    last_ = now;
     const FlowIndex flow = chosen_->flow;
     chosen_.reset();
     choosing_ = true;
@@ -45,7 +44,7 @@ void Uplink::choose() {
     std::pop_heap(waiting_.begin(), waiting_.end(), std::greater<>{});
     chosen_ = waiting_.back();
     waiting_.pop_back();
-    chosen_leaves_ = last_ + time_of(chosen_->bytes, chosen_->segments);
+    chosen_leaves_ = last_ + chosen_->time;
 }
 
 void Uplink::withdraw(FlowIndex flow) {
@@ -76,8 +75,8 @@ Downlink::Answer Downlink::offer(const Passing& passing, DataSize queue, FineIns
     return Answer::waits;
 }
 
-Downlink::Passing Downlink::leave() {
-    last_ = next();
+Downlink::Passing Downlink::leave(FineInstant now) {
+    last_ = now;
     const Passing passing = queue_.pop_front();
     queued_bytes_ -= passing.train.ip_bytes();
     return passing;

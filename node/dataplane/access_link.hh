@@ -30,14 +30,20 @@ class Uplink {
     // What a path that had to wait here may make good; see PathElement::depart.
     Ticks credit() const { return credit_; }
 
-    // True: the train leaves now. False: it waits, and leaves by leave().
-    bool ask(FlowIndex flow, const Train& train, FineInstant finish, FineInstant now);
+    // How long the train occupies the link; asked when its path begins to send it.
+    Ticks time_of(const Train& train) const {
+        return transmission_time(train.bytes(overhead_), bandwidth_);
+    }
+
+    // A train that takes `time`, and that its path's clock finished at `finish`. True: it
+    // leaves now. False: it waits, and leaves by leave().
+    bool ask(FlowIndex flow, Ticks time, FineInstant finish, FineInstant now);
 
     // When the next of those that wait leaves.
     std::optional<FineInstant> next() const;
 
-    // At next(): whose train leaves. Then that flow may ask again; then choose().
-    FlowIndex leave();
+    // At next() or later: whose train leaves. Then that flow may ask again; then choose().
+    FlowIndex leave(FineInstant now);
 
     // Picks who leaves next.
     void choose();
@@ -49,15 +55,10 @@ class Uplink {
     struct Waiting {
         FineInstant finish;
         FlowIndex flow;
-        std::int64_t bytes;  // IP
-        std::int64_t segments;
+        Ticks time;
 
         friend auto operator<=>(const Waiting&, const Waiting&) = default;
     };
-
-    Ticks time_of(std::int64_t ip_bytes, std::int64_t segments) const {
-        return transmission_time(ip_bytes + segments * overhead_.bytes_per_packet, bandwidth_);
-    }
 
     Bandwidth bandwidth_ = Bandwidth::unlimited();
     Overhead overhead_;
@@ -90,8 +91,8 @@ class Downlink {
 
     const Passing& front() const { return queue_.front(); }
 
-    // At next().
-    Passing leave();
+    // At next() or later.
+    Passing leave(FineInstant now);
 
   private:
     Ticks time_of(const Train& train) const {

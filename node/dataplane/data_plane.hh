@@ -69,9 +69,11 @@ using PlaneReport = std::variant<FlowStarted, TableActivated>;
 // The emulated network interface of one of this machine's hosts.
 struct HostPort {
     HostId host;
-    FileDescriptor tun;  // IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, offloads set, non-blocking
-    std::uint32_t ipv4 = 0;               // host byte order
+    FileDescriptor tun;      // IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, offloads set, non-blocking
+    std::uint32_t ipv4 = 0;  // host byte order
     std::array<std::uint8_t, 16> ipv6{};  // network byte order
+    // IPv4 packets to addresses that are no host's go to this one (at most one of a run).
+    bool outside = false;
 };
 
 struct FlowCap {

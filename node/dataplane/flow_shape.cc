@@ -14,7 +14,8 @@ AccessShape access_shape(const PathTable& table, LinkId link, Duration rtt) {
 
 }  // namespace
 
-std::optional<FlowShape> flow_shape(const PathFolder& folder, const PathTable& table, FlowKey flow) {
+std::optional<FlowShape> flow_shape(const PathFolder& folder, const PathTable& table,
+                                    FlowKey flow) {
     const std::optional<Path> path = folder.fold(table, flow.source, flow.destination);
     if (!path || path->links.empty()) return std::nullopt;
     FlowShape shape{.path = shape_of(*path),

@@ -11,18 +11,18 @@
 namespace pleat {
 
 struct AccessShape {
-    LinkId link;
+    LinkId link{};
     Bandwidth bandwidth = Bandwidth::unlimited();
-    Overhead overhead;
+    Overhead overhead{};
     DataSize queue = DataSize::bytes(0);
 
     friend bool operator==(const AccessShape&, const AccessShape&) = default;
 };
 
 struct FlowShape {
-    PathShape path;
-    AccessShape uplink;                   // the path's first link
-    std::optional<AccessShape> downlink;  // its last; nothing when that is the first, too
+    PathShape path{};
+    AccessShape uplink{};                   // the path's first link
+    std::optional<AccessShape> downlink{};  // its last; nothing when that is the first, too
 };
 
 // The shape of a flow by the table in force; nothing when unreachable.

@@ -3,13 +3,14 @@
 // namespace and the TUN descriptor, starts the host's processes and outlives this one.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
 
 #include "base/clock.hh"
 #include "model/addressing.hh"
@@ -24,6 +25,8 @@ struct FleetOptions {
     std::string runtime_directory;  // sockets and the ledger are here
     std::string keeper_program;     // path of pleat-keeper
     Duration ready_deadline = std::chrono::seconds{30};
+    Duration keeper_deadline = std::chrono::seconds{10};  // for namespaces, and for an exec
+    Duration keeper_grace = std::chrono::seconds{30};     // a keeper lives without a node so long
 };
 
 // The exec of a host's application succeeded, at this instant.

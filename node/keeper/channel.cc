@@ -1,11 +1,11 @@
 #include "node/keeper/channel.hh"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/error.hh"
 #include "node/keeper/protocol.hh"

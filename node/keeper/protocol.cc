@@ -73,6 +73,7 @@ class Reader {
         requires std::is_arithmetic_v<T> || std::is_enum_v<T>
     {
         if (in_.size() < sizeof value) return spoil();
+        // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): its size has been looked at
         std::memcpy(&value, in_.data(), sizeof value);
         in_.remove_prefix(sizeof value);
     }
@@ -151,7 +152,8 @@ class Reader {
 template <typename Archive>
 void fields(Archive& a, Setup& m) {
     a(m.host), a(m.hostname), a(m.ipv4), a(m.ipv4_prefix), a(m.ipv6), a(m.ipv6_prefix);
-    a(m.etc), a(m.socket), a(m.sysctls), a(m.default_route), a(m.outside), a(m.grace_ns);
+    a(m.etc), a(m.socket), a(m.sysctls), a(m.default_route), a(m.outside), a(m.grace_ns),
+        a(m.open_files);
 }
 
 template <typename Archive>
@@ -198,9 +200,7 @@ void fields(Archive& a, Hello& m) {
 }
 
 template <typename Archive>
-void fields(Archive& a, Outside& m) {
-    a(m.interface), a(m.gateway);
-}
+void fields(Archive&, Hold&) {}
 
 template <typename Archive>
 void fields(Archive& a, Up& m) {
@@ -239,11 +239,6 @@ void fields(Archive& a, ExecuteEnded& m) {
 
 template <typename Archive>
 void fields(Archive&, Stopped&) {}
-
-template <typename Archive>
-void fields(Archive& a, OutsideReady& m) {
-    a(m.problem);
-}
 
 // Requests and reports are numbered apart, so that one can't be read as the other.
 template <typename Message>
@@ -298,13 +293,12 @@ std::optional<std::string> encode(const Request& request) {
 
 std::string encode(const Report& report) {
     Report bounded = report;
-    if (auto* const up = std::get_if<Up>(&bounded)) up->notes.resize(std::min(up->notes.size(), kLongestProblem));
-    if (auto* const failed = std::get_if<SetupFailed>(&bounded)) {
-        failed->problem.resize(std::min(failed->problem.size(), kLongestProblem));
-    }
-    if (auto* const failed = std::get_if<StartFailed>(&bounded)) {
-        failed->problem.resize(std::min(failed->problem.size(), kLongestProblem));
-    }
+    const auto shorten = [](std::string& text) {
+        text.resize(std::min(text.size(), kLongestProblem));
+    };
+    if (auto* const up = std::get_if<Up>(&bounded)) shorten(up->notes);
+    if (auto* const failed = std::get_if<SetupFailed>(&bounded)) shorten(failed->problem);
+    if (auto* const failed = std::get_if<StartFailed>(&bounded)) shorten(failed->problem);
     return encoded(bounded);
 }
 
@@ -312,6 +306,8 @@ std::optional<Request> decode_request(std::string_view message) {
     return decode<Request>(message);
 }
 
-std::optional<Report> decode_report(std::string_view message) { return decode<Report>(message); }
+std::optional<Report> decode_report(std::string_view message) {
+    return decode<Report>(message);
+}
 
 }  // namespace pleat::keeper

@@ -47,18 +47,19 @@ constexpr int kNodeDescriptor = 3;
 
 // How to make the host.
 struct Setup {
-    std::string host;                // "client[0]"
-    std::string hostname;            // "client-0"
-    std::uint32_t ipv4 = 0;          // host byte order
-    std::uint8_t ipv4_prefix = 8;    // the whole range is on the link
+    std::string host;              // "client[0]"
+    std::string hostname;          // "client-0"
+    std::uint32_t ipv4 = 0;        // host byte order
+    std::uint8_t ipv4_prefix = 8;  // the whole range is on the link
     std::array<std::uint8_t, 16> ipv6{};
     std::uint8_t ipv6_prefix = 48;
-    std::string etc;                 // directory with hosts, resolv.conf, gai.conf
-    std::string socket;              // where to listen for the next node
+    std::string etc;     // directory with hosts, resolv.conf, gai.conf
+    std::string socket;  // where to listen for the next node
     std::vector<std::pair<std::string, std::string>> sysctls;  // the user's
-    bool default_route = false;      // to the outside host, over the emulated network
-    bool outside = false;            // forwards to the machine's own network
-    std::int64_t grace_ns = 0;       // of (7)
+    bool default_route = false;    // to the outside host, over the emulated network
+    bool outside = false;          // forwards to the machine's own network
+    std::int64_t grace_ns = 0;     // of (7)
+    std::uint64_t open_files = 0;  // soft limit of the applications; 0: the keeper's
 };
 
 struct Identity {
@@ -110,14 +111,11 @@ struct Hello {
     std::string mark;
 };
 
-// The other end of slirp4netns' --exit-fd comes with it, which ends when the keeper does;
-// and the route to it. Only for the outside host, after its tap interface is there.
-struct Outside {
-    std::string interface;
-    std::uint32_t gateway = 0;  // host byte order
-};
+// A descriptor comes with it that the keeper holds as long as it lives: what waits for its
+// closing at the other end (slirp4netns' --exit-fd) ends with the host.
+struct Hold {};
 
-using Request = std::variant<Setup, Start, Execute, Signal, Stop, End, Hello, Outside>;
+using Request = std::variant<Setup, Start, Execute, Signal, Stop, End, Hello, Hold>;
 
 // keeper -> node
 
@@ -155,12 +153,8 @@ struct ExecuteEnded {
 
 struct Stopped {};
 
-struct OutsideReady {
-    std::string problem;  // empty: it is
-};
-
-using Report = std::variant<Up, SetupFailed, Started, StartFailed, BecameReady, Exited,
-                            ExecuteEnded, Stopped, OutsideReady>;
+using Report =
+    std::variant<Up, SetupFailed, Started, StartFailed, BecameReady, Exited, ExecuteEnded, Stopped>;
 
 // Nothing when it would be longer than kMaximumMessage.
 std::optional<std::string> encode(const Request& request);

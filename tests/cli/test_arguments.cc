@@ -3,7 +3,6 @@
 #include "cli/arguments.hh"
 #include "cli/completion.hh"
 #include "cli/help.hh"
-#include "cli/suggest.hh"
 #include "cli/verbs.hh"
 
 namespace pleat {
@@ -165,16 +164,6 @@ TEST_CASE("no verb at all is wrong usage and shows the help") {
     CHECK(answer.code == ExitCode::usage);
     CHECK(answer.data.empty());
     CHECK_THAT(answer.error, Contains("Usage: pleat"));
-}
-
-TEST_CASE("the nearest name is found over a swap, a slip and a missing letter") {
-    const std::vector<std::string_view> names{"run", "doctor", "version"};
-    CHECK(nearest("rnu", names) == "run");
-    CHECK(nearest("docter", names) == "doctor");
-    CHECK(nearest("verson", names) == "version");
-    CHECK(nearest("banana", names).empty());
-    CHECK(nearest("", names).empty());
-    CHECK(nearest(std::string(100'000, 'r'), names).empty());
 }
 
 TEST_CASE("completion knows every built verb with its flags, and no other verb") {

@@ -1,11 +1,6 @@
 #include "tests/fidelity/experiment.hh"
 
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -14,6 +9,11 @@
 #include <memory>
 #include <regex>
 #include <sstream>
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
 
 #include "base/clock.hh"
 #include "base/process.hh"
@@ -56,8 +56,8 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
         ::open(document.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     REQUIRE(stdout_file.open());
     Command command;
-    command.arguments = {pleat_program(), "run", topology.string(), "--json",
-                         "--out",         out.string()};
+    command.arguments = {pleat_program(), "run",   topology.string(),
+                         "--json",        "--out", out.string()};
     command.descriptors = {{stdout_file.value(), 1}};
     const double began = wall_now();
     auto child = Child::start(command);
@@ -158,7 +158,7 @@ std::vector<Share> shares(const Run& run) {
                                "JOIN hosts b ON b.host = s.destination ORDER BY s.at_ns",
                                -1, &prepared, nullptr) == SQLITE_OK);
     const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> statement{prepared,
-                                                                             &sqlite3_finalize};
+                                                                               &sqlite3_finalize};
     const auto text = [prepared](int column) {
         std::string value;
         const unsigned char* bytes = sqlite3_column_text(prepared, column);
@@ -178,8 +178,8 @@ std::vector<Share> shares(const Run& run) {
 double quantile(std::vector<double> values, double q) {
     REQUIRE_FALSE(values.empty());
     std::ranges::sort(values);
-    const auto place = static_cast<std::size_t>(
-        std::lround(q * static_cast<double>(values.size() - 1)));
+    const auto place =
+        static_cast<std::size_t>(std::lround(q * static_cast<double>(values.size() - 1)));
     return values[place];
 }
 

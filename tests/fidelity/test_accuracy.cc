@@ -1,9 +1,5 @@
 // How exact one machine is: lateness of events, round trips, rates, shares of an uplink;
 // how fast it starts and how little it costs when nothing happens.
-#include <dirent.h>
-#include <unistd.h>
-
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -12,6 +8,10 @@
 #include <regex>
 #include <sstream>
 #include <thread>
+
+#include <catch2/catch.hpp>
+#include <dirent.h>
+#include <unistd.h>
 
 #include "tests/fidelity/experiment.hh"
 
@@ -37,8 +37,8 @@ double cpu_seconds(int pid) {
 std::vector<double> round_trips(const std::string& log) {
     static const std::regex kTime{R"(time=([0-9.]+) ms)"};
     std::vector<double> result;
-    for (auto it = std::sregex_iterator(log.begin(), log.end(), kTime); it != std::sregex_iterator();
-         ++it) {
+    for (auto it = std::sregex_iterator(log.begin(), log.end(), kTime);
+         it != std::sregex_iterator(); ++it) {
         result.push_back(std::stod((*it)[1]));
     }
     return result;
@@ -75,20 +75,22 @@ TEST_CASE("epochs switch within 100 us (p50) and 2 ms (p99) of their time", "[la
     const Workspace workspace;
     std::string events;
     for (int i = 1; i <= 200; ++i) {
-        events += "  " + std::to_string(i * 50) + "ms: set a--b " + std::to_string(5 + i % 2) + "ms\n";
+        events +=
+            "  " + std::to_string(i * 50) + "ms: set a--b " + std::to_string(5 + i % 2) + "ms\n";
     }
     const Run run = run_once(workspace,
                              "pleat: 1\nname: lateness\nduration: 11s\n"
                              "hosts:\n  a: {}\n  b: {}\n"
-                             "links:\n  - a -- b: 5ms 10Mbps\nevents:\n" + events);
+                             "links:\n  - a -- b: 5ms 10Mbps\nevents:\n" +
+                                 events);
     REQUIRE(run.exit_code == 0);
     std::vector<double> late;
     for (const auto& epoch : run.document.at("epochs")) {
         if (epoch.at("epoch") != 0) late.push_back(epoch.at("late_us").get<double>());
     }
     REQUIRE(late.size() == 200);
-    std::cout << "event lateness: p50 " << quantile(late, 0.5) << " us, p99 " << quantile(late, 0.99)
-              << " us, max " << quantile(late, 1) << " us\n";
+    std::cout << "event lateness: p50 " << quantile(late, 0.5) << " us, p99 "
+              << quantile(late, 0.99) << " us, max " << quantile(late, 1) << " us\n";
     CHECK(quantile(late, 0.5) < 100);
     CHECK(quantile(late, 0.99) < 2000);
 }
@@ -96,10 +98,11 @@ TEST_CASE("epochs switch within 100 us (p50) and 2 ms (p99) of their time", "[la
 TEST_CASE("round trips are within 0.25 ms (p50) of what was asked", "[rtt]") {
     for (const int delay_ms : {1, 5, 10, 50, 100}) {
         const Workspace workspace;
-        const Run run = run_once(
-            workspace, "pleat: 1\nname: rtt\nhosts:\n"
-                       "  a: {run: ping -n -i 0.02 -c 400 b, main: true}\n  b: {}\n"
-                       "links:\n  - a -- b: " + std::to_string(delay_ms) + "ms\n");
+        const Run run = run_once(workspace,
+                                 "pleat: 1\nname: rtt\nhosts:\n"
+                                 "  a: {run: ping -n -i 0.02 -c 400 b, main: true}\n  b: {}\n"
+                                 "links:\n  - a -- b: " +
+                                     std::to_string(delay_ms) + "ms\n");
         REQUIRE(run.exit_code == 0);
         std::vector<double> errors;
         for (const double rtt : round_trips(run.log("a"))) errors.push_back(rtt - 2 * delay_ms);
@@ -117,21 +120,24 @@ TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
         double bps;
         int seconds;
     };
-    const std::vector<Case> cases{{"128kbps", 128e3, 75}, {"256kbps", 256e3, 75},
-                                  {"512kbps", 512e3, 75}, {"128Mbps", 128e6, 15},
-                                  {"256Mbps", 256e6, 15}, {"512Mbps", 512e6, 15},
-                                  {"1Gbps", 1e9, 15},     {"2Gbps", 2e9, 15},
-                                  {"4Gbps", 4e9, 15}};
+
+    const std::vector<Case> cases{
+        {"128kbps", 128e3, 75}, {"256kbps", 256e3, 75}, {"512kbps", 512e3, 75},
+        {"128Mbps", 128e6, 15}, {"256Mbps", 256e6, 15}, {"512Mbps", 512e6, 15},
+        {"1Gbps", 1e9, 15},     {"2Gbps", 2e9, 15},     {"4Gbps", 4e9, 15}};
     for (const Case& one : cases) {
-        if (const char* only = std::getenv("PLEAT_RATE"); only != nullptr && one.rate != std::string{only}) {
+        if (const char* only = std::getenv("PLEAT_RATE");
+            only != nullptr && one.rate != std::string{only}) {
             continue;
         }
         const Workspace workspace;
-        const Run run = run_once(
-            workspace, "pleat: 1\nname: rate\nhosts:\n"
-                       "  server: {run: iperf3 -s -f k -i 1 --forceflush, ready: {tcp: 5201}}\n"
-                       "  client: {run: iperf3 -c server -C cubic -t " + std::to_string(one.seconds) +
-                       ", main: true}\nlinks:\n  - client -- server: 5ms " + one.rate + "\n");
+        const Run run =
+            run_once(workspace,
+                     "pleat: 1\nname: rate\nhosts:\n"
+                     "  server: {run: iperf3 -s -f k -i 1 --forceflush, ready: {tcp: 5201}}\n"
+                     "  client: {run: iperf3 -c server -C cubic -t " +
+                         std::to_string(one.seconds) +
+                         ", main: true}\nlinks:\n  - client -- server: 5ms " + one.rate + "\n");
         REQUIRE(run.exit_code == 0);
         const double from = one.seconds < 60 ? 4 : 8;
         const double departed = departed_bps(run, "client", from, one.seconds - 2.0);
@@ -139,7 +145,8 @@ TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
         REQUIRE(received.has_value());
         const double layer_2 = *received * 1514 / 1448;
         std::cout << one.rate << ": departed " << (departed / one.bps - 1) * 100
-                  << " %, received (payload x 1514/1448) " << (layer_2 / one.bps - 1) * 100 << " %\n";
+                  << " %, received (payload x 1514/1448) " << (layer_2 / one.bps - 1) * 100
+                  << " %\n";
         INFO(one.rate);
         CHECK(std::abs(departed / one.bps - 1) < 0.01);
         CHECK(std::abs(layer_2 / one.bps - 1) < 0.01);
@@ -151,6 +158,7 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly", "[uplink]") {
         const char* name;
         std::vector<int> rtt_ms;
     };
+
     const std::vector<Case> cases{{"one sender, two receivers", {20, 100}},
                                   {"server to 4 clients", {160, 80, 40, 20}}};
     for (const Case& one : cases) {

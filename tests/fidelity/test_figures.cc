@@ -1,10 +1,11 @@
 // Figures 5.3 and 5.5 of the thesis, with real iperf3: what every receiver gets in every
 // interval, how fast shares and rates follow an event.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+
+#include <catch2/catch.hpp>
 
 #include "tests/fidelity/experiment.hh"
 
@@ -43,8 +44,10 @@ std::string figure_5_3() {
 name: figure-5-3
 duration: 80s
 hosts:
-  server: {replicas: 3, run: ")" + server_run() + R"(", ready: {tcp: 5201}}
-  client: {replicas: 3, run: "iperf3 -c server-$i )" + congestion_control() + R"( -t 100", start: manual}
+  server: {replicas: 3, run: ")" +
+           server_run() + R"(", ready: {tcp: 5201}}
+  client: {replicas: 3, run: "iperf3 -c server-$i )" +
+           congestion_control() + R"( -t 100", start: manual}
 bridges: [s1, s2]
 links:
   - client -- s1: 5ms 100Mbps
@@ -82,8 +85,10 @@ std::string figure_5_5() {
 name: figure-5-5
 duration: 70s
 hosts:
-  server: {replicas: 2, run: ")" + server_run() + R"(", ready: {tcp: 5201}}
-  client: {replicas: 2, run: "iperf3 -c server-$i )" + congestion_control() + R"( -t 100", start: manual}
+  server: {replicas: 2, run: ")" +
+           server_run() + R"(", ready: {tcp: 5201}}
+  client: {replicas: 2, run: "iperf3 -c server-$i )" +
+           congestion_control() + R"( -t 100", start: manual}
 bridges: [s1, s2]
 links:
   - client -- s1: 5ms 100Mbps
@@ -101,9 +106,12 @@ events:
 
 std::vector<Interval> intervals_5_5() {
     using Cause = Interval::Cause;
-    return {{0, 10, {60, 0}, false, Cause::start}, {10, 30, {30, 30}, true, Cause::start},
-            {30, 40, {10, 50}, true},              {40, 50, {10, 10}, true},
-            {50, 60, {2.5, 2.5}, true},            {60, 70, {5, 0}, false}};
+    return {{0, 10, {60, 0}, false, Cause::start},
+            {10, 30, {30, 30}, true, Cause::start},
+            {30, 40, {10, 50}, true},
+            {40, 50, {10, 10}, true},
+            {50, 60, {2.5, 2.5}, true},
+            {60, 70, {5, 0}, false}};
 }
 
 std::string client(std::size_t i) {
@@ -125,15 +133,14 @@ void check_goodput(const std::vector<Run>& runs, const std::vector<Interval>& in
                 // round trips after its start.
                 const double began = run.started_s(client(flow)) + 0.2;
                 const double from = interval.from + (interval.halved ? 2 : 1);
-                const auto bps = received_bps(run.log(server(flow)), from - began,
-                                              interval.to - 0.3 - began);
+                const auto bps =
+                    received_bps(run.log(server(flow)), from - began, interval.to - 0.3 - began);
                 REQUIRE(bps.has_value());
                 errors.push_back(*bps / (interval.mbps[flow] * 1e6 * kGoodput) - 1);
             }
             const double error = median(errors);
-            std::cout << interval.from << "-" << interval.to << " s  " << client(flow)
-                      << "  share " << interval.mbps[flow] << " Mbps  goodput error "
-                      << error * 100 << " %\n";
+            std::cout << interval.from << "-" << interval.to << " s  " << client(flow) << "  share "
+                      << interval.mbps[flow] << " Mbps  goodput error " << error * 100 << " %\n";
             INFO(interval.from << " s, " << client(flow));
             CHECK(std::abs(error) < tolerance());
         }
@@ -216,8 +223,12 @@ void check_reaction(const std::vector<Run>& runs, const std::vector<Interval>& i
                 CHECK(rate_time <= 0.500 + 0.2);
                 break;
             }
-            case Interval::Cause::crash: CHECK(share_time <= 0.010); break;
-            case Interval::Cause::stop: CHECK(share_time <= 0.250); break;
+            case Interval::Cause::crash:
+                CHECK(share_time <= 0.010);
+                break;
+            case Interval::Cause::stop:
+                CHECK(share_time <= 0.250);
+                break;
         }
     }
 }

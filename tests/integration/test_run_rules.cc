@@ -42,7 +42,8 @@ TEST_CASE("a host with a ready condition starts before T0, the others at T0") {
     CHECK(progress.due(true).empty());
 }
 
-TEST_CASE("a host waits for those of its `after:`, and the barrier does not wait for what starts at T0") {
+TEST_CASE(
+    "a host waits for those of its `after:`, and the barrier does not wait for what starts at T0") {
     Scenario scenario = two_hosts();
     scenario.applications[0].ready = ReadyWhenListening{1};
     scenario.applications[0].after = {kB};  // b has no ready condition: it starts at T0

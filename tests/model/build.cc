@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -33,7 +34,8 @@ struct Number {
 
 Number number(std::string_view text) {
     Number result;
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), result.value);
+    const auto [end, status] =
+        std::from_chars(text.data(), text.data() + text.size(), result.value);
     if (status != std::errc{}) refuse(text);
     result.unit = text.substr(static_cast<std::size_t>(end - text.data()));
     return result;
@@ -47,7 +49,7 @@ Duration duration(std::string_view text) {
     const Number n = number(text);
     if (!is_duration(n.unit)) refuse(text);
     const double scale = n.unit == "ns" ? 1 : n.unit == "us" ? 1e3 : n.unit == "ms" ? 1e6 : 1e9;
-    return Duration{static_cast<std::int64_t>(n.value * scale + 0.5)};
+    return Duration{std::llround(n.value * scale)};
 }
 
 Bandwidth bandwidth(std::string_view text) {
@@ -58,7 +60,7 @@ Bandwidth bandwidth(std::string_view text) {
                          : n.unit == "Gbps" ? 1e9
                                             : 0;
     if (scale == 0) refuse(text);
-    return Bandwidth::bits_per_second(static_cast<std::int64_t>(n.value * scale + 0.5));
+    return Bandwidth::bits_per_second(std::llround(n.value * scale));
 }
 
 Probability probability(std::string_view text) {

@@ -1,0 +1,60 @@
+#include "cli/log_file.hh"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace pleat {
+namespace {
+
+// Enough for any tail that is worth showing.
+constexpr off_t kTailBytes = 4096;
+
+}  // namespace
+
+std::string log_tail(const std::string& path, std::size_t lines) {
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file.open()) return {};
+    const off_t size = ::lseek(file.value(), 0, SEEK_END);
+    const off_t from = std::max<off_t>(0, size - kTailBytes);
+    std::array<char, kTailBytes> buffer{};
+    const ssize_t got = ::pread(file.value(), buffer.data(), buffer.size(), from);
+    if (got <= 0) return {};
+
+    std::vector<std::string_view> found;
+    std::string_view text{buffer.data(), static_cast<std::size_t>(got)};
+    // The first line of a window into a longer file is a part of one.
+    if (from > 0) text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        if (end > 0) found.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    std::string result;
+    const std::size_t first = found.size() > lines ? found.size() - lines : 0;
+    for (std::size_t i = first; i < found.size(); ++i) {
+        result.append("  | ").append(found[i]).append("\n");
+    }
+    return result;
+}
+
+LogFollower::LogFollower(std::string path, std::function<void(std::string_view)> sink)
+    : path_{std::move(path)}, sink_{std::move(sink)} {}
+
+void LogFollower::poll() {
+    if (!file_.open()) {
+        file_ = FileDescriptor{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
+        if (!file_.open()) return;
+    }
+    std::array<char, 65536> buffer{};
+    while (true) {
+        const ssize_t got = ::read(file_.value(), buffer.data(), buffer.size());
+        if (got <= 0) return;
+        sink_({buffer.data(), static_cast<std::size_t>(got)});
+    }
+}
+
+}  // namespace pleat

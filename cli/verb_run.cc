@@ -1,0 +1,70 @@
+// pleat run: a topology from start to end, on this machine.
+#include <fmt/format.h>
+
+#include "cli/commands.hh"
+#include "cli/json.hh"
+#include "cli/load.hh"
+#include "cli/run_once.hh"
+
+namespace pleat {
+namespace {
+
+// What was asked for and will not come: said before the run, not after it.
+void warn(const RunArguments& arguments, const Scenario& scenario, Output& output) {
+    if (!scenario.expectations.empty()) {
+        output.warning("this version does not check the expect: lines of a topology yet");
+    }
+    if (arguments.require_fidelity) {
+        output.warning(
+            "this version does not judge fidelity yet: the verdict will be 'unchecked' and the "
+            "exit code 4");
+    }
+    const bool idle = arguments.no_applications && !scenario.duration;
+    if (idle) output.note("no applications and no duration: Ctrl-C ends the run");
+}
+
+}  // namespace
+
+ExitCode execute(const RunArguments& arguments, Output& output) {
+    const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
+    if (!scenario) return ExitCode::invalid_topology;
+    if (refuse_not_yet(*scenario, !arguments.no_applications, output)) {
+        return ExitCode::invalid_topology;
+    }
+    if (!arguments.data_plane.empty() && arguments.data_plane != "tun") {
+        output.error(
+            fmt::format("the data plane '{}' is not in this version; 'pleat doctor' says "
+                        "which one this machine can have",
+                        arguments.data_plane));
+        return ExitCode::missing_privilege;
+    }
+    warn(arguments, *scenario, output);
+
+    Interrupts interrupts;
+    clean_quietly(output);
+    const RunRequest request{.scenario = *scenario,
+                             .out = arguments.out,
+                             .data_plane = arguments.data_plane,
+                             .no_applications = arguments.no_applications,
+                             .samples = arguments.samples.value_or(usual_samples(*scenario)),
+                             .explain_failures = true,
+                             .watch = {}};
+    ExitCode worst = ExitCode::ok;
+    for (std::uint32_t i = 0; i < arguments.repeat; ++i) {
+        const auto outcome = run_once(request, interrupts, output);
+        if (const auto* const code = std::get_if<ExitCode>(&outcome)) return *code;
+        const auto& results = std::get<RunResults>(outcome);
+        output.data(arguments.json ? run_document(results, *scenario, arguments.samples.has_value(),
+                                                  arguments.repeat == 1)
+                                   : summary(results, *scenario));
+        const ExitCode code = exit_code_of(results, arguments.require_fidelity);
+        if (code == ExitCode::fidelity) {
+            output.error("the verdict is '" + results.verdict + "', not 'ok'");
+        }
+        if (worst == ExitCode::ok) worst = code;
+        if (code == ExitCode::interrupted) return code;
+    }
+    return worst;
+}
+
+}  // namespace pleat

@@ -1,0 +1,39 @@
+// KeptRun: all that is kept of one run: its row in the store, run.db and manifest.json.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "controller/manifest.hh"
+#include "controller/run_archive.hh"
+#include "controller/run_log.hh"
+#include "controller/store.hh"
+
+namespace pleat {
+
+// The wall clock: "2024-05-17T09:30:00Z".
+using UtcClock = std::function<std::string()>;
+
+std::string utc_now();
+
+class KeptRun final : public RunArchive {
+  public:
+    // Makes the run's directory and its files. `plan` and `store` must outlive this.
+    // Throws Failure.
+    KeptRun(Store& store, const RunPlan& plan, std::string_view machine, UtcClock clock);
+
+    Result<void> prepared(const std::string& data_plane) override;
+    Result<void> began() override;
+    Result<void> add(const LogRecord& record) override;
+    Result<void> finish(const RunFinished& finished) override;
+
+  private:
+    Store& store_;
+    const RunPlan& plan_;
+    UtcClock clock_;
+    std::string submitted_at_;
+    MachineFacts machine_;
+    RunLog log_;
+};
+
+}  // namespace pleat

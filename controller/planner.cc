@@ -1,0 +1,89 @@
+// The planner.
+#include "controller/planner.hh"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace pleat {
+
+namespace {
+
+// Everything that a file may say and this build can't do; empty when there is nothing.
+std::vector<std::string> missing_abilities(const Scenario& scenario) {
+    std::vector<std::string> missing = scenario.not_yet;
+    for (std::size_t i = 0; i < scenario.applications.size(); ++i) {
+        for (const std::string& property : scenario.applications[i].not_yet) {
+            missing.push_back(
+                fmt::format("{} of host {}", property, scenario.topology.hosts()[i].name));
+        }
+    }
+    return missing;
+}
+
+}  // namespace
+
+Result<RunPlan> plan_run(Submit submit) {
+    const Scenario& scenario = submit.scenario;
+    if (submit.options.run.empty()) return fail("the run has no name");
+    if (!submit.options.run_directory.starts_with('/')) {
+        return fail(fmt::format("run {}: expected an absolute run directory, found '{}'",
+                                submit.options.run, submit.options.run_directory));
+    }
+    if (scenario.topology.hosts().empty()) return fail("the topology has no host");
+    const std::vector<std::string> missing = missing_abilities(scenario);
+    if (!missing.empty()) {
+        return fail(fmt::format("this build can't do yet: {}", fmt::join(missing, ", ")));
+    }
+    Epochs epochs = compute_epochs(scenario);
+    return RunPlan{.scenario = std::move(submit.scenario),
+                   .source_text = std::move(submit.source_text),
+                   .options = std::move(submit.options),
+                   .epochs = std::move(epochs)};
+}
+
+Submitted summary(const RunPlan& plan, Duration took) {
+    const Topology& topology = plan.scenario.topology;
+    const std::uint64_t hosts = topology.hosts().size();
+    const auto hidden = std::ranges::count_if(topology.bridges(), &Bridge::hidden);
+    return {.run = plan.options.run,
+            .hosts = static_cast<std::uint32_t>(hosts),
+            .bridges = static_cast<std::uint32_t>(topology.bridges().size() -
+                                                  static_cast<std::size_t>(hidden)),
+            .links = static_cast<std::uint32_t>(topology.links().size()),
+            .epochs = static_cast<std::uint32_t>(plan.epochs.epochs.size()),
+            .paths = hosts * (hosts - 1),
+            .took = took};
+}
+
+PrepareRun first_push(const RunPlan& plan) {
+    PrepareRun push{.options = plan.options,
+                    .scenario = plan.scenario,
+                    .local_hosts = {},
+                    .base = plan.epochs.base,
+                    .epoch_starts = {},
+                    .epoch_events = {}};
+    const std::size_t hosts = plan.scenario.topology.hosts().size();
+    for (std::uint32_t host = 0; host < hosts; ++host) push.local_hosts.push_back(HostId{host});
+    for (const Epoch& epoch : plan.epochs.epochs) {
+        push.epoch_starts.push_back(epoch.start);
+        push.epoch_events.push_back(epoch.events);
+    }
+    return push;
+}
+
+std::vector<std::uint64_t> table_hashes(const Epochs& epochs) {
+    std::vector<std::uint64_t> hashes{epochs.base.hash()};
+    for (std::size_t i = 1; i < epochs.epochs.size(); ++i) {
+        hashes.push_back(epochs.epochs[i].delta.hash);
+    }
+    return hashes;
+}
+
+std::string hash_text(std::uint64_t hash) {
+    return fmt::format("{:016x}", hash);
+}
+
+}  // namespace pleat

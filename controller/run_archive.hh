@@ -1,0 +1,25 @@
+// RunArchive: where a session puts what is to be kept of its run.
+#pragma once
+
+#include "base/result.hh"
+#include "wire/messages.hh"
+
+namespace pleat {
+
+class RunArchive {
+  public:
+    virtual ~RunArchive() = default;
+
+    // All is prepared, on this data plane.
+    virtual Result<void> prepared(const std::string& data_plane) = 0;
+
+    // T0 is settled.
+    virtual Result<void> began() = 0;
+
+    virtual Result<void> add(const LogRecord& record) = 0;
+
+    // The end, in whatever way.
+    virtual Result<void> finish(const RunFinished& finished) = 0;
+};
+
+}  // namespace pleat

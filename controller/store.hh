@@ -1,0 +1,61 @@
+// Store: the controller's memory: scenarios, their epochs, runs. Every change is one
+// transaction, so that it can be killed at any moment and opens again without loss.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hh"
+#include "controller/planner.hh"
+
+namespace pleat {
+
+enum class RunState : std::uint8_t { submitted, running, done, failed, interrupted, abandoned };
+
+std::string_view name_of(RunState state);
+
+struct StoredRun {
+    std::string run;
+    std::string name;
+    std::string directory;
+    std::string state;
+    std::string problem;
+};
+
+class Store {
+  public:
+    // Opens DIRECTORY/pleat.db, or makes it. Throws Failure.
+    explicit Store(const std::string& directory);
+    ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    // Keeps a planned run, whose hosts are all on `machine`.
+    void add_run(const RunPlan& plan, std::string_view machine, std::string_view now_utc);
+
+    void set_data_plane(const std::string& run, const std::string& data_plane);
+    void set_state(const std::string& run, RunState state);
+    void end_run(const std::string& run, RunState state, const std::string& problem,
+                 std::string_view now_utc);
+
+    // Runs that an earlier controller left without an end; returns how many.
+    std::size_t abandon_unfinished();
+
+    bool has_run(const std::string& run);
+    std::vector<StoredRun> runs();  // oldest first
+
+    // What add_run() kept, with all epochs.
+    Result<RunPlan> plan_of(const std::string& run);
+
+    const std::string& path() const;
+    std::string integrity_problem();  // mostly empty
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pleat

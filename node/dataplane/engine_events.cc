@@ -1,0 +1,166 @@
+// The engine's second half: what happens to a train from its queue to its destination.
+// All of it happens at now_, the computed instant.
+#include "node/dataplane/engine.hh"
+#include "node/dataplane/single_writer.hh"
+
+namespace pleat {
+
+void Engine::fire(TimerOwner owner) {
+    switch (owner.event) {
+        case Event::service:
+            ask_to_depart(owner.index);
+            serve(owner.index);
+            return;
+        case Event::delivery: {
+            Flow& flow = flows_[owner.index];
+            const Train train = flow.element.arrive();
+            if (flow.element.holding()) timers_.set(flow.delivery, flow.element.next_due());
+            reach(owner.index, train);
+            return;
+        }
+        case Event::uplink: {
+            Uplink& uplink = uplinks_[owner.index].clock;
+            const FlowIndex index = uplink.leave(now_);
+            depart(index);
+            serve(index);  // its next train competes with those that wait
+            uplink.choose();
+            arm(owner.index);
+            return;
+        }
+        case Event::downlink: {
+            const Downlink::Passing passing = downlinks_[owner.index].clock.leave(now_);
+            arm_downlink(owner.index);
+            deliver(flows_[passing.flow], passing.train);
+            return;
+        }
+    }
+}
+
+// Sends what may go, as long as nothing of the flow is on its way out.
+void Engine::serve(FlowIndex index) {
+    Flow& flow = flows_[index];
+    while (flow.element.waiting() && !flow.element.in_service()) {
+        if (flow.element.begin()) exit_.hold(flow.element.served().packet);
+        flow.uplink_time = uplinks_[flow.uplink].clock.time_of(flow.element.served());
+        const FineInstant eligible = flow.element.eligible();
+        if (eligible > now_) {
+            timers_.set(flow.service, eligible);
+            break;
+        }
+        ask_to_depart(index);
+    }
+    note_queue(index);
+}
+
+void Engine::ask_to_depart(FlowIndex index) {
+    Flow& flow = flows_[index];
+    const PathElement& element = flow.element;
+    if (uplinks_[flow.uplink].clock.ask(index, flow.uplink_time, element.finish(), now_)) {
+        depart(index);
+        return;
+    }
+    flow.asked = flow.uplink;
+    arm(flow.uplink);
+}
+
+void Engine::arm(std::uint32_t uplink) {
+    const Access<Uplink>& access = uplinks_[uplink];
+    if (const std::optional<FineInstant> next = access.clock.next()) {
+        timers_.set(access.timer, *next);
+    } else {
+        timers_.unset(access.timer);
+    }
+}
+
+void Engine::arm_downlink(std::uint32_t downlink) {
+    const Access<Downlink>& access = downlinks_[downlink];
+    if (access.clock.waiting()) timers_.set(access.timer, access.clock.next());
+}
+
+void Engine::depart(FlowIndex index) {
+    Flow& flow = flows_[index];
+    flow.asked = kNone;
+    const Train train = flow.element.depart(now_, uplinks_[flow.uplink].clock.credit());
+    FlowCounters& counters = *flow.counters;
+    add(counters.bytes, static_cast<std::uint64_t>(train.bytes(flow.element.shape().overhead)));
+    add<std::uint64_t>(counters.packets, train.segments);
+    if (train.fate.lost) {
+        drops_.loss += train.segments;
+        add<std::uint64_t>(counters.loss_drops, train.segments);
+        exit_.release(train.packet);
+        return;
+    }
+    if (train.fate.duplicate) {
+        exit_.hold(train.packet);
+        travel(index, train);
+    }
+    travel(index, train);
+}
+
+// From the departure on: the delay line, unless there is nothing to wait for.
+void Engine::travel(FlowIndex index, const Train& train) {
+    Flow& flow = flows_[index];
+    if (train.fate.reorder) {
+        reach(index, train);
+        return;
+    }
+    const bool first = flow.element.hold(train, now_);
+    if (!first) return;
+    if (flow.element.next_due() <= now_) {
+        reach(index, flow.element.arrive());
+    } else {
+        timers_.set(flow.delivery, flow.element.next_due());
+    }
+}
+
+void Engine::reach(FlowIndex index, const Train& train) {
+    Flow& flow = flows_[index];
+    if (flow.downlink == kNone) {
+        deliver(flow, train);
+        return;
+    }
+    Downlink& downlink = downlinks_[flow.downlink].clock;
+    switch (downlink.offer({train, index}, flow.downlink_queue, now_)) {
+        case Downlink::Answer::passes:
+            deliver(flow, train);
+            return;
+        case Downlink::Answer::waits:
+            arm_downlink(flow.downlink);
+            return;
+        case Downlink::Answer::full:
+            drops_.queue += train.segments;
+            add<std::uint64_t>(flow.counters->queue_drops, train.segments);
+            exit_.release(train.packet);
+            return;
+    }
+}
+
+void Engine::deliver(const Flow& flow, Train train) {
+    const HostId destination = flow.element.flow().destination;
+    if (cut_[destination.value]) {
+        drops_.unreachable += train.segments;
+        add<std::uint64_t>(flow.counters->unreachable_drops, train.segments);
+        exit_.release(train.packet);
+        return;
+    }
+    train.due = now_;
+    exit_.deliver(train, destination);
+}
+
+void Engine::drop_waiting(FlowIndex index) {
+    Flow& flow = flows_[index];
+    timers_.unset(flow.service);
+    if (flow.asked != kNone) {
+        uplinks_[flow.asked].clock.withdraw(index);
+        arm(flow.asked);
+        flow.asked = kNone;
+    }
+    flow.element.clear([&](const Train& train) {
+        drops_.unreachable += train.segments;
+        add<std::uint64_t>(flow.counters->unreachable_drops, train.segments);
+        exit_.release(train.packet);
+    });
+    note_queue(index);
+}
+
+}  // namespace pleat

@@ -1,0 +1,56 @@
+// RecordingPlane: a plane for tests of what uses one. It moves no packet; it writes down
+// what it was told, and a test makes its reports.
+#pragma once
+
+#include <utility>
+
+#include "node/dataplane/data_plane.hh"
+
+namespace pleat {
+
+class RecordingPlane final : public DataPlane {
+  public:
+    struct Activation {
+        std::shared_ptr<const PathTable> table;
+        Instant when;
+    };
+
+    explicit RecordingPlane(std::function<void(PlaneReport)> report = {})
+        : report_{std::move(report)} {}
+
+    std::string_view name() const override { return "recording"; }
+
+    void add_host(HostPort port) override { hosts.push_back(port.host); }
+
+    void remove_host(HostId host) override { std::erase(hosts, host); }
+
+    void activate_at(std::shared_ptr<const PathTable> table, Instant when) override {
+        activations.push_back({std::move(table), when});
+    }
+
+    void set_caps(std::vector<FlowCap> new_caps) override {
+        for (const FlowCap& cap : new_caps) caps.push_back(cap);
+    }
+
+    void cut(HostId host) override { cut_hosts.push_back(host); }
+
+    void connect(HostId host) override { std::erase(cut_hosts, host); }
+
+    PlaneTotals totals() const override { return current_totals; }
+
+    // As if the plane had said it.
+    void report(const PlaneReport& what) const {
+        if (report_) report_(what);
+    }
+
+    std::vector<HostId> hosts;
+    std::vector<HostId> cut_hosts;
+    std::vector<Activation> activations;  // all calls, in order
+    std::vector<FlowCap> caps;            // all that were ever set, in order
+    PlaneTotals current_totals;
+
+  private:
+    std::function<void(PlaneReport)> report_;
+};
+
+}  // namespace pleat

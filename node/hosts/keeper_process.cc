@@ -1,0 +1,104 @@
+#include "node/hosts/keeper_process.hh"
+
+#include <csignal>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/error.hh"
+#include "node/keeper/channel.hh"
+#include "node/keeper/protocol.hh"
+
+namespace pleat {
+
+namespace {
+
+constexpr std::size_t kStackSize = 64UL * 1024;
+constexpr int kLongestEndMs = 5000;
+
+struct Entry {
+    const char* program = nullptr;
+    char* const* arguments = nullptr;
+    char* const* environment = nullptr;
+    int channel = -1;
+    int error = 0;
+};
+
+// Runs in our memory, on its own stack, while our thread waits: system calls only.
+int enter(void* argument) {
+    auto& entry = *static_cast<Entry*>(argument);
+    const bool placed = entry.channel == keeper::kNodeDescriptor
+                            ? ::fcntl(entry.channel, F_SETFD, 0) == 0
+                            : ::dup2(entry.channel, keeper::kNodeDescriptor) >= 0;
+    if (placed) ::execve(entry.program, entry.arguments, entry.environment);
+    entry.error = errno;
+    return 127;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> result;
+    result.reserve(texts.size() + 1);
+    for (std::string& text : texts) result.push_back(text.data());
+    result.push_back(nullptr);
+    return result;
+}
+
+}  // namespace
+
+KeeperProcess::KeeperProcess(const std::string& program, std::vector<std::string> arguments,
+                             std::vector<std::string> environment) {
+    auto [ours, theirs] = keeper::make_channel();
+    const std::vector<char*> argument_pointers = pointers(arguments);
+    const std::vector<char*> environment_pointers = pointers(environment);
+    Entry entry{program.c_str(), argument_pointers.data(), environment_pointers.data(),
+                theirs.value(), 0};
+    std::vector<char> stack(kStackSize);
+
+    // No handler of ours may run in the child: it shares our memory until its exec.
+    sigset_t all{};
+    sigset_t before{};
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    // As vfork does: a copy of a large node's page tables would cost more than the exec.
+    int pidfd = -1;
+    pid_ = ::clone(enter, stack.data() + stack.size(),
+                   CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_PIDFD | SIGCHLD, &entry, &pidfd);
+    const int error = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+
+    if (pid_ < 0) {
+        throw std::system_error{error, std::system_category(),
+                                "cannot make a PID namespace (see 'pleat doctor')"};
+    }
+    pidfd_ = FileDescriptor{pidfd};
+    channel_ = std::move(ours);
+    if (entry.error != 0) {
+        while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        throw std::system_error{entry.error, std::system_category(), "cannot execute " + program};
+    }
+}
+
+KeeperProcess::~KeeperProcess() {
+    kill();
+    pollfd wait{pidfd_.value(), POLLIN, 0};
+    while (!status_ && ::poll(&wait, 1, kLongestEndMs) < 0 && errno == EINTR) {
+    }
+    ended();
+}
+
+void KeeperProcess::kill() const {
+    if (!status_) ::kill(pid_, SIGKILL);  // our unreaped child: the pid is its own
+}
+
+std::optional<ExitStatus> KeeperProcess::ended() {
+    if (status_) return status_;
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) == pid_) status_ = ExitStatus{status};
+    return status_;
+}
+
+}  // namespace pleat

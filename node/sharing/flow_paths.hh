@@ -1,0 +1,46 @@
+// FlowPaths: what sharing needs to know of a flow's path in the table in force; looked up
+// once a table.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "model/path.hh"
+#include "model/path_table.hh"
+
+namespace pleat {
+
+struct FlowPath {
+    std::vector<LinkId> links;
+    Duration rtt{};
+    double weight = 1.0;
+    Bandwidth bandwidth = Bandwidth::unlimited();  // of the narrowest link
+};
+
+class FlowPaths {
+  public:
+    // The folder must outlive it.
+    FlowPaths(const PathFolder& folder, std::shared_ptr<const PathTable> table);
+
+    // Puts another table in force; what find() returned before is gone.
+    void use(std::shared_ptr<const PathTable> table);
+
+    // Nothing when no path leads there, or the flow's ends do not exist. Stays where it
+    // is until the next use().
+    const FlowPath* find(FlowKey flow);
+
+    // Does the topology have these two hosts, and are they two?
+    bool possible(FlowKey flow) const;
+
+    // Of each link, in bits per second.
+    std::vector<double> capacities() const;
+
+  private:
+    const PathFolder* folder_;
+    std::shared_ptr<const PathTable> table_;
+    std::unordered_map<FlowKey, std::optional<FlowPath>> found_;
+};
+
+}  // namespace pleat

@@ -1,0 +1,265 @@
+#include "node/sharing/sharer.hh"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pleat {
+
+namespace {
+
+// How long a slight change waits for company (5), and what is slight.
+constexpr Duration kCompany = std::chrono::milliseconds{250};
+constexpr double kSlight = 0.02;
+
+// How long an idle flow is watched (6): longer than any stall of the plane's thread
+// between the clock's reading and the counter's writing.
+constexpr Duration kLinger = std::chrono::milliseconds{200};
+
+// A consistent look at counters that the plane's thread writes. `before` is the last
+// one: time that waits is added up from two counters and must not go back.
+FlowReading read(const FlowCounters& counters, const FlowReading& before, Instant now) {
+    FlowReading reading;
+    reading.count.at = now;
+    reading.count.bytes = counters.bytes.load();
+    reading.count.packets = counters.packets.load();
+    Duration waited{counters.waited_ns.load()};
+    const Instant since{Duration{counters.waiting_since_ns.load()}};
+    if (since != Instant{} && since < now) waited += now - since;
+    reading.count.waited = std::max(waited, before.count.waited);
+    reading.queued = DataSize::bytes(std::max<std::int64_t>(0, counters.queued_bytes.load()));
+    reading.last_arrival = Instant{Duration{counters.last_arrival_ns.load()}};
+    return reading;
+}
+
+std::uint64_t bits(Bandwidth rate) {
+    return rate.is_unlimited() ? ~std::uint64_t{0}
+                               : static_cast<std::uint64_t>(rate.bits_per_second());
+}
+
+}  // namespace
+
+Sharer::Sharer(const PathFolder& folder, std::shared_ptr<const PathTable> table,
+               SharerOutputs outputs)
+    : paths_{folder, std::move(table)}, outputs_{std::move(outputs)} {}
+
+// Callers read the clock at different moments of a turn; here it never goes back.
+Instant Sharer::advance(Instant now) {
+    return now_ = std::max(now_, now);
+}
+
+void Sharer::flow_started(const FlowStarted& started, Instant now) {
+    now = advance(now);
+    PLEAT_ASSERT(paths_.possible(started.flow));
+    PLEAT_ASSERT(started.counters != nullptr);
+    LocalFlow& flow = flows_[started.flow];
+    flow.key = started.flow;
+    flow.counters = started.counters;
+    if (flow.machine.phase() != DemandMachine::Phase::idle) return;
+    start(flow, now);
+    if (stale_) {
+        allocate(now);
+    } else {
+        allow(flow, now);
+    }
+    send_outputs();
+}
+
+void Sharer::start(LocalFlow& flow, Instant now) {
+    flow.last.count.at = now;
+    flow.machine.start(flow.last.count);
+    if (!last_sample_) last_sample_ = now;
+    if (!flow.watched) {
+        const auto place = std::lower_bound(
+            watched_.begin(), watched_.end(), &flow,
+            [](const LocalFlow* a, const LocalFlow* b) { return a->key < b->key; });
+        watched_.insert(place, &flow);
+        flow.watched = true;
+    }
+    if (!flow.to_sample) to_sample_.push_back(&flow);
+    flow.to_sample = true;
+}
+
+void Sharer::table_activated(std::shared_ptr<const PathTable> table, Instant now) {
+    now = advance(now);
+    allocation_.reset();
+    paths_.use(std::move(table));
+    allocate(now);
+    send_outputs();
+}
+
+void Sharer::tick(Instant now) {
+    now = advance(now);
+    for (LocalFlow* const flow : watched_) look(*flow, now);
+    publish_changes(now);
+    std::erase_if(watched_, [this, now](LocalFlow* flow) {
+        const bool forget = flow->machine.phase() == DemandMachine::Phase::idle &&
+                            now - flow->idle_since >= kLinger && own_.state(flow->key).is_gone();
+        if (forget) flow->watched = false;
+        return forget;
+    });
+    if (stale_) allocate(now);
+    send_outputs();
+}
+
+void Sharer::look(LocalFlow& flow, Instant now) {
+    const FlowReading reading = read(*flow.counters, flow.last, now);
+    if (flow.machine.phase() == DemandMachine::Phase::idle) {
+        if (reading.last_arrival <= flow.last.last_arrival) return;
+        start(flow, now);
+        if (!stale_) allow(flow, now);
+    }
+    flow.last = reading;
+    if (flow.machine.observe(reading, flow.terms)) note_change(flow, now);
+    if (flow.machine.phase() == DemandMachine::Phase::idle) rest(flow, now);
+}
+
+void Sharer::note_change(const LocalFlow& flow, Instant now) {
+    const DemandState before = own_.state(flow.key);
+    const DemandState after = flow.machine.state();
+    const double cap = static_cast<double>(flow.terms.cap.bits_per_second());
+    const bool slight = !before.is_greedy() && !after.is_greedy() &&
+                        std::abs(after.rate() - before.rate()) < kSlight * cap;
+    if (!slight) urgent_ = true;
+    if (!changed_at_) changed_at_ = now;
+}
+
+// Only what was published counts in solutions, here as elsewhere.
+void Sharer::publish_changes(Instant now) {
+    if (!changed_at_ || (!urgent_ && now - *changed_at_ < kCompany)) return;
+    for (const LocalFlow* const flow : watched_) {
+        const DemandState state = flow->machine.state();
+        if (state == own_.state(flow->key)) continue;
+        own_.set(flow->key, state);
+        new_states_.push_back({flow->key, state});
+        stale_ = true;
+    }
+    urgent_ = false;
+    changed_at_.reset();
+}
+
+void Sharer::rest(LocalFlow& flow, Instant now) {
+    flow.idle_since = now;
+    if (flow.cap.is_unlimited()) return;
+    flow.cap = Bandwidth::unlimited();
+    new_caps_.push_back({flow.key, flow.cap});
+}
+
+void Sharer::host_crashed(HostId host, Instant now) {
+    now = advance(now);
+    for (LocalFlow* const flow : watched_) {
+        if (flow->key.source != host && flow->key.destination != host) continue;
+        if (flow->machine.phase() == DemandMachine::Phase::idle) continue;
+        flow->last = read(*flow->counters, flow->last, now);
+        if (flow->machine.stop()) {
+            note_change(*flow, now);
+            urgent_ = true;
+        }
+        rest(*flow, now);
+    }
+    publish_changes(now);
+    if (stale_) allocate(now);
+    send_outputs();
+}
+
+std::size_t Sharer::apply_remote(const std::string& publisher, std::span<const FlowState> flows,
+                                 Instant now) {
+    advance(now);
+    std::size_t refused = 0;
+    FlowStates& states = others_[publisher];
+    for (const FlowState& flow : flows) {
+        if (!paths_.possible(flow.flow) || flows_.contains(flow.flow)) {
+            ++refused;
+            continue;
+        }
+        states.set(flow.flow, flow.state);
+        stale_ = true;
+    }
+    return refused;
+}
+
+void Sharer::drop_publisher(const std::string& publisher, Instant now) {
+    advance(now);
+    if (others_.erase(publisher) > 0) stale_ = true;
+}
+
+// Of two publishers that claim one flow the first in name order counts, this machine
+// before all.
+std::vector<FlowState> Sharer::all_states() const {
+    std::vector<FlowState> all = published();
+    const bool sorted = others_.empty();
+    for (const auto& [publisher, states] : others_) {
+        for (const auto& [flow, state] : states) all.push_back({flow, state});
+    }
+    if (sorted) return all;
+    std::stable_sort(all.begin(), all.end(),
+                     [](const FlowState& a, const FlowState& b) { return a.flow < b.flow; });
+    const auto twice =
+        std::unique(all.begin(), all.end(),
+                    [](const FlowState& a, const FlowState& b) { return a.flow == b.flow; });
+    all.erase(twice, all.end());
+    return all;
+}
+
+void Sharer::allocate(Instant now) {
+    allocation_.emplace(paths_, all_states());
+    stale_ = false;
+    for (LocalFlow* const flow : watched_) {
+        if (flow->machine.phase() != DemandMachine::Phase::idle) allow(*flow, now);
+    }
+}
+
+void Sharer::allow(LocalFlow& flow, Instant now) {
+    const FlowPath* const path = paths_.find(flow.key);
+    if (path == nullptr) return;  // all its packets are dropped
+    const Bandwidth allowed = allocation_->allowed(flow.key, *path);
+    flow.terms = {allowed, path->rtt};
+    const Bandwidth cap = allowed < path->bandwidth ? allowed : Bandwidth::unlimited();
+    if (cap != flow.cap) {
+        flow.cap = cap;
+        new_caps_.push_back({flow.key, cap});
+    }
+    if (flow.recorded != allowed) {
+        flow.recorded = allowed;
+        if (outputs_.share) outputs_.share(flow.key, allowed, now);
+    }
+}
+
+void Sharer::send_outputs() {
+    if (!new_caps_.empty() && outputs_.set_caps) outputs_.set_caps(std::move(new_caps_));
+    new_caps_.clear();
+    if (!new_states_.empty() && outputs_.publish) outputs_.publish(std::move(new_states_));
+    new_states_.clear();
+}
+
+std::vector<FlowSample> Sharer::sample(Instant now) {
+    now = advance(now);
+    std::sort(to_sample_.begin(), to_sample_.end(),
+              [](const LocalFlow* a, const LocalFlow* b) { return a->key < b->key; });
+    const Duration interval = last_sample_ ? now - *last_sample_ : Duration::zero();
+    std::vector<FlowSample> samples;
+    for (LocalFlow* const flow : to_sample_) {
+        const std::uint64_t bytes = flow->counters->bytes.load();
+        const std::uint64_t sent = bytes - flow->sampled_bytes;
+        const bool active = flow->machine.phase() != DemandMachine::Phase::idle;
+        flow->sampled_bytes = bytes;
+        flow->to_sample = active;
+        if (sent == 0 && !active) continue;
+        const double seconds = static_cast<double>(interval.count()) * 1e-9;
+        samples.push_back(
+            {flow->key, bits(flow->terms.cap),
+             seconds > 0.0 ? static_cast<std::uint64_t>(static_cast<double>(sent) * 8.0 / seconds)
+                           : 0,
+             bytes});
+    }
+    std::erase_if(to_sample_, [](const LocalFlow* flow) { return !flow->to_sample; });
+    last_sample_ = now;
+    return samples;
+}
+
+std::vector<FlowState> Sharer::published() const {
+    std::vector<FlowState> states;
+    for (const auto& [flow, state] : own_) states.push_back({flow, state});
+    return states;
+}
+
+}  // namespace pleat

@@ -1,0 +1,85 @@
+// StateReplica: the receiving side of other machines' published states. It decides; who
+// owns the sockets carries out.
+//
+// (1) A publisher's messages are numbered within an incarnation (the instant of its
+//     start). A later incarnation discards all that the publisher said before; an
+//     earlier one is not listened to.
+// (2) An update is applied when it is the next one. Older ones are dropped. After a gap,
+//     a heartbeat whose digest is not ours, or the first word of a publisher that has
+//     spoken before, a snapshot is asked for; updates that come meanwhile wait, and are
+//     applied after it when they are later.
+// (3) One request a publisher is in flight. After 200 ms without answer it is asked again,
+//     each time after twice as long, at most 3.2 s.
+// (4) A publisher that has said nothing for the time of three heartbeats is dropped.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hh"
+#include "model/flow_states.hh"
+#include "wire/messages.hh"
+
+namespace pleat {
+
+// The flows are as told here now; gone ones included.
+struct ApplyStates {
+    std::string publisher;
+    std::vector<FlowState> flows;
+};
+
+// All flows of the publisher are gone.
+struct DropStates {
+    std::string publisher;
+};
+
+struct AskSnapshot {
+    std::string publisher;
+};
+
+using ReplicaAction = std::variant<ApplyStates, DropStates, AskSnapshot>;
+
+class StateReplica {
+  public:
+    using Actions = std::vector<ReplicaAction>;
+
+    Actions receive(StateUpdate update, Instant now);
+    Actions receive(const Heartbeat& heartbeat, Instant now);
+
+    // The answer to AskSnapshot: the full state after update `sequence`.
+    Actions receive_snapshot(const StateUpdate& full, Instant now);
+
+    // Deadlines; call it at least every 100 ms.
+    Actions tick(Instant now);
+
+    // Is this publisher known, and nothing of it missing?
+    bool in_step(const std::string& publisher) const;
+
+  private:
+    struct Publisher {
+        std::uint64_t incarnation = 0;
+        std::uint64_t sequence = 0;  // of the last applied update
+        FlowStates states;
+        Instant heard;
+        std::vector<StateUpdate> waiting;  // for the snapshot; ascending
+        // A request is in flight until this deadline.
+        std::optional<Instant> ask_again_at;
+        Duration patience{};
+    };
+
+    Publisher* listen(const std::string& name, std::uint64_t incarnation, Instant now,
+                      Actions& actions);
+    static void ask(const std::string& name, Publisher& publisher, Instant now, Actions& actions);
+    static void apply(const std::string& name, Publisher& publisher,
+                      const std::vector<FlowState>& flows, Actions& actions);
+    static void apply_waiting(const std::string& name, Publisher& publisher, Instant now,
+                              Actions& actions);
+
+    std::map<std::string, Publisher> publishers_;
+};
+
+}  // namespace pleat

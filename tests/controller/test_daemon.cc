@@ -1,0 +1,378 @@
+// The whole controller over real sockets, with a scripted node and a scripted command
+// line in the same loop. Every wait has a deadline.
+#include <algorithm>
+#include <fstream>
+
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/overload.hh"
+#include "controller/daemon.hh"
+#include "controller/options.hh"
+#include "controller/planner.hh"
+#include "controller/store.hh"
+#include "tests/controller/plans.hh"
+#include "tests/wire/temporary_directory.hh"
+#include "wire/control_socket.hh"
+#include "wire/log_file.hh"
+
+using namespace pleat;
+using namespace pleat::testing;
+using namespace std::chrono_literals;
+using Catch::Contains;
+
+namespace {
+
+// Does what a node does, and runs nothing.
+class FakeNode {
+  public:
+    FakeNode(boost::asio::io_context& loop, const std::string& endpoint,
+             std::uint64_t incarnation = 1)
+        : client_{loop, endpoint, [this](const ControlMessage& m) { receive(m); }, "local"} {
+        client_.send(Hello{.node = "local", .version = "0", .incarnation = incarnation});
+    }
+
+    bool silent = false;        // hears, and says nothing
+    bool shut_down = false;     // was told to
+    bool ended = false;         // was told to end the run
+    std::optional<Instant> t0;  // accepted
+    std::optional<PathTable> table;
+
+    void end_run(bool interrupted) {
+        client_.send(run_ended("over", interrupted));
+        std::string log;
+        for (int i = 0; i < 1000; ++i) {
+            log += framed(SampleRecord{ExperimentTime{i * 100ms}, {HostId{0}, HostId{1}}, 1, 1, 1});
+        }
+        for (std::size_t at = 0; at < log.size(); at += 10'000) {
+            client_.send(LogChunk{.offset = at, .bytes = log.substr(at, 10'000)});
+        }
+        client_.send(LogEnd{log.size()});
+    }
+
+    void say(const ControlMessage& message) { client_.send(message); }
+
+  private:
+    void receive(const ControlMessage& message) {
+        if (silent) return;
+        std::visit(Overload{
+                       [this](const PrepareRun& m) {
+                           table = m.base;
+                           epochs_left_ = m.epoch_starts.size();
+                           prepared();
+                       },
+                       [this](const PrepareEpoch& m) {
+                           table = table->with(m.delta).value();
+                           prepared();
+                       },
+                       [this](const ClockPing& m) {
+                           client_.send(ClockPong{m.sequence, m.sent, monotonic_now()});
+                       },
+                       [this](const Begin& m) {
+                           t0 = m.t0;
+                           client_.send(BeginAccepted{m.t0});
+                           client_.send(Progress{});
+                       },
+                       [this](const EndRun& m) {
+                           ended = true;
+                           end_run(m.interrupted);
+                       },
+                       [this](const Shutdown&) { shut_down = true; },
+                       [](const auto&) {},
+                   },
+                   message);
+    }
+
+    void prepared() {
+        client_.send(Prepared{table->version(), table->epoch(), table->hash()});
+        if (--epochs_left_ == 0) client_.send(HostsReady{.hosts = 2, .data_plane = "fake"});
+    }
+
+    ControlClient client_;
+    std::size_t epochs_left_ = 0;
+};
+
+struct World {
+    World() { spdlog::set_level(spdlog::level::off); }
+
+    boost::asio::io_context loop;
+    TemporaryDirectory directory;
+    std::string endpoint = "ipc://" + directory.path() + "/control";
+    std::string state = directory.path() + "/state";
+    bool done = false;
+    SessionDeadlines deadlines;
+    std::unique_ptr<ControllerDaemon> daemon;
+    std::vector<ControlMessage> told;  // to the command line
+    std::unique_ptr<ControlClient> cli;
+    std::unique_ptr<FakeNode> node;
+
+    void open() {
+        daemon = std::make_unique<ControllerDaemon>(
+            loop, ControllerOptions{endpoint, state, deadlines}, [this] { done = true; });
+        cli = std::make_unique<ControlClient>(
+            loop, endpoint, [this](ControlMessage m) { told.push_back(std::move(m)); });
+    }
+
+    void add_node(std::uint64_t incarnation = 1) {
+        node = std::make_unique<FakeNode>(loop, endpoint, incarnation);
+    }
+
+    bool until(const std::function<bool()>& condition) {
+        const Instant deadline = monotonic_now() + 15s;
+        while (!condition()) {
+            if (monotonic_now() > deadline) return false;
+            loop.run_one_for(10ms);
+        }
+        return true;
+    }
+
+    template <typename Message>
+    const Message* heard() const {
+        for (const ControlMessage& message : told) {
+            if (const auto* found = std::get_if<Message>(&message)) return found;
+        }
+        return nullptr;
+    }
+
+    template <typename Message>
+    const Message& hear() {
+        REQUIRE(until([this] { return heard<Message>() != nullptr; }));
+        return *heard<Message>();
+    }
+
+    void submit(const std::string& run) {
+        cli->send(dumbbell_submit(run, directory.path() + "/" + run));
+    }
+
+    void submit_and_start(const std::string& run) {
+        submit(run);
+        hear<Submitted>();
+        cli->send(StartRun{run});
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a run is submitted, started, reported, and everything shut down") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    CHECK(w.heard<Submitted>()->epochs == 3);
+    w.hear<Progress>();
+    CHECK(w.node->t0);
+    w.node->end_run(false);
+    const RunFinished& finished = w.hear<RunFinished>();
+    CHECK_FALSE(finished.failed);
+    CHECK(finished.data_plane == "fake");
+    REQUIRE(finished.flows.size() == 1);
+    CHECK(finished.flows[0].at.size() == 1000);
+    std::vector<std::string> stages;
+    for (const ControlMessage& message : w.told) {
+        if (const auto* stage = std::get_if<Stage>(&message)) stages.push_back(stage->name);
+    }
+    CHECK(stages == std::vector<std::string>{"hosts", "begin", "collect"});
+    w.cli->send(Shutdown{});
+    CHECK(w.until([&w] { return w.done && w.node->shut_down; }));
+    w.daemon.reset();
+    Store store{w.state};
+    CHECK(store.runs()[0].state == "done");
+    CHECK(std::filesystem::exists(w.directory.path() + "/r-1/run.db"));
+    CHECK(std::filesystem::exists(w.directory.path() + "/r-1/manifest.json"));
+    CHECK_FALSE(std::filesystem::exists(w.directory.path() + "/control"));
+}
+
+TEST_CASE("a node that comes after the start is waited for") {
+    World w;
+    w.open();
+    w.submit_and_start("r-1");
+    w.add_node();
+    w.hear<Progress>();
+}
+
+TEST_CASE("runs may come one after another") {
+    World w;
+    w.open();
+    w.add_node();
+    for (const char* run : {"r-1", "r-2", "r-3"}) {
+        w.told.clear();
+        w.submit_and_start(run);
+        w.hear<Progress>();
+        w.node->end_run(false);
+        CHECK(w.hear<RunFinished>().run == run);
+        CHECK_FALSE(w.heard<RunFinished>()->failed);
+    }
+}
+
+TEST_CASE("a run can be stopped at any time, and its end is told") {
+    World w;
+    w.open();
+    SECTION("before it is started") {
+        w.submit("r-1");
+    }
+    SECTION("before there is a node") {
+        w.submit_and_start("r-1");
+    }
+    SECTION("while it runs") {
+        w.add_node();
+        w.submit_and_start("r-1");
+        w.hear<Progress>();
+    }
+    w.cli->send(StopRun{"r-1", "interrupted"});
+    const RunFinished& finished = w.hear<RunFinished>();
+    CHECK(finished.interrupted);
+    CHECK_FALSE(finished.failed);
+}
+
+TEST_CASE("a second run while one is under way is refused") {
+    World w;
+    w.open();
+    w.submit("r-1");
+    w.hear<Submitted>();
+    w.submit("r-2");
+    CHECK(w.hear<Refused>().message == "the controller is busy with run r-1");
+}
+
+TEST_CASE("a run that can't be is refused, and the next one is accepted") {
+    World w;
+    w.open();
+    SECTION("it asks for what this build can't do") {
+        Submit submit = dumbbell_submit("r-0", w.directory.path() + "/r-0");
+        submit.scenario.not_yet = {"corrupt="};
+        w.cli->send(submit);
+        CHECK_THAT(w.hear<Refused>().message, Contains("can't do yet: corrupt="));
+    }
+    SECTION("its directory can't be made") {
+        w.cli->send(dumbbell_submit("r-0", "/proc/nowhere"));
+        CHECK_THAT(w.hear<Refused>().message, Contains("/proc/nowhere"));
+    }
+    SECTION("it is none") {
+        w.cli->send(StartRun{"r-9"});
+        CHECK(w.hear<Refused>().message == "there is no run r-9 to start");
+    }
+    w.submit("r-1");
+    w.hear<Submitted>();
+    w.cli->send(StopRun{"r-1", "enough"});
+    w.hear<RunFinished>();
+    w.told.clear();
+    w.submit("r-1");
+    CHECK(w.hear<Refused>().message == "there is a run r-1 already");
+}
+
+TEST_CASE("a node that dies is noticed, and the run fails") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    w.node.reset();
+    const RunFinished& finished = w.hear<RunFinished>();
+    CHECK(finished.failed);
+    REQUIRE(finished.problems.size() == 1);
+    CHECK(finished.problems[0] == "the node is lost: its connection is closed");
+}
+
+TEST_CASE("a node that is started anew during a run has lost it") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    FakeNode second{w.loop, w.endpoint, 2};
+    CHECK(w.hear<RunFinished>().problems ==
+          std::vector<std::string>{"the node is lost: it was started anew"});
+    // It serves the next run.
+    w.told.clear();
+    w.submit_and_start("r-2");
+    w.hear<Progress>();
+    CHECK(second.t0);
+}
+
+TEST_CASE("a node that hears and says nothing fails the run in time") {
+    World w;
+    w.deadlines.prepared = 50ms;
+    w.deadlines.ending = 50ms;
+    w.open();
+    w.add_node();
+    w.node->silent = true;
+    w.submit_and_start("r-1");
+    const RunFinished& finished = w.hear<RunFinished>();
+    CHECK(finished.failed);
+    CHECK_THAT(finished.problems[0], Contains("prepare path tables within 0.05 s"));
+}
+
+TEST_CASE("a lost command line ends the run") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    w.cli.reset();
+    CHECK(w.until([&w] {
+        if (!w.node->ended) w.node->say(Progress{});  // as each second
+        return w.node->ended;
+    }));
+}
+
+TEST_CASE("a signal ends the run cleanly, a second one does not wait") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    SECTION("once") {
+        w.daemon->stop("signal 15");
+        CHECK(w.hear<RunFinished>().interrupted);
+        CHECK(w.until([&w] { return w.done && w.node->shut_down; }));
+    }
+    SECTION("twice") {
+        w.node->silent = true;
+        w.daemon->stop("signal 15");
+        CHECK_FALSE(w.done);
+        w.daemon->stop("signal 15");
+        CHECK(w.done);
+    }
+}
+
+TEST_CASE("a controller says why it can't open its doors") {
+    World w;
+    w.open();
+    const auto open = [&w](const std::string& endpoint, const std::string& state) {
+        const ControllerDaemon daemon{w.loop, ControllerOptions{endpoint, state, {}}, [] {}};
+    };
+    CHECK_THROWS_WITH(open(w.endpoint, w.directory.path() + "/other"),
+                      Contains("another process listens there"));
+    CHECK_THROWS_WITH(open(w.endpoint + "2", "/proc/state"), Contains("/proc/state"));
+    std::filesystem::create_directory(w.directory.path() + "/broken");
+    std::ofstream{w.directory.path() + "/broken/pleat.db"} << "nonsense, but long enough";
+    CHECK_THROWS_WITH(open(w.endpoint + "2", w.directory.path() + "/broken"),
+                      Contains("move it away"));
+}
+
+TEST_CASE("a run that a killed controller left is known as abandoned") {
+    World w;
+    {
+        Store store{w.state};
+        store.add_run(dumbbell_plan("r-0", "/tmp/x"), "local", "now");
+    }
+    w.open();
+    Store store{w.state};
+    CHECK(store.runs()[0].state == "abandoned");
+}
+
+TEST_CASE("the controller's command line is checked") {
+    const auto parse = [](const std::vector<std::string>& arguments) {
+        return parse_controller_arguments(arguments);
+    };
+    const auto good = parse({"--listen", "ipc:///x", "--state=/y", "--with-parent"});
+    REQUIRE(good);
+    CHECK(good->endpoint == "ipc:///x");
+    CHECK(good->state_directory == "/y");
+    CHECK(good->with_parent);
+    CHECK(parse({"--version"})->version);
+    CHECK(parse({}).error().message == "--listen ENDPOINT is missing");
+    CHECK(parse({"--listen", "x"}).error().message == "--state DIRECTORY is missing");
+    CHECK(parse({"--listen"}).error().message == "--listen needs a value");
+    CHECK(parse({"--what"}).error().message == "unknown argument '--what'");
+}

@@ -1,0 +1,252 @@
+// Whatever is killed at whatever moment, nothing is left behind that `pleat clean` does
+// not end at once, and nothing that pleat did not make is touched.
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include <catch2/catch.hpp>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "tests/system/processes.hh"
+#include "tests/system/topologies.hh"
+#include "tests/system/workplace.hh"
+
+using namespace pleat;
+using namespace pleat::system_test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kPoints = 20;
+constexpr std::uint64_t kSeed = 20;
+
+const std::vector<std::string> kVictims{"Ctrl-C",     "pleat",        "pleat-controller",
+                                        "pleat-node", "pleat-keeper", "application"};
+
+// A run in a session of its own, as on a terminal of its own.
+Command on_its_own_terminal(Command command) {
+    command.new_session = true;
+    return command;
+}
+
+bool is_victim(const Process& process, const std::string& kind) {
+    return kind == "application" ? !is_pleat(process) : process.program == kind;
+}
+
+// SIGKILL to a process of this kind beneath the run; false when there is none now.
+bool kill_one(const Program& run, const std::string& kind, std::mt19937_64& random) {
+    std::vector<pid_t> candidates;
+    if (kind == "pleat") candidates.push_back(run.pid());
+    for (const Process& process : processes_beneath(run.pid())) {
+        if (is_victim(process, kind)) candidates.push_back(process.pid);
+    }
+    if (candidates.empty()) return false;
+    return ::kill(candidates[random() % candidates.size()], SIGKILL) == 0;
+}
+
+// Things that look like pleat's but are not: a process of that name in a network
+// namespace of its own, one with another run's mark, directories.
+class Bystanders {
+  public:
+    explicit Bystanders(Workplace& place) {
+        const std::string program = place.path("pleat-node");
+        fs::copy_file("/bin/sleep", program);
+        Command named = place.command({program, "600"});
+        named.environment.emplace_back("PLEAT_MARK=r-0000:0123456789abcdef");
+        programs_.emplace_back(named);
+        programs_.emplace_back(
+            place.command({"unshare", "--net", "--fork", "--kill-child", program, "600"}));
+        if (::geteuid() == 0) {
+            fs::create_directories("/run/pleat/r-beef");
+            place.write("note", "not pleat's");
+            fs::copy_file(place.path("note"), "/run/pleat/r-beef/precious");
+        }
+        eventually(2s, [this] { return processes_beneath(programs_[1].pid()).size() == 1; });
+    }
+
+    ~Bystanders() {
+        for (Program& program : programs_) program.signal(SIGTERM);
+        std::error_code ignored;
+        if (::geteuid() == 0) fs::remove_all("/run/pleat/r-beef", ignored);
+    }
+
+    Bystanders(const Bystanders&) = delete;
+    Bystanders& operator=(const Bystanders&) = delete;
+
+    bool all_live() {
+        for (Program& program : programs_) {
+            if (program.ended()) return false;
+        }
+        return ::geteuid() != 0 || fs::exists("/run/pleat/r-beef/precious");
+    }
+
+  private:
+    std::vector<Program> programs_;
+};
+
+std::uint64_t seed() {
+    const char* const given = ::getenv("PLEAT_KILL_SEED");  // NOLINT(concurrency-mt-unsafe)
+    return given == nullptr ? kSeed : std::strtoull(given, nullptr, 10);
+}
+
+}  // namespace
+
+TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` does not remove") {
+    if (!can_run_or_skips()) return;
+    std::mt19937_64 random{seed()};
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    Bystanders bystanders{place};
+    const MachineState before = MachineState::now(place.directory());
+    for (int point = 0; point < kPoints; ++point) {
+        const auto delay = std::chrono::milliseconds{random() % 3000};
+        // Each kind at least three times.
+        const std::string& kind = kVictims[static_cast<std::size_t>(point) % kVictims.size()];
+        INFO("point " << point << ": " << kind << " after " << delay.count() << " ms, seed "
+                      << seed());
+        Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
+        const bool ended_early = eventually(delay, [&run] { return run.ended(); });
+        REQUIRE_FALSE(ended_early);
+        if (kind == "Ctrl-C") {
+            REQUIRE(::kill(-run.pid(), SIGINT) == 0);
+            const Ended ended = run.finish(10s);
+            INFO(ended.err);
+            CHECK(ended.code == 130);
+            CHECK(left_behind(before, place.directory()).empty());
+            continue;
+        }
+        // Early there may be none of its kind yet.
+        static_cast<void>(eventually(2s, [&] { return kill_one(run, kind, random); }));
+        const Ended ended = run.finish(15s);
+        INFO(ended.err);
+        if (kind == "pleat") CHECK(ended.code == 137);
+        const Ended cleaned = place.run({"clean"}, 10s);
+        INFO(cleaned.out << cleaned.err);
+        CHECK(cleaned.code == 0);
+        CHECK(left_behind(before, place.directory(), 500ms) == "");
+        REQUIRE(bystanders.all_live());
+    }
+}
+
+TEST_CASE("all programs of a run killed at once: `pleat clean` ends the hosts that outlive them") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    Bystanders bystanders{place};
+    const MachineState before = MachineState::now(place.directory());
+    Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
+    const auto running = [&] {
+        const auto family = processes_beneath(run.pid());
+        return std::ranges::count_if(family, [](const Process& p) { return !is_pleat(p); }) >= 2;
+    };
+    REQUIRE(eventually(10s, running));
+    for (const Process& process : processes_beneath(run.pid())) {
+        const bool daemon =
+            process.program == "pleat-node" || process.program == "pleat-controller";
+        if (daemon) ::kill(process.pid, SIGKILL);
+    }
+    run.signal(SIGKILL);
+    CHECK(run.finish(5s).code == 137);
+
+    SECTION("asked what it would do, it does nothing") {
+        const auto family = processes_beneath(::getpid());
+        const Ended told = place.run({"clean", "--dry-run"}, 10s);
+        INFO(told.out << told.err);
+        CHECK(told.code == 0);
+        CHECK(has(told.out + told.err, "r-"));
+        CHECK(processes_beneath(::getpid()).size() == family.size());
+        CHECK(place.runtime_directories().size() >= 1);
+    }
+    const Ended cleaned = place.run({"clean"}, 10s);
+    INFO(cleaned.out << cleaned.err);
+    CHECK(cleaned.code == 0);
+    CHECK(cleaned.took < 5s);
+    CHECK(left_behind(before, place.directory(), 500ms) == "");
+    CHECK(bystanders.all_live());
+    const Ended again = place.run({"clean"}, 10s);
+    CHECK(again.code == 0);
+}
+
+TEST_CASE("the next run removes what a killed one has left") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const MachineState before = MachineState::now(place.directory());
+    {
+        Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
+        REQUIRE(eventually(10s, [&] { return processes_beneath(run.pid()).size() >= 6; }));
+        for (const Process& process : processes_beneath(run.pid())) {
+            if (process.program == "pleat-node" || process.program == "pleat-controller") {
+                ::kill(process.pid, SIGKILL);
+            }
+        }
+        run.signal(SIGKILL);
+        static_cast<void>(run.finish(5s));
+    }
+    const Ended next = place.run({"run", "t.yaml", "--set", "300ms: quit"});
+    INFO(next.err);
+    CHECK(next.code == 0);
+    CHECK(left_behind(before, place.directory()) == "");
+}
+
+TEST_CASE("`pleat clean` leaves a run alone that is under way") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    Program run{place.pleat({"run", "t.yaml"})};
+    REQUIRE(eventually(10s, [&] { return processes_beneath(run.pid()).size() >= 6; }));
+    const Ended cleaned = place.run({"clean"}, 10s);
+    INFO(cleaned.out << cleaned.err);
+    CHECK(cleaned.code == 0);
+    const Ended ended = run.finish();
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+}
+
+TEST_CASE("SIGTERM and SIGHUP tear a run down as Ctrl-C does") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const MachineState before = MachineState::now(place.directory());
+    const int signal = GENERATE(SIGTERM, SIGHUP);
+    INFO("signal " << signal);
+    Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
+    REQUIRE(eventually(10s, [&] { return processes_beneath(run.pid()).size() >= 6; }));
+    run.signal(signal);
+    const Ended ended = run.finish(10s);
+    INFO(ended.err);
+    CHECK(ended.code >= 128);
+    CHECK(left_behind(before, place.directory()) == "");
+}
+
+TEST_CASE("a controller that dies is told, and the run is taken down") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", R"(pleat: 1
+name: headless
+duration: 2s
+hosts:
+  a: {run: "sh -c 'sleep 1.5; echo still here; sleep 60'"}
+  b: {}
+links:
+  - a -- b: 1ms
+)");
+    Program run{place.pleat({"run", "t.yaml"})};
+    std::mt19937_64 random{1};
+    const auto running = [&] {
+        const auto family = processes_beneath(run.pid());
+        return std::ranges::any_of(family, [](const Process& p) { return p.program == "sleep"; });
+    };
+    REQUIRE(eventually(10s, running));
+    REQUIRE(kill_one(run, "pleat-controller", random));
+    const Ended ended = run.finish(20s);
+    INFO(ended.err);
+    CHECK(ended.code != 0);  // its results could not be collected
+    CHECK(has(ended.err, "controller"));
+    CHECK(place.run({"clean"}, 10s).code == 0);
+    CHECK(place.left_behind() == "");
+}

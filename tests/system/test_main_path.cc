@@ -1,0 +1,321 @@
+// The main path: a topology goes in, applications run, a run directory and a document
+// come out.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <catch2/catch.hpp>
+#include <sqlite3.h>
+
+#include "base/files.hh"
+#include "tests/system/topologies.hh"
+#include "tests/system/workplace.hh"
+
+using namespace pleat;
+using namespace pleat::system_test;
+using nlohmann::json;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The directory of the only run made in the workplace.
+fs::path run_directory(const Workplace& place) {
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator{place.path("pleat-runs")}) {
+        if (entry.is_directory() && !entry.is_symlink()) found.push_back(entry.path());
+    }
+    REQUIRE(found.size() == 1);
+    return found.front();
+}
+
+std::string log_of(const Workplace& place, const std::string& host) {
+    return read_file((run_directory(place) / "logs" / (host + ".log")).string())
+        .value_or("(no log)");
+}
+
+std::set<std::string> keys(const json& object) {
+    std::set<std::string> result;
+    for (const auto& [key, value] : object.items()) result.insert(key);
+    return result;
+}
+
+// "ok" when the file is a sound database.
+std::string integrity(const std::string& file) {
+    sqlite3* database = nullptr;
+    std::string verdict = "cannot open " + file;
+    if (::sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
+        const auto keep = [](void* text, int, char** columns, char**) {
+            *static_cast<std::string*>(text) = columns[0];
+            return 0;
+        };
+        ::sqlite3_exec(database, "PRAGMA integrity_check", keep, &verdict, nullptr);
+    }
+    ::sqlite3_close(database);
+    return verdict;
+}
+
+json only_host(const json& result, const std::string& name) {
+    for (const json& host : result.at("hosts")) {
+        if (host.at("name") == name) return host;
+    }
+    FAIL("no host " << name << " in " << result.at("hosts").dump());
+    return {};
+}
+
+}  // namespace
+
+TEST_CASE("a run gives a document as the manual says, a run directory, and leaves nothing else") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("small.yaml", kMeasurement);
+    const Ended ended = place.run({"run", "small.yaml", "--json"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const json result = document(ended.out);
+
+    for (const char* key :
+         {"v", "run", "name", "seed", "data_plane", "machines", "directory", "verdict", "reasons",
+          "epochs", "flows", "hosts", "probes", "control"}) {
+        INFO(key);
+        CHECK(result.contains(key));
+    }
+    CHECK(result.at("v") == 1);
+    CHECK(result.at("name") == "small");
+    CHECK(result.at("seed") == 7);
+    CHECK(result.at("data_plane") == "tun");
+    CHECK(result.at("machines") == json::array({"local"}));
+    CHECK(result.at("verdict") == "unchecked");
+    CHECK(result.at("reasons").is_array());
+    CHECK(result.at("probes") == json::array());
+    const std::string run = result.at("run");
+    CHECK(run.starts_with("r-"));
+    CHECK(result.at("directory") == "pleat-runs/" + run);
+
+    SECTION("epochs: planned and how late") {
+        REQUIRE(result.at("epochs").is_array());
+        const json& epoch = result.at("epochs").back();
+        CHECK(keys(epoch) == std::set<std::string>{"epoch", "planned_s", "late_us", "events"});
+        CHECK(epoch.at("epoch") == 1);
+        CHECK(epoch.at("planned_s").get<double>() == Approx(0.3));
+        CHECK(epoch.at("late_us").is_number());
+        CHECK(epoch.at("late_us") >= 0);
+        CHECK(epoch.at("late_us") < 200'000);
+        CHECK(epoch.at("events") == json::array({"set client--s1 10Mbps"}));
+    }
+    SECTION("flows: three columns of one length, and the rates are those of the file") {
+        bool found = false;
+        for (const json& flow : result.at("flows")) {
+            CHECK(keys(flow) ==
+                  std::set<std::string>{"src", "dst", "t_s", "allowed_bps", "measured_bps"});
+            CHECK(flow.at("t_s").size() == flow.at("allowed_bps").size());
+            CHECK(flow.at("t_s").size() == flow.at("measured_bps").size());
+            if (flow.at("src") != "client" || flow.at("dst") != "server[0]") continue;
+            found = true;
+            REQUIRE(flow.at("t_s").size() >= 5);
+            double most = 0;
+            for (const json& rate : flow.at("measured_bps"))
+                most = std::max(most, rate.get<double>());
+            CHECK(most > 5e6);
+            CHECK(most < 24e6);
+        }
+        CHECK(found);
+    }
+    SECTION("hosts: address, exit code, when they started, where their log is") {
+        const json client = only_host(result, "client");
+        CHECK(keys(client) ==
+              std::set<std::string>{"name", "address", "exit_code", "started_s", "log"});
+        CHECK(client.at("exit_code") == 0);
+        CHECK(client.at("address") == "10.0.0.1");
+        CHECK(client.at("started_s").get<double>() == Approx(0.0).margin(0.2));
+        CHECK(client.at("log") == "logs/client.log");
+        const json server = only_host(result, "server[0]");
+        CHECK(server.at("log") == "logs/server[0].log");
+        CHECK(server.at("started_s").get<double>() < 0);  // it has a ready condition
+        CHECK(result.at("hosts").size() == 3);
+    }
+    SECTION("control: what the sharers sent") {
+        CHECK(keys(result.at("control")) == std::set<std::string>{"messages_sent", "bytes_sent"});
+        CHECK(result.at("control").at("messages_sent") > 0);
+        CHECK(result.at("control").at("bytes_sent") > 0);
+    }
+    SECTION("the run directory") {
+        const fs::path directory = run_directory(place);
+        CHECK(directory.filename() == run);
+        CHECK(fs::file_size(directory / "topology.yaml") > 0);
+        CHECK(integrity((directory / "run.db").string()) == "ok");
+        const json manifest =
+            document(read_file((directory / "manifest.json").string()).value_or(""));
+        CHECK(manifest.dump().find("small") != std::string::npos);
+        const json iperf = document(log_of(place, "client"));
+        const double received = iperf.at("end").at("sum_received").at("bits_per_second");
+        CHECK(received > 4e6);
+        CHECK(received < 20e6);
+        CHECK(fs::exists(directory / "logs" / "server[0].log"));
+        // What is stored can be run again.
+        const Ended again = place.run({"validate", (directory / "topology.yaml").string()});
+        INFO(again.err);
+        CHECK(again.code == 0);
+    }
+    CHECK(place.left_behind() == "");
+}
+
+TEST_CASE("names resolve on every host: each replica, and the replicated name as all of them") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("names.yaml", R"(pleat: 1
+name: names
+duration: 20s
+hosts:
+  server: {replicas: 2}
+  client: {main: true, run: "sh -c 'getent hosts server-1; getent ahostsv4 server; getent hosts client; hostname; cat /etc/hosts'"}
+links:
+  - client -- s1: 1ms
+  - s1 -- server: 1ms
+bridges: [s1]
+)");
+    const Ended ended = place.run({"run", "names.yaml"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const std::string log = log_of(place, "client");
+    INFO(log);
+    CHECK(has(log, "10.0.0.1"));  // client, for `getent hosts client`
+    CHECK(has(log, "10.0.0.2"));
+    CHECK(has(log, "10.0.0.3"));
+    CHECK(has(log, "server-0"));
+    CHECK(has(log, "server-1"));
+    CHECK_FALSE(has(log, "(no log)"));
+}
+
+TEST_CASE("hosts reach each other over IPv4 and IPv6 with the round-trip time of the file") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("ping.yaml", R"(pleat: 1
+name: ping
+duration: 20s
+hosts:
+  a: {main: true, run: "sh -c 'ping -4 -n -c 3 -i 0.2 b && ping -6 -n -c 3 -i 0.2 b'"}
+  b: {}
+links:
+  - a -- b: 20ms 10Mbps
+)");
+    const Ended ended = place.run({"run", "ping.yaml"});
+    const std::string log = log_of(place, "a");
+    INFO(ended.err << log);
+    REQUIRE(ended.code == 0);
+    std::vector<double> least;
+    for (std::size_t at = log.find("rtt min/"); at != std::string::npos;
+         at = log.find("rtt min/", at + 1)) {
+        least.push_back(std::stod(log.substr(log.find("= ", at) + 2)));
+    }
+    REQUIRE(least.size() == 2);
+    for (const double milliseconds : least) {
+        CHECK(milliseconds >= 40.0);
+        CHECK(milliseconds < 46.0);
+    }
+}
+
+TEST_CASE("a main host that fails makes the run exit with 1, and the message names it") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("fails.yaml", one_command("sh -c 'echo its last words; exit 7'"));
+    const Ended ended = place.run({"run", "fails.yaml", "--json"});
+    INFO(ended.err);
+    CHECK(ended.code == 1);
+    CHECK(only_host(document(ended.out), "a").at("exit_code") == 7);
+    CHECK(has(ended.err, "a"));
+    CHECK(has(ended.err, "7"));
+    CHECK(has(log_of(place, "a"), "its last words"));
+    CHECK(place.left_behind() == "");
+}
+
+TEST_CASE("a host that is not main may fail") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", R"(pleat: 1
+name: other
+duration: 20s
+hosts:
+  a: {main: true, run: sleep 0.3}
+  b: {run: "sh -c 'exit 3'"}
+links:
+  - a -- b: 1ms
+)");
+    const Ended ended = place.run({"run", "t.yaml", "--json"});
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+    CHECK(only_host(document(ended.out), "b").at("exit_code") == 3);
+}
+
+TEST_CASE("an application that can't be started fails the run at once and by name") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    SECTION("no such program") {
+        place.write("t.yaml", one_command("/no/such/program --flag"));
+        const Ended ended = place.run({"run", "t.yaml"}, 15s);
+        INFO(ended.err);
+        CHECK(ended.code == 1);
+        CHECK(has(ended.err, "/no/such/program"));
+    }
+    SECTION("not executable") {
+        place.write("t.yaml", one_command("/etc/passwd"));
+        const Ended ended = place.run({"run", "t.yaml"}, 15s);
+        INFO(ended.err);
+        CHECK(ended.code == 1);
+        CHECK(has(ended.err, "/etc/passwd"));
+    }
+    SECTION("one that the ready barrier waits for ends at once") {
+        place.write("t.yaml", R"(pleat: 1
+name: t
+duration: 5s
+hosts:
+  a: {run: "sh -c 'echo cannot serve; exit 4'", ready: {tcp: 80}}
+  b: {run: sleep 60}
+links:
+  - a -- b: 1ms
+)");
+        const Ended ended = place.run({"run", "t.yaml"}, 15s);
+        INFO(ended.err);
+        CHECK(ended.code == 1);
+        CHECK(has(ended.err, "a"));
+    }
+    CHECK(place.left_behind() == "");
+}
+
+TEST_CASE("a run ends at its duration, with whatever still runs") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", R"(pleat: 1
+name: t
+duration: 1s
+hosts:
+  a: {run: "sh -c 'trap \"echo told to end; exit 0\" TERM; echo up; while :; do sleep 0.05; done'"}
+  stubborn: {run: "sh -c 'trap \"\" TERM; while :; do sleep 0.05; done'"}
+links:
+  - a -- stubborn: 1ms
+)");
+    const Ended ended = place.run({"run", "t.yaml", "--json"});
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+    CHECK(ended.took > 1s);
+    CHECK(ended.took < 6s);  // SIGTERM, 2 s, SIGKILL
+    CHECK(has(log_of(place, "a"), "told to end"));
+    CHECK(only_host(document(ended.out), "stubborn").at("exit_code") == 137);
+}
+
+TEST_CASE("`--no-apps` starts nothing, `--set` adds an event, `--seed` and `--out` are obeyed") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const Ended ended = place.run({"run", "t.yaml", "--no-apps", "--set", "0.4s: quit", "--seed",
+                                   "99", "--out", "elsewhere", "--json"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    CHECK(ended.took < 3s);
+    const json result = document(ended.out);
+    CHECK(result.at("seed") == 99);
+    CHECK(only_host(result, "a").at("exit_code").is_null());
+    const std::string run = result.at("run");
+    CHECK(fs::exists(place.path("elsewhere/" + run + "/run.db")));
+    CHECK_FALSE(fs::exists(place.path("pleat-runs")));
+}

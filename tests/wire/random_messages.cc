@@ -1,0 +1,467 @@
+#include "tests/wire/random_messages.hh"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "model/epochs.hh"
+
+namespace pleat::testing {
+
+namespace {
+
+// Large and small, and the ends of the range.
+std::uint64_t number(Random& random) {
+    switch (below(random, 3)) {
+        case 0:
+            return static_cast<std::uint64_t>(below(random, 9));
+        case 1:
+            return std::numeric_limits<std::uint64_t>::max() -
+                   static_cast<std::uint64_t>(below(random, 1));
+        default:
+            return random();
+    }
+}
+
+std::uint32_t number32(Random& random) {
+    return static_cast<std::uint32_t>(number(random));
+}
+
+bool flag(Random& random) {
+    return below(random, 1) == 1;
+}
+
+// Any bytes, mostly few.
+std::string text(Random& random) {
+    std::string result;
+    const int size = below(random, 9) == 0 ? 300 : below(random, 12);
+    for (int i = 0; i < size; ++i) result.push_back(static_cast<char>(below(random, 255)));
+    return result;
+}
+
+std::vector<std::string> texts(Random& random) {
+    std::vector<std::string> result(static_cast<std::size_t>(below(random, 3)));
+    std::ranges::generate(result, [&random] { return text(random); });
+    return result;
+}
+
+Duration duration(Random& random) {
+    return Duration{static_cast<std::int64_t>(number(random) >> 1U)};
+}
+
+ExperimentTime instant(Random& random) {
+    return ExperimentTime{Duration{static_cast<std::int64_t>(number(random))}};
+}
+
+Instant clock_instant(Random& random) {
+    return Instant{Duration{static_cast<std::int64_t>(number(random))}};
+}
+
+Probability probability(Random& random) {
+    return Probability::of(std::uniform_real_distribution<double>{0.0, 1.0}(random));
+}
+
+GilbertElliott burst_loss(Random& random) {
+    return {probability(random), probability(random), probability(random), probability(random)};
+}
+
+QueueLimit queue(Random& random) {
+    return {static_cast<QueueLimit::Kind>(below(random, 3)), duration(random).count()};
+}
+
+LinkPatch patch(Random& random) {
+    LinkPatch p;
+    if (flag(random)) p.latency = Duration{below(random, 1'000'000)};
+    if (flag(random)) p.jitter = Duration{below(random, 1'000'000)};
+    if (flag(random)) p.distribution = static_cast<JitterDistribution>(below(random, 2));
+    if (flag(random)) p.loss = probability(random);
+    if (flag(random)) p.burst_loss = burst_loss(random);
+    if (flag(random)) p.reorder = probability(random);
+    if (flag(random)) p.duplicate = probability(random);
+    if (flag(random)) p.corrupt = probability(random);
+    if (flag(random)) p.bandwidth = Bandwidth::unlimited();
+    if (flag(random)) p.bandwidth = Bandwidth::bits_per_second(1 + duration(random).count() / 2);
+    if (flag(random)) p.queue = queue(random);
+    if (flag(random)) p.overhead = Overhead{below(random, 64)};
+    return p;
+}
+
+// Every property, in links of a topology that is otherwise as others have it.
+Topology random_topology(Random& random) {
+    const Shape shape{
+        .bridges = below(random, 8), .hosts = 1 + below(random, 5), .bridge_links = 6};
+    Parts parts = random_parts(random, shape.bridges == 0 ? Shape{.bridges = 1} : shape);
+    for (Parts::NamedLink& link : parts.links) {
+        link.properties = merged(link.properties, patch(random));
+        if (flag(random)) link.properties.burst_loss = burst_loss(random);
+    }
+    for (Host& host : parts.hosts) host.tags = texts(random);
+    for (Bridge& bridge : parts.bridges) {
+        bridge.label = text(random);
+        bridge.hidden = flag(random);
+    }
+    return build(parts);
+}
+
+HostId a_host(Random& random, const Topology& topology) {
+    return HostId{
+        static_cast<std::uint32_t>(below(random, static_cast<int>(topology.hosts().size()) - 1))};
+}
+
+Application application(Random& random, const Topology& topology) {
+    Application a;
+    a.arguments = texts(random);
+    for (const std::string& name : texts(random)) a.environment[name] = text(random);
+    for (const std::string& name : texts(random)) a.sysctls[name] = text(random);
+    a.user = text(random);
+    switch (below(random, 3)) {
+        case 0:
+            a.ready = ReadyWhenListening{static_cast<std::uint16_t>(1 + below(random, 65534))};
+            break;
+        case 1:
+            a.ready = ReadyWhenFile{text(random)};
+            break;
+        case 2:
+            a.ready = ReadyAfter{duration(random)};
+            break;
+        default:
+            break;
+    }
+    for (int i = below(random, 2); i > 0; --i) a.after.push_back(a_host(random, topology));
+    a.main = flag(random);
+    a.manual = flag(random);
+    a.outside = flag(random);
+    a.not_yet = texts(random);
+    return a;
+}
+
+// Events that random_timeline() does not make.
+TimedEvent other_event(Random& random, const Topology& topology) {
+    TimedEvent timed;
+    timed.at = ExperimentTime{Duration{below(random, 1'000'000)}};
+    timed.text = text(random);
+    timed.overlay = number32(random);
+    timed.phase = static_cast<Phase>(below(random, 2));
+    switch (below(random, 3)) {
+        case 0:
+            timed.event = HostAction{static_cast<HostAction::Kind>(below(random, 5)),
+                                     a_host(random, topology)};
+            break;
+        case 1:
+            timed.event = Execute{a_host(random, topology), texts(random)};
+            break;
+        case 2:
+            timed.event = Mark{text(random)};
+            break;
+        default:
+            timed.event = Quit{};
+            break;
+    }
+    return timed;
+}
+
+RunOptions options(Random& random) {
+    return {.run = text(random),
+            .run_directory = text(random),
+            .runtime_directory = text(random),
+            .data_plane = text(random),
+            .sample_interval = duration(random),
+            .samples = flag(random),
+            .no_applications = flag(random),
+            .ready_deadline = duration(random)};
+}
+
+FlowKey flow(Random& random) {
+    return {HostId{static_cast<std::uint32_t>(below(random, 50))},
+            HostId{static_cast<std::uint32_t>(below(random, 50))}};
+}
+
+DemandState demand(Random& random) {
+    return *DemandState::from_code(static_cast<std::uint32_t>(below(random, 255)));
+}
+
+HostResult host_result(Random& random) {
+    HostResult h;
+    h.host = HostId{number32(random)};
+    h.address = text(random);
+    h.started = flag(random);
+    h.started_at = instant(random);
+    if (flag(random)) h.exit_code = below(random, 300) - 10;
+    h.ended_by_us = flag(random);
+    h.log = text(random);
+    h.problem = text(random);
+    return h;
+}
+
+std::vector<HostResult> host_results(Random& random) {
+    std::vector<HostResult> hosts(static_cast<std::size_t>(below(random, 4)));
+    std::ranges::generate(hosts, [&random] { return host_result(random); });
+    return hosts;
+}
+
+RunFinished finished(Random& random) {
+    RunFinished f;
+    f.run = text(random);
+    f.failed = flag(random);
+    f.interrupted = flag(random);
+    f.problems = texts(random);
+    f.data_plane = text(random);
+    f.hosts = host_results(random);
+    for (int i = below(random, 3); i > 0; --i) {
+        f.epochs.push_back({EpochId{number32(random)}, instant(random),
+                            instant(random).time_since_epoch(), texts(random)});
+    }
+    for (int i = below(random, 3); i > 0; --i) {
+        FlowSeries series;
+        series.flow = flow(random);
+        for (int n = below(random, 20); n > 0; --n) {
+            series.at.push_back(instant(random));
+            series.allowed_bps.push_back(number(random));
+            series.measured_bps.push_back(number(random));
+        }
+        f.flows.push_back(series);
+    }
+    f.control = {number(random), number(random)};
+    return f;
+}
+
+PrepareRun prepare_run(Random& random) {
+    Scenario scenario = random_scenario(random);
+    const Epochs epochs = compute_epochs(scenario);
+    PrepareRun prepare{.options = options(random),
+                       .scenario = std::move(scenario),
+                       .local_hosts = {},
+                       .base = epochs.base,
+                       .epoch_starts = {},
+                       .epoch_events = {}};
+    prepare.local_hosts.push_back(a_host(random, prepare.scenario.topology));
+    for (const Epoch& epoch : epochs.epochs) {
+        prepare.epoch_starts.push_back(epoch.start);
+        prepare.epoch_events.push_back(epoch.events);
+    }
+    return prepare;
+}
+
+PrepareEpoch prepare_epoch(Random& random) {
+    Epochs epochs = compute_epochs(random_scenario(random));
+    const int last = static_cast<int>(epochs.epochs.size()) - 1;
+    return {std::move(epochs.epochs[static_cast<std::size_t>(below(random, last))].delta)};
+}
+
+RunEnded run_ended(Random& random) {
+    return {.reason = text(random),
+            .failed = flag(random),
+            .interrupted = flag(random),
+            .problems = texts(random),
+            .hosts = host_results(random),
+            .control = {number(random), number(random)}};
+}
+
+Submitted submitted(Random& random) {
+    return {.run = text(random),
+            .hosts = number32(random),
+            .bridges = number32(random),
+            .links = number32(random),
+            .epochs = number32(random),
+            .paths = number(random),
+            .took = duration(random)};
+}
+
+// The one maker for each alternative of the variant.
+template <typename Message>
+Message make(Random& random);
+
+template <>
+Submit make(Random& r) {
+    return {random_scenario(r), text(r), options(r)};
+}
+
+template <>
+StartRun make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+StopRun make(Random& r) {
+    return {text(r), text(r)};
+}
+
+template <>
+Shutdown make(Random&) {
+    return {};
+}
+
+template <>
+Submitted make(Random& r) {
+    return submitted(r);
+}
+
+template <>
+Refused make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+Stage make(Random& r) {
+    return {text(r), text(r)};
+}
+
+template <>
+Progress make(Random& r) {
+    return {instant(r), EpochId{number32(r)}, number(r), number32(r), number32(r)};
+}
+
+template <>
+RunFinished make(Random& r) {
+    return finished(r);
+}
+
+template <>
+Hello make(Random& r) {
+    return {text(r), text(r), number(r)};
+}
+
+template <>
+PrepareRun make(Random& r) {
+    return prepare_run(r);
+}
+
+template <>
+PrepareEpoch make(Random& r) {
+    return prepare_epoch(r);
+}
+
+template <>
+Prepared make(Random& r) {
+    return {number32(r), EpochId{number32(r)}, number(r)};
+}
+
+template <>
+HostsReady make(Random& r) {
+    return {number32(r), text(r)};
+}
+
+template <>
+ClockPing make(Random& r) {
+    return {number32(r), clock_instant(r)};
+}
+
+template <>
+ClockPong make(Random& r) {
+    return {number32(r), clock_instant(r), clock_instant(r)};
+}
+
+template <>
+Begin make(Random& r) {
+    return {clock_instant(r)};
+}
+
+template <>
+BeginAccepted make(Random& r) {
+    return {clock_instant(r)};
+}
+
+template <>
+BeginRefused make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+EndRun make(Random& r) {
+    return {text(r), flag(r)};
+}
+
+template <>
+RunEnded make(Random& r) {
+    return run_ended(r);
+}
+
+template <>
+LogChunk make(Random& r) {
+    return {number(r), text(r)};
+}
+
+template <>
+LogEnd make(Random& r) {
+    return {number(r)};
+}
+
+template <>
+NodeFailed make(Random& r) {
+    return {text(r), below(r, 300) - 100};
+}
+
+template <std::size_t I = 0>
+ControlMessage make_kind(Random& random, std::size_t kind) {
+    if constexpr (I < kControlKinds) {
+        if (kind == I) return make<std::variant_alternative_t<I, ControlMessage>>(random);
+        return make_kind<I + 1>(random, kind);
+    } else {
+        throw std::out_of_range{"no such kind of message"};
+    }
+}
+
+}  // namespace
+
+Scenario random_scenario(Random& random) {
+    Scenario s;
+    s.name = text(random);
+    s.seed = number(random);
+    if (flag(random)) s.duration = duration(random);
+    s.routing = flag(random) ? Routing::hops : Routing::latency;
+    s.topology = random_topology(random);
+    for (std::size_t i = 0; i < s.topology.hosts().size(); ++i) {
+        s.applications.push_back(application(random, s.topology));
+    }
+    s.timeline = random_timeline(random, s.topology, below(random, 20), 1 + below(random, 5));
+    for (int i = below(random, 5); i > 0; --i) {
+        s.timeline.push_back(other_event(random, s.topology));
+    }
+    s.timeline = canonical(std::move(s.timeline));
+    s.expectations = texts(random);
+    s.addresses = text(random);
+    s.groups[text(random)] = {VertexId{0}};
+    s.not_yet = texts(random);
+    return s;
+}
+
+ControlMessage random_control(Random& random, std::size_t kind) {
+    return make_kind(random, kind);
+}
+
+StateMessage random_state(Random& random) {
+    if (flag(random))
+        return Heartbeat{text(random), number(random), number(random), number(random)};
+    StateUpdate update{text(random), number(random), number(random), EpochId{number32(random)}, {}};
+    std::vector<FlowKey> flows(static_cast<std::size_t>(below(random, 40)));
+    std::ranges::generate(flows, [&random] { return flow(random); });
+    if (flag(random)) flows.push_back({HostId{4'000'000'000}, HostId{4'000'000'001}});
+    std::ranges::sort(flows);
+    const auto rest = std::ranges::unique(flows);
+    flows.erase(rest.begin(), rest.end());
+    for (const FlowKey key : flows) update.flows.push_back({key, demand(random)});
+    return update;
+}
+
+LogRecord random_record(Random& random) {
+    switch (below(random, 5)) {
+        case 0: {
+            EventRecord event{instant(random), instant(random), {}, text(random)};
+            if (flag(random)) event.epoch = EpochId{number32(random)};
+            return event;
+        }
+        case 1:
+            return DemandRecord{instant(random), flow(random), demand(random)};
+        case 2:
+            return ShareRecord{instant(random), flow(random), number(random)};
+        case 3:
+            return SampleRecord{instant(random), flow(random), number(random), number(random),
+                                number(random)};
+        case 4:
+            return HostRecord{instant(random), HostId{number32(random)}, text(random)};
+        default:
+            return TotalsRecord{text(random), static_cast<std::int64_t>(number(random))};
+    }
+}
+
+}  // namespace pleat::testing

@@ -1,0 +1,346 @@
+// Sockets in an event loop: nothing is lost in a flood, nothing bad gets through, and
+// every refusal says why. All waits have a deadline.
+#include <fstream>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <catch2/catch.hpp>
+#include <zmq.hpp>
+
+#include "tests/wire/temporary_directory.hh"
+#include "wire/control_socket.hh"
+#include "wire/state_socket.hh"
+
+using namespace pleat;
+using namespace pleat::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct World {
+    boost::asio::io_context loop;
+    TemporaryDirectory directory;
+    std::string endpoint = "ipc://" + directory.path() + "/socket";
+
+    // Turns the loop until `condition` holds, 10 s at most.
+    bool until(const std::function<bool()>& condition) {
+        const Instant deadline = monotonic_now() + 10s;
+        loop.restart();
+        while (!condition()) {
+            if (monotonic_now() > deadline) return false;
+            loop.run_one_for(10ms);
+        }
+        return true;
+    }
+
+    // Turns the loop for a while in which nothing should happen.
+    void turn(Duration duration) {
+        const Instant end = monotonic_now() + duration;
+        while (monotonic_now() < end) loop.run_one_for(1ms);
+    }
+};
+
+void ignore(const ControlMessage&) {}
+
+void ignore_from(const std::string&, const ControlMessage&) {}
+
+// Another program that speaks ZeroMQ.
+struct Stranger {
+    zmq::context_t context;
+    zmq::socket_t socket;
+
+    Stranger(zmq::socket_type type, const std::string& endpoint) : socket{context, type} {
+        socket.set(zmq::sockopt::linger, 0);
+        socket.connect(endpoint);
+    }
+
+    void say(const std::string& bytes) { socket.send(zmq::buffer(bytes)); }
+};
+
+}  // namespace
+
+TEST_CASE("a control message goes there and an answer comes back") {
+    World world;
+    std::optional<ControlMessage> answer;
+    std::unique_ptr<ControlServer> server;
+    // The client is there first: it waits for the server.
+    ControlClient client{world.loop, world.endpoint,
+                         [&answer](ControlMessage message) { answer = std::move(message); }};
+    client.send(StartRun{"r-1"});
+    server = std::make_unique<ControlServer>(
+        world.loop, world.endpoint, [&server](const std::string& peer, const ControlMessage& m) {
+            if (m == ControlMessage{StartRun{"r-1"}}) server->send(peer, Refused{"not now"});
+        });
+    REQUIRE(world.until([&answer] { return answer.has_value(); }));
+    CHECK(*answer == ControlMessage{Refused{"not now"}});
+}
+
+TEST_CASE("a flood in both directions arrives whole and in order") {
+    // Each message is answered from within the handler, so that sends and wakes mix.
+    constexpr std::uint32_t kMessages = 20'000;
+    World world;
+    std::unique_ptr<ControlServer> server;
+    std::uint32_t arrived = 0;
+    std::uint32_t answered = 0;
+    bool in_order = true;
+    server = std::make_unique<ControlServer>(
+        world.loop, world.endpoint, [&](const std::string& peer, const ControlMessage& message) {
+            const auto& ping = std::get<ClockPing>(message);
+            in_order = in_order && ping.sequence == arrived++;
+            server->send(peer, ClockPong{ping.sequence, ping.sent, {}});
+        });
+    ControlClient client{world.loop, world.endpoint, [&](const ControlMessage& message) {
+                             in_order =
+                                 in_order && std::get<ClockPong>(message).sequence == answered++;
+                         }};
+    for (std::uint32_t i = 0; i < kMessages; ++i) {
+        client.send(ClockPing{i, {}});
+        if (i % 1000 == 0) world.turn(1ms);
+    }
+    CHECK(world.until([&] { return answered == kMessages; }));
+    CHECK(in_order);
+}
+
+TEST_CASE("a flood does not keep others in the loop from their turn") {
+    World world;
+    int arrived = 0;
+    int arrived_at_turn = 0;
+    const ControlServer server{
+        world.loop, world.endpoint, [&](const std::string&, const ControlMessage&) {
+            if (++arrived > 1) return;
+            boost::asio::post(world.loop, [&] { arrived_at_turn = arrived; });
+        }};
+    // As many as the sockets take: then all of them wait for the server.
+    Stranger stranger{zmq::socket_type::dealer, world.endpoint};
+    stranger.socket.set(zmq::sockopt::sndtimeo, 100);
+    const std::string bytes = encode(ControlMessage{Shutdown{}});
+    int sent = 0;
+    while (stranger.socket.send(zmq::buffer(bytes))) ++sent;
+    REQUIRE(sent > 1000);
+    REQUIRE(world.until([&] { return arrived == sent; }));
+    CHECK(arrived_at_turn >= 1);
+    CHECK(arrived_at_turn <= 64);
+}
+
+TEST_CASE("a handler that throws loses no message that came after") {
+    World world;
+    int arrived = 0;
+    ControlServer server{world.loop, world.endpoint,
+                         [&arrived](const std::string&, const ControlMessage&) {
+                             ++arrived;
+                             if (arrived % 3 == 0) throw std::runtime_error{"a bug"};
+                         }};
+    ControlClient client{world.loop, world.endpoint, ignore};
+    for (std::uint32_t i = 0; i < 100; ++i) client.send(ClockPing{i, {}});
+    const Instant deadline = monotonic_now() + 10s;
+    while (arrived < 100 && monotonic_now() < deadline) {
+        try {
+            world.loop.run_one_for(10ms);
+        } catch (const std::runtime_error&) {
+            continue;  // the next turn goes on
+        }
+    }
+    CHECK(arrived == 100);
+}
+
+TEST_CASE("bad messages are dropped, counted and told once") {
+    World world;
+    int told = 0;
+    bool arrived = false;
+    ControlServer server{world.loop, world.endpoint,
+                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
+    server.on_bad_message([&told](const std::string&) { ++told; });
+    Stranger stranger{zmq::socket_type::dealer, world.endpoint};
+    for (int i = 0; i < 10; ++i) stranger.say("nonsense");
+    stranger.socket.send(zmq::buffer(std::string{"one"}), zmq::send_flags::sndmore);
+    stranger.socket.send(zmq::buffer(std::string{"two"}), zmq::send_flags::sndmore);
+    for (int i = 0; i < 20; ++i) {
+        stranger.socket.send(zmq::buffer(std::string{"many"}), zmq::send_flags::sndmore);
+    }
+    stranger.say("end");
+    stranger.say(encode(ControlMessage{Shutdown{}}));
+    REQUIRE(world.until([&arrived] { return arrived; }));
+    CHECK(server.bad_messages() == 10);  // the one of many parts is dropped by the source
+    CHECK(told == 1);
+}
+
+TEST_CASE("messages of an earlier run are stale") {
+    World world;
+    std::vector<ControlMessage> arrived;
+    std::string peer;
+    ControlServer server{world.loop, world.endpoint,
+                         [&](const std::string& from, ControlMessage message) {
+                             peer = from;
+                             arrived.push_back(std::move(message));
+                         }};
+    ControlClient node{world.loop, world.endpoint, ignore, "local"};
+    node.send(Hello{"local", "0", 1});
+    REQUIRE(world.until([&] { return arrived.size() == 1; }));
+    server.set_run("r-2");
+    node.set_run("r-1");
+    node.send(LogEnd{1});
+    node.set_run("r-2");
+    node.send(LogEnd{2});
+    REQUIRE(world.until([&] { return arrived.size() == 2; }));
+    CHECK(arrived[1] == ControlMessage{LogEnd{2}});
+    CHECK(server.stale_messages() == 1);
+}
+
+TEST_CASE("sending to a peer that has gone says so") {
+    World world;
+    std::string peer;
+    ControlServer server{world.loop, world.endpoint,
+                         [&peer](const std::string& from, const ControlMessage&) { peer = from; }};
+    {
+        ControlClient client{world.loop, world.endpoint, ignore};
+        client.send(Shutdown{});
+        REQUIRE(world.until([&peer] { return !peer.empty(); }));
+        CHECK(server.send(peer, Shutdown{}));
+    }
+    CHECK(world.until([&] { return !server.send(peer, Shutdown{}); }));
+    CHECK_FALSE(server.send("nobody", Shutdown{}));
+}
+
+TEST_CASE("the last message before the end still leaves") {
+    World world;
+    bool arrived = false;
+    ControlServer server{world.loop, world.endpoint,
+                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
+    ControlClient{world.loop, world.endpoint, ignore}.send(Shutdown{});
+    CHECK(world.until([&arrived] { return arrived; }));
+}
+
+TEST_CASE("a client without a server ends in bounded time") {
+    World world;
+    const Instant began = monotonic_now();
+    {
+        ControlClient client{world.loop, world.endpoint, ignore};
+        client.send(Shutdown{});
+    }
+    CHECK(monotonic_now() - began < kLinger + 1s);
+}
+
+TEST_CASE("an endpoint in use is refused, and its owner keeps it") {
+    World world;
+    bool arrived = false;
+    ControlServer server{world.loop, world.endpoint,
+                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
+    CHECK_THROWS_WITH((ControlServer{world.loop, world.endpoint, ignore_from}),
+                      "cannot open " + world.endpoint + ": another process listens there");
+    ControlClient client{world.loop, world.endpoint, ignore};
+    client.send(Shutdown{});
+    CHECK(world.until([&arrived] { return arrived; }));
+
+    ControlServer tcp{world.loop, "tcp://127.0.0.1:*", ignore_from};
+    CHECK_THROWS_WITH((ControlServer{world.loop, tcp.endpoint(), ignore_from}),
+                      "cannot open " + tcp.endpoint() + ": another process listens there");
+}
+
+TEST_CASE("a socket that a killed process left is taken over") {
+    World world;
+    const std::string path = world.directory.path() + "/socket";
+    {
+        // Bound, never removed.
+        zmq::context_t context;
+        zmq::socket_t socket{context, zmq::socket_type::router};
+        socket.bind(world.endpoint);
+        std::filesystem::create_hard_link(path, path + ".kept");
+    }
+    std::filesystem::rename(path + ".kept", path);
+    CHECK_NOTHROW(ControlServer{world.loop, world.endpoint, ignore_from});
+}
+
+TEST_CASE("endpoints that can't be are refused with a reason") {
+    World world;
+    const auto open = [&world](const std::string& endpoint) {
+        const ControlServer server{world.loop, endpoint, ignore_from};
+    };
+    using Catch::Contains;
+    CHECK_THROWS_WITH(open("nonsense"), Contains("expected ipc:///PATH or tcp://"));
+    CHECK_THROWS_WITH(open("tcp://0.0.0.0:7400"), Contains("only addresses of the loopback"));
+    CHECK_THROWS_WITH(open("ipc://relative"), Contains("an absolute path"));
+    CHECK_THROWS_WITH(open("ipc:///" + std::string(120, 'x')), Contains("at most 107 bytes"));
+    CHECK_THROWS_WITH(open("ipc:///nowhere/socket"), Contains("cannot open ipc:///nowhere/socket"));
+    std::ofstream{world.directory.path() + "/socket"} << "precious";
+    CHECK_THROWS_WITH(open(world.endpoint), Contains("there is a file of this name"));
+    std::string kept;
+    std::ifstream{world.directory.path() + "/socket"} >> kept;
+    CHECK(kept == "precious");
+}
+
+TEST_CASE("the socket's file is removed at the end") {
+    World world;
+    {
+        const ControlServer server{world.loop, world.endpoint, ignore_from};
+    }
+    CHECK_FALSE(std::filesystem::exists(world.directory.path() + "/socket"));
+}
+
+TEST_CASE("states go to subscribers of the run, and to them alone") {
+    World world;
+    std::vector<StateMessage> arrived;
+    StatePublisher publisher{world.loop, world.endpoint, "r-1"};
+    StatePublisher other{world.loop, world.endpoint + "2", "r-12"};
+    StateSubscriber subscriber{world.loop, "r-1", [&arrived](StateMessage message) {
+                                   arrived.push_back(std::move(message));
+                               }};
+    subscriber.connect(world.endpoint);
+    subscriber.connect(world.endpoint + "2");
+    // What is published before a subscription arrives is dropped: hence heartbeats.
+    std::uint64_t sequence = 0;
+    REQUIRE(world.until([&] {
+        other.publish(Heartbeat{"m2", 1, ++sequence, 0});
+        publisher.publish(Heartbeat{"m1", 1, sequence, 0});
+        world.turn(5ms);
+        return arrived.size() >= 10;
+    }));
+    for (const StateMessage& message : arrived) {
+        CHECK(std::get<Heartbeat>(message).publisher == "m1");
+    }
+    CHECK(publisher.messages_sent() == sequence);
+    CHECK(publisher.bytes_sent() == [&] {
+        std::uint64_t bytes = 0;
+        for (std::uint64_t s = 1; s <= sequence; ++s) {
+            bytes += 3 + encode(StateMessage{Heartbeat{"m1", 1, s, 0}}).size();
+        }
+        return bytes;
+    }());
+}
+
+TEST_CASE("bad states are dropped and counted") {
+    World world;
+    bool arrived = false;
+    StateSubscriber subscriber{world.loop, "r-1",
+                               [&arrived](const StateMessage&) { arrived = true; }};
+    zmq::context_t context;
+    zmq::socket_t stranger{context, zmq::socket_type::pub};
+    stranger.set(zmq::sockopt::linger, 0);
+    stranger.bind(world.endpoint);
+    subscriber.connect(world.endpoint);
+    CHECK(world.until([&] {
+        stranger.send(zmq::buffer(std::string{"r-1"}), zmq::send_flags::sndmore);
+        stranger.send(zmq::buffer(std::string{"nonsense"}));
+        stranger.send(zmq::buffer(std::string{"r-1"}));
+        world.turn(5ms);
+        return subscriber.bad_messages() >= 4;
+    }));
+    CHECK_FALSE(arrived);
+}
+
+TEST_CASE("a snapshot is asked for and comes whole") {
+    World world;
+    const StateUpdate state{.publisher = "m1",
+                            .incarnation = 7,
+                            .sequence = 42,
+                            .epoch = EpochId{3},
+                            .flows = {{{HostId{0}, HostId{1}}, DemandState::greedy()}}};
+    const SnapshotServer server{world.loop, world.endpoint, [&state] { return state; }};
+    std::optional<StateUpdate> arrived;
+    SnapshotClient client{world.loop, world.endpoint,
+                          [&arrived](StateUpdate update) { arrived = std::move(update); }};
+    Stranger stranger{zmq::socket_type::dealer, world.endpoint};
+    stranger.say("nonsense");
+    client.request();
+    REQUIRE(world.until([&] { return arrived && server.bad_messages() == 1; }));
+    CHECK(*arrived == state);
+}

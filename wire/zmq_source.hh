@@ -1,0 +1,57 @@
+// ZmqSource: one ZeroMQ socket as a source of messages for the event loop. Of use to
+// wire/*.cc only.
+//
+// (1) The descriptor of a ZeroMQ socket is edge-triggered: it wakes us when something
+//     changed, not while something is there, and sending may swallow a wake. So after
+//     every wake, and after every send, the socket is read until ZMQ_EVENTS has no
+//     POLLIN left.
+// (2) A flood does not starve the loop: after kBurst messages others have a turn.
+// (3) The handler is called from the loop only, never from within send().
+// (4) The handler may throw, and may destroy the ZmqSource (nothing more is delivered).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <zmq.hpp>
+
+#include "base/duration.hh"
+
+namespace pleat {
+
+using ZmqParts = std::vector<std::string>;
+
+class ZmqSource {
+  public:
+    using Handler = std::function<void(ZmqParts)>;
+
+    // Parts longer than `most_bytes` end the connection that they come from.
+    ZmqSource(boost::asio::io_context& loop, zmq::socket_type type, std::size_t most_bytes,
+              Duration linger, Handler handler);
+    ~ZmqSource();
+    ZmqSource(const ZmqSource&) = delete;
+    ZmqSource& operator=(const ZmqSource&) = delete;
+
+    // Throw Failure, with the endpoint and the cause.
+    void bind(const std::string& endpoint);
+    void connect(const std::string& endpoint);
+
+    // For options.
+    zmq::socket_t& socket();
+
+    // False when the peer does not exist (ROUTER), or has no room (PUB never says so).
+    bool send(std::initializer_list<std::string_view> parts);
+
+    // Where it is bound: with the real port.
+    std::string endpoint() const;
+
+  private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace pleat
