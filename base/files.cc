@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,36 @@ std::optional<std::string> read_file(const std::string& path, std::size_t limit)
     }
     if (content.size() > limit) content.resize(limit);
     return content;
+}
+
+Result<std::string> read_any_file(const std::string& path, std::size_t limit, Duration patience) {
+    // Non-blocking: to open a pipe would wait for a writer.
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)};
+    struct stat facts{};
+    if (!file.open() || ::fstat(file.value(), &facts) != 0) return fail(reason(errno));
+    if (S_ISDIR(facts.st_mode)) return fail("it is a directory");
+    const std::string too_large = "it has more than " + std::to_string(limit >> 20U) + " MiB";
+    if (S_ISREG(facts.st_mode) && facts.st_size > static_cast<off_t>(limit)) {
+        return fail(too_large);
+    }
+    const auto wait_ms =
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(patience).count());
+    std::string content;
+    std::array<char, 65536> chunk{};
+    while (true) {
+        pollfd readable{file.value(), POLLIN, 0};
+        const int ready = ::poll(&readable, 1, wait_ms);
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready == 0) {
+            return fail("nothing came from it within " + std::to_string(wait_ms / 1000) + " s");
+        }
+        const ssize_t n = ::read(file.value(), chunk.data(), chunk.size());
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (n < 0) return fail(reason(errno));
+        if (n == 0) return content;
+        content.append(chunk.data(), static_cast<std::size_t>(n));
+        if (content.size() > limit) return fail(too_large);
+    }
 }
 
 std::optional<Error> write_existing(const std::string& path, std::string_view content) {

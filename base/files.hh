@@ -5,12 +5,17 @@
 #include <string>
 #include <string_view>
 
+#include "base/duration.hh"
 #include "base/result.hh"
 
 namespace pleat {
 
 // The whole file, if it can be read; at most `limit` bytes of it.
 std::optional<std::string> read_file(const std::string& path, std::size_t limit = 1U << 20U);
+
+// The whole of a file that a user named, which may be anything: also a pipe, whose writer
+// has `patience` for each piece. Says why not: "it is a directory".
+Result<std::string> read_any_file(const std::string& path, std::size_t limit, Duration patience);
 
 // One write() to an existing file such as one of /proc/sys. Says the path and the reason.
 std::optional<Error> write_existing(const std::string& path, std::string_view content);

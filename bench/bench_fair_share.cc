@@ -34,19 +34,21 @@ const Network& network() {
     return kNetwork;
 }
 
-// The network with its last link changed, an access link.
-std::shared_ptr<const PathTable> with(std::optional<Duration> latency,
-                                      std::optional<Bandwidth> bandwidth) {
+using TwoTables = std::vector<std::shared_ptr<const PathTable>>;
+
+// The network as it is, and with its last link changed, an access link.
+TwoTables before_and_after(const LinkPatch& patch) {
     Scenario scenario = network().scenario;
     TimedEvent event;
     event.at = ExperimentTime{1s};
-    LinkPatch patch;
-    patch.latency = latency;
-    patch.bandwidth = bandwidth;
-    event.event =
-        LinkChange{LinkId{static_cast<std::uint32_t>(scenario.topology.links().size() - 1)}, patch};
+    const std::size_t links = scenario.topology.links().size();
+    event.event = LinkChange{LinkId{static_cast<std::uint32_t>(links - 1)}, patch};
     scenario.timeline.push_back(event);
-    return std::make_shared<const PathTable>(tables(compute_epochs(scenario)).at(1));
+    TwoTables both;
+    for (PathTable& table : tables(compute_epochs(scenario))) {
+        both.push_back(std::make_shared<const PathTable>(std::move(table)));
+    }
+    return both;
 }
 
 // Different pairs of hosts that reach each other.
@@ -137,22 +139,25 @@ void quiet_tick(benchmark::State& state) {
     for (auto _ : state) machine.tick();
 }
 
-// A link's latency changes: every path is folded anew.
-void latency_event(benchmark::State& state) {
+void switch_tables(benchmark::State& state, const TwoTables& both) {
     Machine machine{static_cast<std::size_t>(state.range(0))};
-    const std::vector<std::shared_ptr<const PathTable>> both{network().table,
-                                                             with(std::chrono::seconds{1}, {})};
+    machine.sharer.table_activated(both[0], machine.now);
     std::size_t turn = 0;
     for (auto _ : state) machine.sharer.table_activated(both[++turn % 2], machine.now);
 }
 
+// A link's latency changes: every path is folded anew.
+void latency_event(benchmark::State& state) {
+    LinkPatch patch;
+    patch.latency = 1s;
+    switch_tables(state, before_and_after(patch));
+}
+
 // A link's bandwidth changes: the paths stay.
 void bandwidth_event(benchmark::State& state) {
-    Machine machine{static_cast<std::size_t>(state.range(0))};
-    const std::vector<std::shared_ptr<const PathTable>> both{
-        network().table, with({}, Bandwidth::bits_per_second(1'000'000))};
-    std::size_t turn = 0;
-    for (auto _ : state) machine.sharer.table_activated(both[++turn % 2], machine.now);
+    LinkPatch patch;
+    patch.bandwidth = Bandwidth::bits_per_second(1'000'000);
+    switch_tables(state, before_and_after(patch));
 }
 
 BENCHMARK(solve)->RangeMultiplier(10)->Range(10, 10'000)->Unit(benchmark::kMicrosecond);

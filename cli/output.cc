@@ -96,7 +96,9 @@ void Output::warning(std::string_view line) {
 }
 
 void Output::error(std::string_view line) {
-    to_stderr(red("pleat:") + " " + std::string{line} + "\n");
+    // The tail of a log, at the end of a message, has its own.
+    const std::string_view end = line.ends_with('\n') ? "" : "\n";
+    to_stderr(red("pleat:") + " " + std::string{line} + std::string{end});
 }
 
 void Output::complaint(std::string_view text) {

@@ -13,6 +13,7 @@
 
 #include "base/error.hh"
 #include "cli/log_file.hh"
+#include "cli/run_results.hh"
 #include "wire/control_socket.hh"
 
 namespace pleat {
@@ -141,10 +142,9 @@ bool Runner::still_lives(Member& member) {
     member.ended = true;
     if (leaving_) return false;
     const std::string tail = log_tail(member.log);
-    // A process that lacks a privilege says so by its exit code.
-    const auto lacking = static_cast<int>(ExitCode::missing_privilege);
+    const bool lacking = names_doctor(tail);
     conversation_.abort(
-        status->code() == lacking ? ExitCode::missing_privilege : ExitCode::failed,
+        lacking ? ExitCode::missing_privilege : ExitCode::failed,
         fmt::format("the {} ended unexpectedly ({}){}{}", member.role, status->text(),
                     tail.empty() ? "" : "; the end of its log:\n", tail));
     return false;

@@ -173,6 +173,11 @@ ExitCode execute(const PathsArguments& arguments, Output& output) {
     }
     const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
     if (!scenario) return ExitCode::invalid_topology;
+    if (at && scenario->duration && *at > *scenario->duration) {
+        output.error(fmt::format("paths: --at: {} is after the end of the run (duration: {})",
+                                 arguments.at, text_of(*scenario->duration)));
+        return ExitCode::usage;
+    }
     const Topology& topology = scenario->topology;
 
     Selection selection{.from = hosts_named(topology, arguments.from),

@@ -33,7 +33,7 @@ struct ActiveRun {
               const SessionDeadlines& deadlines, SessionOutputs outputs, std::string from)
         : plan{std::move(accepted)},
           kept{store, plan, machine, utc_now},
-          session{plan, deadlines, std::move(outputs), kept},
+          session{plan, deadlines, std::move(outputs), kept, monotonic_now()},
           cli{std::move(from)} {}
 
     RunPlan plan;
@@ -241,7 +241,7 @@ class ControllerDaemon::Impl {
 
     // A node that has died without a word is found by sending to it.
     void probe() {
-        if (!node_ || !active_->session.deadline()) return;
+        if (!node_) return;
         const ClockPing ping{.sequence = kProbeSequence, .sent = monotonic_now()};
         if (!server_.send(node_->peer, ping)) lose_node();
     }

@@ -20,7 +20,7 @@ std::string seconds_text(Duration duration) {
 }  // namespace
 
 RunSession::RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionOutputs outputs,
-                       RunArchive& archive)
+                       RunArchive& archive, Instant now)
     : plan_{plan},
       deadlines_{deadlines},
       outputs_{std::move(outputs)},
@@ -29,6 +29,8 @@ RunSession::RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionO
       acknowledged_(hashes_.size(), false),
       left_to_acknowledge_{hashes_.size()} {
     results_.run = plan.options.run;
+    wait(State::planned, now + deadlines_.start,
+         fmt::format("the run to be started within {}", seconds_text(deadlines_.start)));
 }
 
 // ---- what comes from outside
@@ -76,7 +78,7 @@ void RunSession::stop(const std::string& reason, Instant now) {
 }
 
 void RunSession::tick(Instant now) {
-    if (state_ == State::planned || state_ == State::finished || now < deadline_) return;
+    if (finished() || now < deadline_) return;
     const std::string problem = "waited in vain for " + waited_for_;
     const bool last_wait = state_ == State::ending || state_ == State::collecting;
     if (!last_wait) return fail(problem, now);
@@ -86,7 +88,7 @@ void RunSession::tick(Instant now) {
 }
 
 std::optional<Instant> RunSession::deadline() const {
-    if (state_ == State::planned || state_ == State::finished) return {};
+    if (finished()) return {};
     return deadline_;
 }
 

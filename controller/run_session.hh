@@ -11,7 +11,7 @@
 //     +---- stop ----------+--------------> FINISHED <--log-- COLLECTING <--RunEnded---+
 //
 // (1) RunFinished is said exactly once, whatever happens.
-// (2) Every state but PLANNED has a deadline. What passes it fails the run with a text
+// (2) Every state has a deadline. What passes it fails the run with a text
 //     that names what was waited for; RUNNING waits for a sign of life of the node.
 // (3) A table is prepared when the node has answered with its very hash. The node is told
 //     T0 only after it has prepared all tables and its hosts are ready.
@@ -35,6 +35,7 @@
 namespace pleat {
 
 struct SessionDeadlines {
+    Duration start = std::chrono::seconds{60};  // from acceptance to start()
     Duration node = std::chrono::seconds{10};
     Duration prepared = std::chrono::seconds{30};      // from one acknowledgement to the next
     Duration ready_margin = std::chrono::seconds{10};  // beyond the run's own ready_deadline
@@ -55,7 +56,7 @@ class RunSession {
   public:
     // `plan` and `archive` must outlive the session.
     RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionOutputs outputs,
-               RunArchive& archive);
+               RunArchive& archive, Instant now);
 
     // StartRun. `node`: there is one already.
     void start(bool node, Instant now);

@@ -1,11 +1,8 @@
 #include "readers/read_scenario.hh"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
+#include "base/files.hh"
 #include "readers/event_times.hh"
 #include "readers/link_words.hh"
 #include "readers/yaml_links.hh"
@@ -14,7 +11,9 @@ namespace pleat {
 
 namespace {
 
-constexpr std::uintmax_t kLargestFile = std::uintmax_t{256} << 20U;
+constexpr std::size_t kLargestFile = std::size_t{256} << 20U;
+// For the other end of a pipe to write.
+constexpr Duration kPatience = std::chrono::seconds{5};
 
 // The first character that says something: XML begins with '<', YAML never does.
 bool is_xml(std::string_view text) {
@@ -26,17 +25,9 @@ bool is_xml(std::string_view text) {
 }  // namespace
 
 Result<std::string> load_file(const std::string& path) {
-    std::error_code status;
-    const std::string where = "can't read '" + path + "': ";
-    if (std::filesystem::is_directory(path, status)) return fail(where + "it is a directory");
-    const auto size = std::filesystem::file_size(path, status);
-    if (!status && size > kLargestFile) return fail(where + "it has more than 256 MiB");
-    std::ifstream file{path, std::ios::binary};
-    if (!file) return fail(where + std::strerror(errno));
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (file.bad()) return fail(where + std::strerror(errno));
-    return std::move(text).str();
+    auto text = read_any_file(path, kLargestFile, kPatience);
+    if (!text) return fail("can't read '" + path + "': " + text.error().message);
+    return text;
 }
 
 ReadOutcome read_scenario(const std::filesystem::path& file, const ReadOptions& options) {

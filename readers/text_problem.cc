@@ -60,6 +60,31 @@ std::vector<Word> split_at(std::string_view text, char separator) {
     return parts;
 }
 
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+std::size_t first_not_text(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = [&](std::size_t k) {
+            return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U;
+        };
+        const unsigned lead = byte(0);
+        std::size_t more = 0;
+        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return i;
+        if (lead >= 0xc2) more = 1;
+        if (lead >= 0xe0) more = 2;
+        if (lead >= 0xf0) more = 3;
+        for (std::size_t k = 1; k <= more; ++k) {
+            if ((byte(k) & 0xc0U) != 0x80U) return i;
+        }
+        const unsigned second = byte(1);
+        if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second >= 0xa0) ||
+            (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second >= 0x90)) {
+            return i;
+        }
+        i += more + 1;
+    }
+    return std::string_view::npos;
+}
+
 bool valid_name(std::string_view name) {
     if (name.empty() || name.size() > kLongestName || !is_word_character(name.front()))
         return false;

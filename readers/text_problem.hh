@@ -31,6 +31,9 @@ std::vector<Word> split_at(std::string_view text, char separator);
 Word trimmed(Word word);
 std::string_view trimmed(std::string_view text);
 
+// The offset of the first byte that is not UTF-8 text (or is 0); npos when all is.
+std::size_t first_not_text(std::string_view text);
+
 // A name of a host, bridge, link, group, tag or variable: letters, digits, '_', '.' and
 // single '-', beginning with a letter, digit or '_', not ending with '-' or '.'.
 bool valid_name(std::string_view name);

@@ -13,7 +13,7 @@ namespace pleat {
 namespace {
 
 constexpr std::size_t kMostHosts = 65'000;
-constexpr std::size_t kMostLinks = 2'000'000;
+constexpr std::size_t kMostLinks = 500'000;
 // The key of a path holds its latency in 47 bits.
 constexpr Duration kLongestPath{std::int64_t{1} << 47U};
 
@@ -218,11 +218,16 @@ class Expander {
         }
         if (share_from) hide(*from, to_label, link);
         if (share_to) hide(*to, from_label, link);
+        if (link_count_ + 2 * from->names.size() * to->names.size() > kMostLinks) {
+            report_->error(link.from_place, "limit",
+                           "the topology has more than " + std::to_string(kMostLinks) + " links");
+            too_many_ = true;
+            return;
+        }
         std::set<std::pair<std::string, std::string>> made;
         const bool overlap = from->host != nullptr && from->host == to->host;
         for (const std::string& a : from->names) {
             for (const std::string& b : to->names) {
-                if (too_many_) return;
                 if (a == b) continue;
                 // Replicas of one host among each other: each pair once.
                 if (overlap && link.two_way && !made.insert(std::minmax(a, b)).second) continue;

@@ -5,6 +5,7 @@
 
 #include <pugixml.hpp>
 
+#include "readers/text_problem.hh"
 #include "readers/xml_element.hh"
 
 namespace pleat {
@@ -67,6 +68,11 @@ class TreeBuilder {
                            "the attribute '" + result.name + "' stands here twice");
             return;
         }
+        // "&#xD800;" is no character.
+        if (first_not_text(result.value) != std::string::npos) {
+            report_->error(result.value_place, "xml", "this is no UTF-8 text");
+            return;
+        }
         element.attributes.push_back(std::move(result));
     }
 
@@ -92,6 +98,10 @@ std::vector<const XmlElement*> XmlElement::all(std::string_view child) const {
 
 std::optional<XmlElement> parse_xml(std::uint32_t source, Report& report) {
     const std::string& text = report.text(source);
+    if (const auto bad = first_not_text(text); bad != std::string::npos) {
+        report.error(report.place(source, bad), "xml", "this is no UTF-8 text");
+        return std::nullopt;
+    }
     pugi::xml_document document;
     // UTF-8 always: a guess at another encoding would move all places.
     const pugi::xml_parse_result status =

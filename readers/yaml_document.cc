@@ -13,6 +13,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include "readers/text_problem.hh"
 #include "readers/yaml_node.hh"
 
 namespace pleat {
@@ -215,29 +216,6 @@ class TreeBuilder : public YAML::EventHandler {
     std::map<YAML::anchor_t, Anchored> anchors_;
     std::size_t nodes_ = 0;
 };
-
-// Is there something that is no UTF-8 text at all? Its offset, else npos.
-std::size_t first_not_text(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        if (c == 0) return i;
-        std::size_t more = 0;
-        if (c >= 0xf8 || (c >= 0x80 && c < 0xc0)) return i;
-        if (c >= 0xf0) {
-            more = 3;
-        } else if (c >= 0xe0) {
-            more = 2;
-        } else if (c >= 0xc0) {
-            more = 1;
-        }
-        for (std::size_t k = 1; k <= more; ++k) {
-            if (i + k >= text.size()) return i;
-            if ((static_cast<unsigned char>(text[i + k]) & 0xc0U) != 0x80U) return i;
-        }
-        i += more + 1;
-    }
-    return std::string_view::npos;
-}
 
 // yaml-cpp says what it missed; people want to know what they did.
 std::string explained(const std::string& message, std::string_view line) {

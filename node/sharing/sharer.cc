@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace pleat {
 
@@ -116,7 +117,7 @@ void Sharer::look(LocalFlow& flow, Instant now) {
 void Sharer::note_change(const LocalFlow& flow, Instant now) {
     const DemandState before = own_.state(flow.key);
     const DemandState after = flow.machine.state();
-    const double cap = static_cast<double>(flow.terms.cap.bits_per_second());
+    const auto cap = static_cast<double>(flow.terms.cap.bits_per_second());
     const bool slight = !before.is_greedy() && !after.is_greedy() &&
                         std::abs(after.rate() - before.rate()) < kSlight * cap;
     if (!slight) urgent_ = true;
@@ -185,18 +186,29 @@ void Sharer::drop_publisher(const std::string& publisher, Instant now) {
 // Of two publishers that claim one flow the first in name order counts, this machine
 // before all.
 std::vector<FlowState> Sharer::all_states() const {
-    std::vector<FlowState> all = published();
-    const bool sorted = others_.empty();
-    for (const auto& [publisher, states] : others_) {
-        for (const auto& [flow, state] : states) all.push_back({flow, state});
+    if (others_.empty()) return published();
+
+    struct Claim {
+        FlowState state;
+        std::size_t publisher;
+    };
+
+    std::vector<Claim> claims;
+    std::size_t publisher = 0;
+    const auto claim = [&claims, &publisher](const FlowStates& states) {
+        for (const auto& [flow, state] : states) claims.push_back({{flow, state}, publisher});
+        ++publisher;
+    };
+    claim(own_);
+    for (const auto& [name, states] : others_) claim(states);
+    std::sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) {
+        return std::tie(a.state.flow, a.publisher) < std::tie(b.state.flow, b.publisher);
+    });
+    std::vector<FlowState> all;
+    all.reserve(claims.size());
+    for (const Claim& next : claims) {
+        if (all.empty() || all.back().flow != next.state.flow) all.push_back(next.state);
     }
-    if (sorted) return all;
-    std::stable_sort(all.begin(), all.end(),
-                     [](const FlowState& a, const FlowState& b) { return a.flow < b.flow; });
-    const auto twice =
-        std::unique(all.begin(), all.end(),
-                    [](const FlowState& a, const FlowState& b) { return a.flow == b.flow; });
-    all.erase(twice, all.end());
     return all;
 }
 

@@ -125,7 +125,11 @@ TEST_CASE("the exit code of a run follows from its results") {
     CHECK(exit_code_of(results(finished), false) == ExitCode::ok);
     CHECK(exit_code_of(results(finished), true) == ExitCode::fidelity);
     finished.failed = true;
+    finished.problems = {"the node was lost"};
     CHECK(exit_code_of(results(finished), true) == ExitCode::failed);
+    finished.problems = {"cannot open /dev/net/tun (see 'pleat doctor'): Permission denied"};
+    CHECK(exit_code_of(results(finished), true) == ExitCode::missing_privilege);
+    finished.problems.clear();
     finished.exit_code = 8;
     CHECK(exit_code_of(results(finished), false) == ExitCode::missing_privilege);
     finished.interrupted = true;

@@ -157,13 +157,13 @@ TEST_CASE("a process that dies ends the session with the end of its log") {
     World world;
     RunSession session = world.session();
     session.processes = {world.process("controller", "exec sleep 1000"),
-                         world.process("node", "echo no TUN device >&2; exit 8")};
+                         world.process("node", "echo no namespaces, see pleat doctor >&2; exit 3")};
     const RunOutcome outcome = world.run(std::move(session));
     CHECK_FALSE(outcome.finished);
     CHECK(outcome.aborted.code == ExitCode::missing_privilege);
     CHECK_THAT(outcome.aborted.message,
-               Contains("the node ended unexpectedly (exited with code 8)") &&
-                   Contains("  | no TUN device"));
+               Contains("the node ended unexpectedly (exited with code 3)") &&
+                   Contains("  | no namespaces"));
 }
 
 TEST_CASE("a program that is not there is told by its name") {

@@ -46,6 +46,7 @@ struct FakeArchive final : RunArchive {
 
 // A session, its clock, and a node whose clock is an hour ahead.
 struct World {
+    Instant now{1000s};
     RunPlan plan = dumbbell_plan("r-1", "/tmp/r-1");
     FakeArchive archive;
     std::vector<ControlMessage> to_cli;
@@ -54,8 +55,8 @@ struct World {
                        {},
                        {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
                         .to_node = [this](const ControlMessage& m) { to_node.push_back(m); }},
-                       archive};
-    Instant now{1000s};
+                       archive,
+                       now};
     Duration ahead = 1h;
 
     // Was this the last thing that was said?
@@ -248,6 +249,11 @@ TEST_CASE("a table with a wrong hash fails the run") {
 
 TEST_CASE("each wait ends with a text that says what was waited for") {
     World w;
+    SECTION("for the start") {
+        w.wait(60s);
+        CHECK(w.problem() == "waited in vain for the run to be started within 60 s");
+        return;
+    }
     SECTION("for a node") {
         w.session.start(false, w.now);
         w.wait(9s);

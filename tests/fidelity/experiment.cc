@@ -153,9 +153,9 @@ std::vector<Share> shares(const Run& run) {
     const std::unique_ptr<sqlite3, decltype(&sqlite3_close)> database{opened, &sqlite3_close};
     sqlite3_stmt* prepared = nullptr;
     REQUIRE(sqlite3_prepare_v2(opened,
-                               "SELECT s.at_ns, a.name, b.name, s.share_bps FROM shares s "
-                               "JOIN hosts a ON a.host = s.source "
-                               "JOIN hosts b ON b.host = s.destination ORDER BY s.at_ns",
+                               "SELECT s.at_ns, a.name, b.name, s.share_bps FROM share s "
+                               "JOIN host a ON a.host = s.source "
+                               "JOIN host b ON b.host = s.destination ORDER BY s.at_ns",
                                -1, &prepared, nullptr) == SQLITE_OK);
     const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> statement{prepared,
                                                                                &sqlite3_finalize};

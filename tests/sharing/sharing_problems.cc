@@ -87,7 +87,7 @@ std::vector<double> textbook_rates(const Problem& problem) {
     std::vector<double> result(count, kUnlimitedRate);
     while (true) {
         // How far the water can rise from its present level.
-        long double step = kUnlimitedRate;
+        long double step = std::numeric_limits<long double>::infinity();
         std::vector<bool> stops(count, false);
         const auto lower = [&](long double to, const std::vector<std::size_t>& whom) {
             if (to > step * (1.0L + 1e-15L)) return;

@@ -23,6 +23,7 @@ struct Problem {
     // Views of `flows`; valid while the problem stays.
     std::vector<FlowDemand> demands() const {
         std::vector<FlowDemand> result;
+        result.reserve(flows.size());
         for (const ProblemFlow& flow : flows) {
             result.push_back({flow.links, flow.weight, flow.demand});
         }

@@ -163,6 +163,7 @@ void SimulatedRun::step() {
     switch_epochs();
     hear_messages();
     std::vector<FlowKey> keys;
+    keys.reserve(flows_.size());
     for (const auto& [key, flow] : flows_) keys.push_back(key);
     for (const FlowKey key : keys) deliver(key, flows_.at(key), now_);
     for (const FlowKey key : keys) {
@@ -214,10 +215,11 @@ Duration SimulatedRun::settled(const std::map<FlowKey, double>& expected, Durati
         const std::vector<Change>& changes = changes_.at(flow);
         for (std::size_t i = 0; i < changes.size(); ++i) {
             const Duration until = i + 1 < changes.size() ? changes[i + 1].at : to;
-            const double share = static_cast<double>(changes[i].share.bits_per_second());
+            const auto share = static_cast<double>(changes[i].share.bits_per_second());
             const bool wrong = std::abs(share - rate) > 0.05 * rate;
-            if (wrong && until > from && changes[i].at < to)
+            if (wrong && until > from && changes[i].at < to) {
                 last = std::max(last, std::min(until, to));
+            }
         }
     }
     return last;

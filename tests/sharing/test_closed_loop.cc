@@ -75,16 +75,18 @@ Scenario figure_5_3() {
 }
 
 // Client 1's RTT rises from 40 to 50 ms at 30 s, and so on.
-const std::vector<Interval> kFigure53{
-    {0s, 10s, 0ms, {60, 0, 0}},
-    {10s, 20s, 150ms, {30, 30, 0}},
-    {20s, 30s, 150ms, {20, 20, 20}},
-    {30s, 40s, 0ms, {60 * 4.0 / 14, 60 * 5.0 / 14, 60 * 5.0 / 14}},
-    {40s, 50s, 0ms, {60 * 4.0 / 13, 60 * 4.0 / 13, 60 * 5.0 / 13}},
-    {50s, 60s, 0ms, {20, 20, 20}},
-    {60s, 70s, 0ms, {30, 30, 30}},
-    {70s, 80s, 0ms, {0, 45, 45}},
-};
+std::vector<Interval> figure_5_3_intervals() {
+    return {
+        {0s, 10s, 0ms, {60, 0, 0}},
+        {10s, 20s, 150ms, {30, 30, 0}},
+        {20s, 30s, 150ms, {20, 20, 20}},
+        {30s, 40s, 0ms, {60 * 4.0 / 14, 60 * 5.0 / 14, 60 * 5.0 / 14}},
+        {40s, 50s, 0ms, {60 * 4.0 / 13, 60 * 4.0 / 13, 60 * 5.0 / 13}},
+        {50s, 60s, 0ms, {20, 20, 20}},
+        {60s, 70s, 0ms, {30, 30, 30}},
+        {70s, 80s, 0ms, {0, 45, 45}},
+    };
+}
 
 void play_figure_5_3(SimulatedRun& run) {
     for (std::size_t i = 0; i < 3; ++i) {
@@ -101,7 +103,7 @@ void play_figure_5_3(SimulatedRun& run) {
 TEST_CASE("figure 5.3: every share is exact and in force in time, with few messages") {
     SimulatedRun run{figure_5_3()};
     play_figure_5_3(run);
-    for (const Interval& interval : kFigure53) check(run, interval);
+    for (const Interval& interval : figure_5_3_intervals()) check(run, interval);
     CHECK(data_messages(run, 3) <= 13);
     CHECK(run.messages().size() <= 30);  // with those of the ACKs' flows
 }
@@ -109,7 +111,7 @@ TEST_CASE("figure 5.3: every share is exact and in force in time, with few messa
 TEST_CASE("figure 5.3 on three machines: the same, a message later") {
     SimulatedRun run{figure_5_3(), 3};
     play_figure_5_3(run);
-    for (Interval interval : kFigure53) {
+    for (Interval interval : figure_5_3_intervals()) {
         // A crash is known to the others by a message.
         if (interval.begin == 70s) interval.within = 20ms;
         check(run, interval);

@@ -130,7 +130,7 @@ TEST_CASE("colours and progress are for terminals; NO_COLOR is obeyed") {
         CHECK_FALSE(has(ended.out + ended.err, "\x1b"));
         CHECK_FALSE(has(ended.out + ended.err, "\r"));
         CHECK(has(ended.err, "hosts"));
-        CHECK(has(ended.err, "unchecked"));
+        CHECK(has(ended.out, "unchecked"));
     }
     SECTION("a terminal gets colours") {
         const Ended ended = on_a_terminal(place, line, {"TERM=xterm", "COLUMNS=100"});

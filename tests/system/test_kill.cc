@@ -71,7 +71,7 @@ class Bystanders {
     ~Bystanders() {
         for (Program& program : programs_) program.signal(SIGTERM);
         std::error_code ignored;
-        if (::geteuid() == 0) fs::remove_all("/run/pleat/r-beef", ignored);
+        if (::geteuid() == 0) fs::remove_all("/run/pleat", ignored);
     }
 
     Bystanders(const Bystanders&) = delete;
