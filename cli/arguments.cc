@@ -328,11 +328,20 @@ std::optional<Answer> refuse_controller(std::span<const std::string> arguments) 
     return std::nullopt;
 }
 
+// `pleat --json VERB` is `pleat VERB --json`.
+void move_json_behind_verb(std::vector<std::string>& arguments) {
+    const auto is_verb = [](const std::string& a) { return !a.starts_with('-'); };
+    const auto verb = std::ranges::find_if(arguments, is_verb);
+    const auto json = std::find(arguments.begin(), verb, "--json");
+    if (json == verb || verb == arguments.end()) return;
+    std::rotate(json, json + 1, verb + 1);
+}
+
 }  // namespace
 
 std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::string>& given) {
     std::vector<std::string> arguments = given;
-    std::string_view name = named_verb(arguments);
+    std::string name{named_verb(arguments)};
     if (name == "help") {  // `pleat help VERB` is `pleat VERB --help`
         arguments.erase(std::ranges::find(arguments, "help"));
         arguments.emplace_back("--help");
@@ -348,6 +357,7 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
         if (arguments.empty()) return refused("no verb given\n" + help_text());
     }
     if (auto answer = refuse_controller(arguments)) return *answer;
+    move_json_behind_verb(arguments);
     if (!name.empty()) {
         if (auto answer = refuse_verb(name)) return *answer;
     }

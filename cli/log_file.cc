@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace pleat {
@@ -39,6 +40,14 @@ std::string log_tail(const std::string& path, std::size_t lines) {
         result.append("  | ").append(found[i]).append("\n");
     }
     return result;
+}
+
+std::string last_words(const std::string& log) {
+    const std::string tail = log_tail(log);
+    if (!tail.empty()) return "; the end of its log:\n" + tail;
+    struct statvfs device{};
+    const bool full = ::statvfs(log.c_str(), &device) == 0 && device.f_bavail == 0;
+    return full ? "; its log is empty, as no space is left on the device of " + log : "";
 }
 
 LogFollower::LogFollower(std::string path, std::function<void(std::string_view)> sink)

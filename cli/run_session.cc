@@ -141,12 +141,10 @@ bool Runner::still_lives(Member& member) {
     if (!status) return true;
     member.ended = true;
     if (leaving_) return false;
-    const std::string tail = log_tail(member.log);
-    const bool lacking = names_doctor(tail);
+    const std::string words = last_words(member.log);
     conversation_.abort(
-        lacking ? ExitCode::missing_privilege : ExitCode::failed,
-        fmt::format("the {} ended unexpectedly ({}){}{}", member.role, status->text(),
-                    tail.empty() ? "" : "; the end of its log:\n", tail));
+        names_doctor(words) ? ExitCode::missing_privilege : ExitCode::failed,
+        fmt::format("the {} ended unexpectedly ({}){}", member.role, status->text(), words));
     return false;
 }
 

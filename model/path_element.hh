@@ -145,10 +145,10 @@ class PathElement {
     std::int64_t queued_ip_bytes_ = 0;  // waiting, not in service; the same for segments
     std::int64_t queued_segments_ = 0;
     std::optional<Train> serving_;
-    FineInstant clock_{};     // finish of the latest, pushed on by what delayed it
-    FineInstant finish_{};    // of the one in service
-    FineInstant departed_{};  // of the latest
-    FineInstant last_due_{};
+    FineInstant clock_;     // finish of the latest, pushed on by what delayed it
+    FineInstant finish_;    // of the one in service
+    FineInstant departed_;  // of the latest
+    FineInstant last_due_;
     Ring<Train> line_;
     std::vector<ProtocolState> protocols_;
 };

@@ -1,9 +1,10 @@
-// EpochTables: the path tables of a run as this node holds them: the one in force, a few
-// that come next in full, and the rest as deltas.
+// EpochTables: the path tables of a run as this node holds them: as deltas, made into
+// full tables one by one as their time comes.
 //
 // (1) Every delta is applied once when it arrives, so that its hash is known to be right
 //     before the run begins; then only the delta is kept.
-// (2) At any time at most kAhead tables beyond the one in force exist in full.
+// (2) A full table of a large network is megabytes: whoever takes tables holds kAhead of
+//     them beyond the one in force, not all.
 #pragma once
 
 #include <deque>

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "readers/event_patterns.hh"
 #include "readers/link_words.hh"
 #include "readers/shell_words.hh"
 #include "readers/spelling.hh"
@@ -32,73 +33,6 @@ struct Line {
     Word rest;
     std::size_t end = 0;  // of the line: where something is missing
 };
-
-// "A -- B" is "A--B": blanks around an arrow mean nothing. The offset of each character is
-// kept, so that problems are placed right.
-struct Squeezed {
-    std::string text;
-    std::vector<std::size_t> offsets;
-
-    explicit Squeezed(Word word) {
-        const auto arrow_at = [&](std::size_t i) {
-            const std::string_view two = word.text.substr(i, 2);
-            return two == "--" || two == "->";
-        };
-        for (std::size_t i = 0; i < word.text.size(); ++i) {
-            if (word.text[i] == ' ') {
-                const std::size_t next = word.text.find_first_not_of(' ', i);
-                const bool before = next != std::string_view::npos && arrow_at(next);
-                const bool after = text.ends_with("--") || text.ends_with("->");
-                if (before || after) continue;
-            }
-            text += word.text[i];
-            offsets.push_back(word.offset + i);
-        }
-        offsets.push_back(word.offset + word.text.size());
-    }
-};
-
-// Patterns, separated by commas or blanks; within brackets these separate nothing.
-// `one_list`: a blank without a comma ends the list, and `rest` is what follows.
-struct Patterns {
-    std::vector<Word> words;
-    Word rest;
-};
-
-Patterns take_patterns(std::string_view text, bool one_list) {
-    Patterns result;
-    std::size_t i = 0;
-    bool comma = true;
-    while (i < text.size()) {
-        if (text[i] == ' ' || text[i] == '\t' || text[i] == '\n') {
-            ++i;
-            continue;
-        }
-        if (text[i] == ',') {
-            comma = true;
-            ++i;
-            continue;
-        }
-        if (one_list && !comma) break;
-        const std::size_t begin = i;
-        int depth = 0;
-        for (; i < text.size(); ++i) {
-            if (text[i] == '[') ++depth;
-            if (text[i] == ']') --depth;
-            if (depth <= 0 &&
-                (text[i] == ',' || text[i] == ' ' || text[i] == '\t' || text[i] == '\n'))
-                break;
-        }
-        result.words.push_back(Word{text.substr(begin, i - begin), begin});
-        comma = false;
-    }
-    result.rest = Word{text.substr(i), i};
-    return result;
-}
-
-void place(TextProblem& problem, const std::vector<std::size_t>& offsets) {
-    problem.offset = offsets[std::min(problem.offset, offsets.size() - 1)];
-}
 
 std::vector<Event> only(Event event) {
     std::vector<Event> events;
@@ -218,7 +152,7 @@ Parsed<std::vector<LinkObject>> Reader::link_list(const Squeezed& squeezed,
     for (const Word pattern : patterns.words) {
         auto found = names_->links(pattern);
         if (!found) {
-            place(found.error(), squeezed.offsets);
+            squeezed.place(found.error());
             return tl::unexpected{std::move(found.error())};
         }
         for (LinkObject& object : *found) objects.emplace(object.text, std::move(object));
@@ -243,7 +177,7 @@ Deeds Reader::set() {
     if (!problems.empty()) {
         TextProblem first = problems.front();
         first.offset += patterns.rest.offset;
-        place(first, squeezed.offsets);
+        squeezed.place(first);
         return tl::unexpected{std::move(first)};
     }
     const std::string text = link_words_text(words.patch, words.up, words.down);

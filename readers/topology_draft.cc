@@ -184,15 +184,7 @@ class Expander {
 
     void put(const std::string& from, const std::string& to, const LinkProperties& properties,
              const std::string& name, const std::vector<std::string>& tags, bool up) {
-        if (++link_count_ > kMostLinks) {
-            if (!too_many_) {
-                report_->error(
-                    Place{source_, 0, 0}, "limit",
-                    "the topology has more than " + std::to_string(kMostLinks) + " links");
-            }
-            too_many_ = true;
-            return;
-        }
+        ++link_count_;
         builder_.add_link(from, to, properties, name, tags, up);
     }
 

@@ -63,9 +63,9 @@ class Uplink {
     Bandwidth bandwidth_ = Bandwidth::unlimited();
     Overhead overhead_;
     Ticks credit_{};
-    FineInstant last_{};  // when the latest left
+    FineInstant last_;  // when the latest left
     std::optional<Waiting> chosen_;
-    FineInstant chosen_leaves_{};
+    FineInstant chosen_leaves_;
     bool choosing_ = false;         // between leave() and choose()
     std::vector<Waiting> waiting_;  // a heap, least finish first
 };
@@ -101,7 +101,7 @@ class Downlink {
 
     Bandwidth bandwidth_ = Bandwidth::unlimited();
     Overhead overhead_;
-    FineInstant last_{};
+    FineInstant last_;
     Ring<Passing> queue_;
     std::int64_t queued_bytes_ = 0;  // IP
 };

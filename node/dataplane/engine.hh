@@ -121,7 +121,7 @@ class Engine {
     Exit& exit_;
     ShapeOfFlow shape_of_;
     std::uint32_t version_ = 0;
-    FineInstant now_{};  // nothing that is due before this is left to do
+    FineInstant now_;  // nothing that is due before this is left to do
     TimerHeap timers_;
     std::vector<TimerOwner> owners_;  // by TimerId
     std::deque<Flow> flows_;

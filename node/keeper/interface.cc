@@ -85,9 +85,13 @@ FileDescriptor make_interface(const Setup& setup) {
     const unsigned index = index_of(kInterface);
     RouteBatch batch;
     bring_up(batch, "lo", index_of("lo"));
-    bring_up(batch, kInterface, index);
+    // Before it is up: a queue in use is only changed after an RCU grace period.
+    ifinfomsg sizes{};
+    sizes.ifi_index = static_cast<int>(index);
+    batch.request("cannot set the interface's sizes", RTM_NEWLINK, 0, sizes);
     batch.attribute(IFLA_MTU, kMtu);
     batch.attribute(IFLA_TXQLEN, kTransmitQueuePackets);
+    bring_up(batch, kInterface, index);
     add_address(batch, AF_INET, htonl(setup.ipv4), setup.ipv4_prefix, index);
     // A kernel without IPv6 runs IPv4 alone.
     const FileDescriptor probe{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};

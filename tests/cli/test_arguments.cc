@@ -119,6 +119,12 @@ TEST_CASE("global flags stand before or after the verb") {
     }
 }
 
+TEST_CASE("--json may stand before the verb, where the verb knows it") {
+    CHECK(parsed<VersionArguments>({"--json", "version"}).json);
+    CHECK(parsed<VersionArguments>({"-q", "--json", "version"}).json);
+    CHECK_THAT(answered({"--json", "expand", "a.yaml"}).error, Contains("unknown option '--json'"));
+}
+
 TEST_CASE("an unknown verb gets a suggestion") {
     const Answer answer = answered({"vallidate", "a.yaml"});
     CHECK(answer.code == ExitCode::usage);

@@ -73,6 +73,7 @@ class EngineWorld : public Exit {
 
     std::vector<Duration> times() const {
         std::vector<Duration> all;
+        all.reserve(delivered.size());
         for (const Delivery& one : delivered) all.push_back(one.time());
         return all;
     }

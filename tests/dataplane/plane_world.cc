@@ -68,7 +68,7 @@ std::shared_ptr<const FlowCounters> PlaneWorld::counters(FlowKey flow) {
 }
 
 std::vector<Duration> PlaneWorld::ping(const std::string& from, const std::string& to, int count,
-                                       Duration interval, bool v6) {
+                                       Duration interval, bool v6) const {
     const double seconds = std::chrono::duration<double>{interval}.count();
     const TunHost& target = host(to);
     const std::string text =

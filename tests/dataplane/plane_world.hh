@@ -53,7 +53,7 @@ class PlaneWorld {
 
     // Round-trip times of `count` pings, sorted; lost ones are missing.
     std::vector<Duration> ping(const std::string& from, const std::string& to, int count,
-                               Duration interval, bool v6 = false);
+                               Duration interval, bool v6 = false) const;
 
   private:
     AddressPlan plan_;

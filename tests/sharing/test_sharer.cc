@@ -19,7 +19,7 @@ struct World {
     explicit World(Scenario of)
         : scenario{std::move(of)}, folder{scenario}, sharer{folder, table(0), outputs()} {}
 
-    std::shared_ptr<const PathTable> table(std::size_t epoch) {
+    std::shared_ptr<const PathTable> table(std::size_t epoch) const {
         return std::make_shared<const PathTable>(tables(compute_epochs(scenario)).at(epoch));
     }
 

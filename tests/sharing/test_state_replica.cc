@@ -68,82 +68,82 @@ class Talk {
     }
 };
 
-const FlowState kGreedyA{kA, DemandState::greedy()};
-const FlowState kGreedyB{kB, DemandState::greedy()};
-const FlowState kGoneA{kA, DemandState::gone()};
+const FlowState greedy_a{kA, DemandState::greedy()};
+const FlowState greedy_b{kB, DemandState::greedy()};
+const FlowState gone_a{kA, DemandState::gone()};
 
 }  // namespace
 
 TEST_CASE("updates in order are applied, older ones dropped (2)") {
     Talk talk;
     CHECK(talk.heartbeat(0, {}).empty());
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
-    CHECK(talk.update(2, {kGoneA, kGreedyB}) == "apply 2");
-    CHECK(talk.update(1, {kGreedyA}).empty());
-    CHECK(talk.update(2, {kGreedyA}).empty());
-    CHECK(talk.heartbeat(2, {kGreedyB}).empty());
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
+    CHECK(talk.update(2, {gone_a, greedy_b}) == "apply 2");
+    CHECK(talk.update(1, {greedy_a}).empty());
+    CHECK(talk.update(2, {greedy_a}).empty());
+    CHECK(talk.heartbeat(2, {greedy_b}).empty());
     CHECK(talk.replica.in_step("m2"));
 }
 
 TEST_CASE("after a gap a snapshot is asked for, and what came meanwhile applied after it (2)") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
-    CHECK(talk.update(3, {kGreedyB}) == "ask");
-    CHECK(talk.update(4, {kGoneA}).empty());
-    CHECK(talk.update(5, {kGreedyA}).empty());
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
+    CHECK(talk.update(3, {greedy_b}) == "ask");
+    CHECK(talk.update(4, {gone_a}).empty());
+    CHECK(talk.update(5, {greedy_a}).empty());
     CHECK_FALSE(talk.replica.in_step("m2"));
-    CHECK(talk.snapshot(4, {kGreedyB}) == "drop, apply 1, apply 1");
-    CHECK(talk.heartbeat(5, {kGreedyA, kGreedyB}).empty());
+    CHECK(talk.snapshot(4, {greedy_b}) == "drop, apply 1, apply 1");
+    CHECK(talk.heartbeat(5, {greedy_a, greedy_b}).empty());
     CHECK(talk.replica.in_step("m2"));
 }
 
 TEST_CASE("a gap behind the snapshot is asked for again (2)") {
     Talk talk;
-    CHECK(talk.update(2, {kGreedyA}) == "ask");
-    CHECK(talk.update(5, {kGreedyB}).empty());
-    CHECK(talk.snapshot(3, {kGreedyA}) == "drop, apply 1, ask");
-    CHECK(talk.snapshot(5, {kGreedyA, kGreedyB}) == "drop, apply 2");
+    CHECK(talk.update(2, {greedy_a}) == "ask");
+    CHECK(talk.update(5, {greedy_b}).empty());
+    CHECK(talk.snapshot(3, {greedy_a}) == "drop, apply 1, ask");
+    CHECK(talk.snapshot(5, {greedy_a, greedy_b}) == "drop, apply 2");
     CHECK(talk.replica.in_step("m2"));
 }
 
 TEST_CASE("one who joins late asks for what was said before (2)") {
     Talk talk;
-    CHECK(talk.heartbeat(12, {kGreedyA}) == "ask");
-    CHECK(talk.snapshot(12, {kGreedyA}) == "drop, apply 1");
-    CHECK(talk.heartbeat(12, {kGreedyA}).empty());
+    CHECK(talk.heartbeat(12, {greedy_a}) == "ask");
+    CHECK(talk.snapshot(12, {greedy_a}) == "drop, apply 1");
+    CHECK(talk.heartbeat(12, {greedy_a}).empty());
 }
 
 TEST_CASE("a digest that is not ours is asked about (2)") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
-    CHECK(talk.heartbeat(1, {kGreedyA, kGreedyB}) == "ask");
-    CHECK(talk.snapshot(1, {kGreedyA, kGreedyB}) == "drop, apply 2");
-    CHECK(talk.heartbeat(1, {kGreedyA, kGreedyB}).empty());
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
+    CHECK(talk.heartbeat(1, {greedy_a, greedy_b}) == "ask");
+    CHECK(talk.snapshot(1, {greedy_a, greedy_b}) == "drop, apply 2");
+    CHECK(talk.heartbeat(1, {greedy_a, greedy_b}).empty());
 }
 
 TEST_CASE("a heartbeat that was overtaken by an update says nothing") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
-    CHECK(talk.update(2, {kGreedyB}) == "apply 1");
-    CHECK(talk.heartbeat(1, {kGreedyA}).empty());
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
+    CHECK(talk.update(2, {greedy_b}) == "apply 1");
+    CHECK(talk.heartbeat(1, {greedy_a}).empty());
 }
 
 TEST_CASE("a later incarnation discards, an earlier one is not heard (1)") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
     talk.incarnation = 8;
-    CHECK(talk.update(1, {kGreedyB}) == "drop, apply 1");
-    CHECK(talk.heartbeat(1, {kGreedyB}).empty());
+    CHECK(talk.update(1, {greedy_b}) == "drop, apply 1");
+    CHECK(talk.heartbeat(1, {greedy_b}).empty());
     talk.incarnation = 7;
-    CHECK(talk.update(2, {kGreedyA}).empty());
+    CHECK(talk.update(2, {greedy_a}).empty());
     CHECK(talk.heartbeat(9, {}).empty());
     CHECK(talk.snapshot(9, {}).empty());
 }
 
 TEST_CASE("requests are repeated with patience, one at a time (3)") {
     Talk talk;
-    CHECK(talk.update(5, {kGreedyA}) == "ask");
-    CHECK(talk.update(7, {kGreedyA}).empty());
+    CHECK(talk.update(5, {greedy_a}) == "ask");
+    CHECK(talk.update(7, {greedy_a}).empty());
     CHECK(talk.heartbeat(7, {}).empty());
     CHECK(talk.wait(150ms).empty());
     CHECK(talk.wait(100ms) == "ask");
@@ -155,18 +155,18 @@ TEST_CASE("requests are repeated with patience, one at a time (3)") {
 
 TEST_CASE("three missed heartbeats drop a publisher's flows (4)") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
     CHECK(talk.wait(3s).empty());
-    CHECK(talk.heartbeat(1, {kGreedyA}).empty());
+    CHECK(talk.heartbeat(1, {greedy_a}).empty());
     CHECK(talk.wait(3400ms).empty());
     CHECK(talk.wait(200ms) == "drop");
-    CHECK(talk.heartbeat(1, {kGreedyA}) == "ask");
+    CHECK(talk.heartbeat(1, {greedy_a}) == "ask");
 }
 
 TEST_CASE("a snapshot older than what is known changes nothing") {
     Talk talk;
-    CHECK(talk.update(1, {kGreedyA}) == "apply 1");
-    CHECK(talk.update(2, {kGreedyB}) == "apply 1");
-    CHECK(talk.snapshot(1, {kGreedyA}).empty());
-    CHECK(talk.heartbeat(2, {kGreedyA, kGreedyB}).empty());
+    CHECK(talk.update(1, {greedy_a}) == "apply 1");
+    CHECK(talk.update(2, {greedy_b}) == "apply 1");
+    CHECK(talk.snapshot(1, {greedy_a}).empty());
+    CHECK(talk.heartbeat(2, {greedy_a, greedy_b}).empty());
 }

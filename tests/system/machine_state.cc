@@ -73,9 +73,10 @@ MachineState MachineState::now(const std::string& directory) {
     for (const char* place : {"/tmp", "/dev/shm", "/var/run/netns"}) {
         std::error_code gone;
         for (const auto& entry : fs::directory_iterator{place, gone}) {
-            // As pleat calls its directories there: "pleat-1000".
+            // As pleat calls its directory there; others are none of its business.
             const std::string name = entry.path().filename().string();
-            if (!name.starts_with("pleat-") || name.find_first_of("0123456789") != 6) continue;
+            const std::string ours = "pleat-" + std::to_string(::geteuid());
+            if (name != ours && !name.starts_with(ours + ".")) continue;
             state.things_.insert("file " + entry.path().string());
             add_files(state.things_, entry.path());
         }

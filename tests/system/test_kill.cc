@@ -48,6 +48,23 @@ bool kill_one(const Program& run, const std::string& kind, std::mt19937_64& rand
     return ::kill(candidates[random() % candidates.size()], SIGKILL) == 0;
 }
 
+// All of the run's programs at one blow, but not its hosts' keepers. The first is stopped
+// meanwhile, lest it see the others fall and tidy up.
+void kill_programs(Program& run) {
+    run.signal(SIGSTOP);
+    const auto daemons = [&run] {
+        auto family = processes_beneath(run.pid());
+        std::erase_if(family, [](const Process& p) {
+            return p.program != "pleat-node" && p.program != "pleat-controller";
+        });
+        return family;
+    };
+    for (const Process& process : daemons()) ::kill(process.pid, SIGKILL);
+    CHECK(eventually(5s, [&] { return daemons().empty(); }));
+    run.signal(SIGKILL);
+    CHECK(run.finish(5s).code == 137);
+}
+
 // Things that look like pleat's but are not: a process of that name in a network
 // namespace of its own, one with another run's mark, directories.
 class Bystanders {
@@ -103,7 +120,10 @@ TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` do
     Bystanders bystanders{place};
     const MachineState before = MachineState::now(place.directory());
     for (int point = 0; point < kPoints; ++point) {
-        const auto delay = std::chrono::milliseconds{random() % 3000};
+        // Every second round of the kinds while the run starts.
+        const auto round = static_cast<std::size_t>(point) / kVictims.size();
+        const std::uint64_t latest_ms = round % 2 == 0 ? 3000 : 400;
+        const auto delay = std::chrono::milliseconds{random() % latest_ms};
         // Each kind at least three times.
         const std::string& kind = kVictims[static_cast<std::size_t>(point) % kVictims.size()];
         INFO("point " << point << ": " << kind << " after " << delay.count() << " ms, seed "
@@ -144,16 +164,11 @@ TEST_CASE("all programs of a run killed at once: `pleat clean` ends the hosts th
         return std::ranges::count_if(family, [](const Process& p) { return !is_pleat(p); }) >= 2;
     };
     REQUIRE(eventually(10s, running));
-    for (const Process& process : processes_beneath(run.pid())) {
-        const bool daemon =
-            process.program == "pleat-node" || process.program == "pleat-controller";
-        if (daemon) ::kill(process.pid, SIGKILL);
-    }
-    run.signal(SIGKILL);
-    CHECK(run.finish(5s).code == 137);
+    kill_programs(run);
 
     SECTION("asked what it would do, it does nothing") {
         const auto family = processes_beneath(::getpid());
+        CHECK(std::ranges::count(family, "pleat-keeper", &Process::program) == 2);
         const Ended told = place.run({"clean", "--dry-run"}, 10s);
         INFO(told.out << told.err);
         CHECK(told.code == 0);
@@ -179,13 +194,7 @@ TEST_CASE("the next run removes what a killed one has left") {
     {
         Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
         REQUIRE(eventually(10s, [&] { return processes_beneath(run.pid()).size() >= 6; }));
-        for (const Process& process : processes_beneath(run.pid())) {
-            if (process.program == "pleat-node" || process.program == "pleat-controller") {
-                ::kill(process.pid, SIGKILL);
-            }
-        }
-        run.signal(SIGKILL);
-        static_cast<void>(run.finish(5s));
+        kill_programs(run);
     }
     const Ended next = place.run({"run", "t.yaml", "--set", "300ms: quit"});
     INFO(next.err);
