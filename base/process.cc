@@ -37,7 +37,8 @@ struct Prepared {
     const char* directory = nullptr;
     // dup2() from the first to the second; the first is above every second.
     std::vector<std::pair<int, int>> moves;
-    int highest = 2;  // the child's highest descriptor
+    int highest = 2;        // the child's highest descriptor
+    std::vector<int> gaps;  // those below it, from 3 on, that the child does not have
     int status_pipe = -1;
     std::optional<int> parent_death_signal;
     pid_t parent = 0;
@@ -74,6 +75,7 @@ constexpr std::array<const char*, 4> kSteps{"prepare for", "change directory for
     for (const auto& [from, to] : p.moves) {
         if (::dup2(from, to) < 0) give_up(p, 2);
     }
+    for (const int gap : p.gaps) ::close(gap);
     // All but the pipe, which closes itself when the exec succeeds.
     const auto first = static_cast<unsigned>(p.highest) + 1;
     const auto pipe = static_cast<unsigned>(p.status_pipe);
@@ -141,6 +143,11 @@ Result<Child> Child::start(const Command& command) {
     p.new_session = command.new_session;
     for (const PassedDescriptor& passed : command.descriptors) {
         p.highest = std::max(p.highest, passed.as);
+    }
+    for (int n = 3; n < p.highest; ++n) {
+        const bool wanted_here = std::ranges::any_of(
+            command.descriptors, [n](const PassedDescriptor& passed) { return passed.as == n; });
+        if (!wanted_here) p.gaps.push_back(n);
     }
     // Copies above all target numbers, so that no move overwrites another's source.
     std::vector<FileDescriptor> copies;

@@ -15,7 +15,7 @@ std::string bash_completion(std::span<const VerbWords> verbs) {
     std::string script = "# bash completion of pleat; made by 'pleat completion bash'\n";
     script +=
         "_pleat() {\n"
-        "    local current=${COMP_WORDS[COMP_CWORD]} verb= words= i\n"
+        "    local current=${COMP_WORDS[COMP_CWORD]} verb='' words='' i\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "        if [[ ${COMP_WORDS[i]} == -- ]]; then\n"
         "            COMPREPLY=()\n"

@@ -49,8 +49,9 @@ std::vector<std::string> of_links(const Scenario& scenario) {
             if (named == kMostNamed) break;
             names += (named++ == 0 ? "" : ", ") + label;
         }
-        if (one.where.size() > named)
+        if (one.where.size() > named) {
             names += fmt::format(" and {} more", one.where.size() - named);
+        }
         sentences.push_back(fmt::format(
             "{} of {} can't be emulated by any data plane of this version", one.property, names));
     }
@@ -61,6 +62,7 @@ std::vector<std::string> of_links(const Scenario& scenario) {
 
 std::vector<std::string> not_yet(const Scenario& scenario, bool with_applications) {
     std::vector<std::string> sentences;
+    sentences.reserve(scenario.not_yet.size());
     for (const std::string& part : scenario.not_yet) {
         sentences.push_back(fmt::format("{} is not yet there", part));
     }

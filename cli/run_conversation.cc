@@ -47,6 +47,7 @@ RunConversation::RunConversation(const Submit& submit, RunDeadlines deadlines, S
     : submit_{submit}, deadlines_{deadlines}, say_{std::move(say)}, output_{output} {}
 
 void RunConversation::begin(Instant now) {
+    began_ = now;
     enter(State::submitting, now);
     say_(submit_);
 }
@@ -118,7 +119,7 @@ void RunConversation::finish(const RunFinished& finished, Instant now) {
     if (interrupted_) finished_->interrupted = true;
     // The node knows best what it lacked.
     if (finished_->exit_code == 0 && finished_->failed) finished_->exit_code = node_exit_code_;
-    if (running_since_) took_ = now - *running_since_;
+    took_ = now - running_since_.value_or(began_);
     state_ = State::over;
     output_.progress({});
 }

@@ -1,7 +1,7 @@
 // RunConversation: what `pleat run` says to the controller and shows of the answers. It
 // has no sockets, clock or signals of its own: they are told to it.
 //
-//     SUBMITTING --Submitted--> PREPARING --first Progress--> RUNNING --RunFinished--> OVER
+//     SUBMITTING --Submitted--> PREPARING --Stage "begin"--> RUNNING --RunFinished--> OVER
 //         |                         |                            |
 //         +-------------------------+------ interrupt() ---------+--> STOPPING --> OVER
 //
@@ -69,7 +69,7 @@ class RunConversation {
     // The user was not willing to wait for a clean end.
     bool impatient() const { return impatient_; }
 
-    // From the first progress to the end.
+    // From T0 to the end; from begin() when T0 was never reached.
     Duration took() const { return took_; }
 
   private:
@@ -94,6 +94,7 @@ class RunConversation {
     State state_ = State::idle;
     Instant deadline_;
     Instant stage_began_;
+    Instant began_;
     std::optional<Instant> running_since_;
     int node_exit_code_ = 0;  // of a NodeFailed
     bool interrupted_ = false;

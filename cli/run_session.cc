@@ -124,8 +124,9 @@ void Runner::start() {
                                        {.descriptor = log.value(), .as = STDOUT_FILENO},
                                        {.descriptor = log.value(), .as = STDERR_FILENO}};
         auto child = Child::start(process.command);
-        if (!child)
+        if (!child) {
             throw Failure{"cannot start the " + process.role + ": " + child.error().message};
+        }
         ledger_.record_process(process.role, child->pid());
         members_.push_back(std::make_unique<Member>(
             Member{process.role, process.log, std::move(*child), nullptr, false}));

@@ -71,8 +71,9 @@ class Maker {
         take(application.user, said.user);
         if (said.ready) {
             application.ready = said.ready;
-            if (auto* file = std::get_if<ReadyWhenFile>(&*application.ready))
+            if (auto* file = std::get_if<ReadyWhenFile>(&*application.ready)) {
                 file->path = own(file->path);
+            }
         }
         take(application.main, said.main);
         take(application.manual, said.manual);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "readers/event_patterns.hh"
@@ -78,11 +79,11 @@ class Reader {
     Deeds set();
     Deeds links(bool up);
     Deeds hosts(Kind kind, std::optional<Kind> opposite, std::string_view opposite_verb);
-    Deeds vertices(bool up, bool of_hosts);
+    Deeds connect(bool up);
     Deeds join_or_leave(bool join);
     Deeds partition();
     Deeds execute();
-    Deeds nothing_more(Deed deed);
+    Deeds nothing_more(Deed deed) const;
     Parsed<EventLine> flap();
     Parsed<EventLine> churn();
     Parsed<EventLine> trace();
@@ -117,8 +118,8 @@ Parsed<EventLine> Reader::read() {
     if (verb == "restart") return deeds(hosts(Kind::restart, {}, {}));
     if (verb == "pause") return deeds(hosts(Kind::pause, Kind::resume, "resume"));
     if (verb == "resume") return deeds(hosts(Kind::resume, Kind::pause, "pause"));
-    if (verb == "disconnect" || verb == "reconnect")
-        return deeds(vertices(verb == "reconnect", true));
+    if (verb == "disconnect") return deeds(connect(false));
+    if (verb == "reconnect") return deeds(connect(true));
     if (verb == "join" || verb == "leave") return deeds(join_or_leave(verb == "join"));
     if (verb == "churn") return churn();
     if (verb == "trace") return trace();
@@ -136,7 +137,7 @@ Parsed<EventLine> Reader::read() {
                   nearest_word(verb, kVerbs));
 }
 
-Deeds Reader::nothing_more(Deed deed) {
+Deeds Reader::nothing_more(Deed deed) const {
     if (!line_.rest.text.empty()) {
         return refuse(
             line_.rest.offset, "bad-event",
@@ -158,6 +159,7 @@ Parsed<std::vector<LinkObject>> Reader::link_list(const Squeezed& squeezed,
         for (LinkObject& object : *found) objects.emplace(object.text, std::move(object));
     }
     std::vector<LinkObject> result;
+    result.reserve(objects.size());
     for (auto& [text, object] : objects) result.push_back(std::move(object));
     return result;
 }
@@ -292,9 +294,7 @@ Deeds Reader::hosts(Kind kind, std::optional<Kind> opposite, std::string_view op
     return deeds;
 }
 
-Deeds Reader::vertices(bool up, bool of_hosts) {
-    const Patterns patterns = take_patterns(line_.rest.text, false);
-    if (patterns.words.empty()) return missing(line_.verb + (of_hosts ? " HOST" : " BRIDGE"));
+Deeds Reader::connect(bool up) {
     auto hosts = host_list(line_.verb + " HOST");
     if (!hosts) {
         if (hosts.error().code == "not-a-host") {
@@ -305,8 +305,7 @@ Deeds Reader::vertices(bool up, bool of_hosts) {
     }
     std::vector<Deed> deeds;
     for (const HostId host : *hosts) {
-        const VertexId v = Topology::vertex(host);
-        deeds.push_back(vertex_deed(line_.verb, up, v, names_->topology()));
+        deeds.push_back(vertex_deed(line_.verb, up, Topology::vertex(host), names_->topology()));
     }
     return deeds;
 }
@@ -337,6 +336,7 @@ Deeds Reader::join_or_leave(bool join) {
         }
     }
     std::vector<Deed> result;
+    result.reserve(deeds.size());
     for (auto& [v, deed] : deeds) result.push_back(std::move(deed));
     return result;
 }
@@ -399,7 +399,7 @@ Parsed<EventLine> Reader::churn() {
         const auto part = parse_probability(words[0].text);
         if (!part) return refuse(here(words[0]), "bad-value", part.error().message);
         // The nearest number, but who asks for churn gets some.
-        const auto nearest = static_cast<std::size_t>(part->value() * count + 0.5);
+        const auto nearest = static_cast<std::size_t>(std::lround(part->value() * count));
         churn.victims = part->value() > 0.0 ? std::max<std::size_t>(nearest, 1) : 0;
     } else {
         const auto number = parse_whole(words[0].text, "a share (5%) or a number of hosts", 1,
@@ -413,9 +413,10 @@ Parsed<EventLine> Reader::churn() {
     }
     const std::string_view down_text = words[1].text.substr(5);
     const auto down = parse_duration(down_text);
-    if (!down)
+    if (!down) {
         return refuse(here(words[1]) + 5, "bad-value", down.error().message,
                       unit_suggestion(down_text));
+    }
     if (*down > kLongestTime) return refuse(here(words[1]) + 5, "bad-value", "this is too long");
     churn.down = *down;
     return EventLine{std::move(churn)};

@@ -17,7 +17,7 @@
 namespace pleat {
 
 struct When {
-    ExperimentTime from{};
+    ExperimentTime from;
     std::optional<ExperimentTime> to;
     std::optional<Duration> every;
     std::optional<Duration> poisson;  // the mean interval

@@ -266,8 +266,9 @@ void LinkWordsReader::set_queue(std::string_view text) {
         limit = QueueLimit{QueueLimit::Kind::packets, *packets};
     } else if (looks_like_duration(text)) {
         auto time = parse_latency(text);
-        if (!time)
+        if (!time) {
             return problem("bad-value", "queue " + time.error().message, unit_suggestion(text));
+        }
         if (*time == Duration::zero()) return problem("bad-value", "a queue is longer than 0s");
         limit = QueueLimit{QueueLimit::Kind::time, time->count()};
     } else {
@@ -309,7 +310,7 @@ void LinkWordsReader::set_overhead(std::string_view text) {
 
 void LinkWordsReader::set_distribution(std::string_view text) {
     constexpr std::array<std::string_view, 3> kKnown{"normal", "uniform", "pareto"};
-    const auto found = std::ranges::find(kKnown, text);
+    const auto* const found = std::ranges::find(kKnown, text);
     if (found == kKnown.end()) {
         return problem("bad-value",
                        "dist '" + std::string{text} + "': expected normal, uniform or pareto",

@@ -86,8 +86,8 @@ std::size_t first_not_text(std::string_view text) {
 }
 
 bool valid_name(std::string_view name) {
-    if (name.empty() || name.size() > kLongestName || !is_word_character(name.front()))
-        return false;
+    if (name.empty() || name.size() > kLongestName) return false;
+    if (!is_word_character(name.front())) return false;
     for (std::size_t i = 0; i < name.size(); ++i) {
         if (is_word_character(name[i])) continue;
         const bool joins = name[i] == '-' || name[i] == '.';

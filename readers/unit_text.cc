@@ -67,7 +67,7 @@ bool negative(std::string_view text) {
 
 // The letters at the front of `text` ("ms" of "ms500us").
 std::string_view take_unit(std::string_view& text) {
-    const auto end = std::ranges::find_if(text, [](char c) { return c >= '0' && c <= '9'; });
+    const auto* const end = std::ranges::find_if(text, [](char c) { return c >= '0' && c <= '9'; });
     const auto unit = text.substr(0, static_cast<std::size_t>(end - text.begin()));
     text.remove_prefix(unit.size());
     return unit == "\u00b5s" || unit == "\u03bcs" ? "us" : unit;
@@ -107,9 +107,9 @@ struct Shortest {
 
 Shortest shortest(double value) {
     std::array<char, 40> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                   std::chars_format::scientific)
-                         .ptr;
+    char* const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                    std::chars_format::scientific)
+                          .ptr;
     const std::string_view text{buffer.data(), static_cast<std::size_t>(end - buffer.data())};
     const auto e = text.find('e');
     Shortest result;
@@ -174,13 +174,13 @@ Result<Bandwidth> parse_bandwidth(std::string_view text) {
 }
 
 Result<DataSize> parse_size(std::string_view text) {
-    static const auto kAll = [] {
+    static const auto all_units = [] {
         std::vector<Unit> units{kDecimalSizes.begin(), kDecimalSizes.end()};
         units.insert(units.end(), kBinarySizes.begin(), kBinarySizes.end());
         units.push_back(Unit{"kB", 1'000});
         return units;
     }();
-    const auto bytes = parse_single(text, kAll, kSizeForm, "1B");
+    const auto bytes = parse_single(text, all_units, kSizeForm, "1B");
     if (!bytes) return tl::unexpected{bytes.error()};
     if (*bytes == 0) return refuse(text, "expected at least 1B");
     return DataSize::bytes(*bytes);

@@ -19,13 +19,17 @@ namespace pleat {
 namespace {
 
 // A text that no ${variable} is found in.
-std::string scalar(std::string_view text, bool in_flow = false) {
-    std::string escaped;
+std::string escaped(std::string_view text) {
+    std::string result;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text.substr(i).starts_with("${")) escaped += '$';
-        escaped += text[i];
+        if (text.substr(i).starts_with("${")) result += '$';
+        result += text[i];
     }
-    return yaml_scalar(escaped, in_flow);
+    return result;
+}
+
+std::string scalar(std::string_view text, bool in_flow = false) {
+    return yaml_scalar(escaped(text), in_flow);
 }
 
 template <typename Range>
@@ -76,6 +80,7 @@ class Writer {
         std::vector<std::string> result;
         if (!app.arguments.empty()) {
             std::vector<std::string> arguments;
+            arguments.reserve(app.arguments.size());
             for (const auto& argument : app.arguments) {
                 arguments.push_back(with_dollars_doubled(argument));
             }
@@ -112,6 +117,7 @@ class Writer {
         }
         if (!app.after.empty()) {
             std::vector<std::string> hosts;
+            hosts.reserve(app.after.size());
             for (const HostId host : app.after) hosts.push_back(topology_->host(host).name);
             result.push_back("after: " + flow_list(hosts));
         }
@@ -151,8 +157,9 @@ class Writer {
         if (!host.replicated) return write_host(host.group, common);
         const std::string replicas = "replicas: " + std::to_string(end - first);
         bool alike = true;
-        for (std::uint32_t i = first + 1; i < end; ++i)
-            alike = alike && entries(HostId{i}) == common;
+        for (std::uint32_t i = first + 1; alike && i < end; ++i) {
+            alike = entries(HostId{i}) == common;
+        }
         if (alike) {
             std::vector<std::string> all{replicas};
             all.insert(all.end(), common.begin(), common.end());
@@ -313,8 +320,9 @@ class Writer {
                     skip_alike(link, back.has_value(), written);
                 }
             }
-            line("  - " + scalar(from + (back ? " -- " : " -> ") + to) + ": " +
-                 scalar(words(id, back)));
+            from += back ? " -- " : " -> ";
+            from += to;
+            line("  - " + scalar(from) + ": " + scalar(words(id, back)));
         }
     }
 
@@ -377,8 +385,7 @@ class Writer {
     void write_not_yet() {
         for (const std::string& entry : scenario_->not_yet) {
             if (entry.starts_with("event ") || entry.starts_with("link ")) continue;
-            const auto [key, value] = split_entry(entry);
-            line("\n" + key + ": " + value);
+            line("\n" + escaped(entry));
         }
     }
 

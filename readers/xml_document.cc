@@ -110,8 +110,8 @@ std::optional<XmlElement> parse_xml(std::uint32_t source, Report& report) {
         const auto offset = std::min(
             static_cast<std::size_t>(std::max<std::ptrdiff_t>(status.offset, 0)), text.size());
         std::string why = status.description();
-        if (!why.empty() && why[0] >= 'A' && why[0] <= 'Z')
-            why[0] = static_cast<char>(why[0] - 'A' + 'a');
+        const bool capital = !why.empty() && why[0] >= 'A' && why[0] <= 'Z';
+        if (capital) why[0] = static_cast<char>(why[0] - 'A' + 'a');
         report.error(report.place(source, offset), "xml", "this is no XML: " + why);
         return std::nullopt;
     }

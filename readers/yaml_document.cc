@@ -114,8 +114,9 @@ class TreeBuilder : public YAML::EventHandler {
 
     std::optional<int> literal_at(const YamlNode& node) const {
         const std::string_view line = report_->line(source_, node.place.line);
+        const auto column = static_cast<std::size_t>(node.place.column - 1);
         for (const int quote : {0, 1}) {
-            const auto begin = static_cast<std::size_t>(node.place.column - 1 + quote);
+            const std::size_t begin = column + static_cast<std::size_t>(quote);
             if (begin > line.size()) continue;
             if (line.substr(begin).starts_with(node.text)) return quote;
         }

@@ -83,7 +83,7 @@ void read_events_file(const ReadOptions& options, const FileLoader& load, const 
         report.error(document->place, "bad-form", "the file has no events:");
         return;
     }
-    YamlNode chosen = events != nullptr ? *events : std::move(*document);
+    YamlNode chosen = events != nullptr ? *events : *document;
     substitute(chosen, options.variables, report);
     read_events(chosen, fields, draft);
 }

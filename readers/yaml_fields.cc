@@ -37,8 +37,8 @@ std::optional<std::string> YamlFields::text(const YamlNode& node, std::string_vi
 }
 
 std::optional<bool> YamlFields::boolean(const YamlNode& node, std::string_view what) const {
-    if (node.is_scalar() && (node.text == "true" || node.text == "false"))
-        return node.text == "true";
+    const bool is_true = node.text == "true";
+    if (node.is_scalar() && (is_true || node.text == "false")) return is_true;
     std::string suggest;
     if (node.text == "yes" || node.text == "on" || node.text == "True") suggest = "true";
     if (node.text == "no" || node.text == "off" || node.text == "False") suggest = "false";

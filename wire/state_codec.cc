@@ -1,5 +1,6 @@
 // Demand states: many flows in few bytes.
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "base/overload.hh"
@@ -15,16 +16,11 @@ constexpr std::uint32_t kShortCodes = 256;
 
 // In order, each flow once; of two states of a flow the later one.
 std::vector<FlowState> in_order(const std::vector<FlowState>& flows) {
-    std::vector<FlowState> sorted = flows;
-    std::ranges::stable_sort(sorted, {}, &FlowState::flow);
+    std::map<FlowKey, DemandState> states;
+    for (const FlowState& each : flows) states.insert_or_assign(each.flow, each.state);
     std::vector<FlowState> result;
-    for (const FlowState& each : sorted) {
-        if (!result.empty() && result.back().flow == each.flow) {
-            result.back() = each;
-        } else {
-            result.push_back(each);
-        }
-    }
+    result.reserve(states.size());
+    for (const auto& [flow, state] : states) result.push_back({.flow = flow, .state = state});
     return result;
 }
 

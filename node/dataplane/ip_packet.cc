@@ -62,4 +62,15 @@ std::optional<HostId> destination_host(const IpHeader& header, const AddressPlan
     return host;
 }
 
+bool leads_outside(const IpHeader& header, const AddressPlan& addresses) {
+    constexpr std::uint32_t kFirstMulticast = 0xe0000000;
+    if (header.v6 || header.destination4 >= kFirstMulticast) return false;
+    const int host_bits = 32 - addresses.prefix_length;
+    // As 64 bits, since a range may be the whole of IPv4.
+    const auto network = [host_bits](std::uint32_t address) {
+        return std::uint64_t{address} >> static_cast<unsigned>(host_bits);
+    };
+    return network(header.destination4) != network(addresses.base);
+}
+
 }  // namespace pleat

@@ -28,4 +28,8 @@ std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> start, std::size_
 std::optional<HostId> destination_host(const IpHeader& header, const AddressPlan& addresses,
                                        std::size_t hosts);
 
+// Whether this is for the outside host, if there is one: a single IPv4 address that is not
+// of the run's range.
+bool leads_outside(const IpHeader& header, const AddressPlan& addresses);
+
 }  // namespace pleat

@@ -61,7 +61,8 @@ void PacketLoop::accept(HostId source, std::uint32_t index, Instant arrival) {
         drop(tally_.malformed_drops);
         return;
     }
-    const std::optional<HostId> destination = destination_host(*ip, addresses_, hosts_);
+    std::optional<HostId> destination = destination_host(*ip, addresses_, hosts_);
+    if (!destination && leads_outside(*ip, addresses_)) destination = outside_;
     if (!destination || *destination == source) {
         drop(tally_.unknown_destination_drops);
         return;

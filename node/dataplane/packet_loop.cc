@@ -148,6 +148,7 @@ void PacketLoop::apply(command::AddHost& add) {
     apply(command::RemoveHost{host});
     watch(epoll_.value(), add.port.tun.value(), host.value);
     tuns_[host.value] = std::move(add.port.tun);
+    if (add.port.outside) outside_ = host;
     engine_.connect(host);
 }
 
@@ -192,6 +193,7 @@ void PacketLoop::apply(const command::Stop& /*stop*/) {
 void PacketLoop::abandon(HostId host) {
     FileDescriptor& tun = tuns_[host.value];
     if (!tun.open()) return;
+    if (outside_ == host) outside_.reset();
     ::epoll_ctl(epoll_.value(), EPOLL_CTL_DEL, tun.value(), nullptr);
     reports_.post(std::move(tun));
 }

@@ -131,6 +131,7 @@ class PacketLoop : private Exit {
     WakePlanner planner_;
     FileDescriptor epoll_;
     std::vector<FileDescriptor> tuns_;  // by HostId; empty: not here
+    std::optional<HostId> outside_;     // where packets go that are for no host
     std::vector<Prepared> prepared_;    // by instant
     std::shared_ptr<const PathTable> table_;
     std::vector<std::uint8_t> scratch_;

@@ -1,5 +1,6 @@
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -110,13 +111,14 @@ void answer_well(const ControlMessage& message, const FakeController::Say& say) 
 
 TEST_CASE("a session ends with the controller's results and says goodbye") {
     World world;
-    bool goodbye = false;
+    std::promise<void> goodbye;
     {
         const FakeController controller{world.endpoint(),
                                         [&goodbye](const ControlMessage& message, const auto& say) {
                                             answer_well(message, say);
-                                            if (std::holds_alternative<Shutdown>(message))
-                                                goodbye = true;
+                                            if (std::holds_alternative<Shutdown>(message)) {
+                                                goodbye.set_value();
+                                            }
                                         }};
         RunSession session = world.session();
         // Lives until it is told to end, as a daemon does.
@@ -125,8 +127,8 @@ TEST_CASE("a session ends with the controller's results and says goodbye") {
         REQUIRE(outcome.finished);
         CHECK(outcome.finished->hosts.size() == 2);
         CHECK(outcome.problems.empty());
+        CHECK(goodbye.get_future().wait_for(5s) == std::future_status::ready);
     }
-    CHECK(goodbye);
     CHECK_THAT(world.captured.notes, Contains("2/2 ready"));
 }
 
@@ -179,8 +181,9 @@ TEST_CASE("Ctrl-C stops the run and waits for its results") {
     World world;
     const FakeController controller{world.endpoint(),
                                     [](const ControlMessage& message, const auto& say) {
-                                        if (std::holds_alternative<Submit>(message))
+                                        if (std::holds_alternative<Submit>(message)) {
                                             say(Submitted{});
+                                        }
                                         if (std::holds_alternative<StartRun>(message)) {
                                             say(Stage{"begin", ""});
                                             ::kill(::getpid(), SIGINT);
@@ -198,8 +201,9 @@ TEST_CASE("a second Ctrl-C kills what does not end, and all that carries the run
     World world;
     const FakeController controller{world.endpoint(),
                                     [](const ControlMessage& message, const auto& say) {
-                                        if (std::holds_alternative<Submit>(message))
+                                        if (std::holds_alternative<Submit>(message)) {
                                             say(Submitted{});
+                                        }
                                         if (std::holds_alternative<StartRun>(message)) {
                                             ::kill(::getpid(), SIGINT);
                                         }

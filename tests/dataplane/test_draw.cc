@@ -27,6 +27,7 @@ double distance(std::vector<double> samples, const std::function<double(double)>
 std::vector<double> jitters(JitterDistribution distribution, int count) {
     const DrawStream draws{42, flow(3, 4), 6};
     std::vector<double> all;
+    all.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
         all.push_back(draws.jitter(distribution, static_cast<std::uint64_t>(i)));
     }
@@ -79,6 +80,7 @@ TEST_CASE("what a packet meets does not depend on other traffic") {
     EngineWorld alone;
     alone.paths({{flow(0, 1), lossy(0.3)}});
     std::vector<std::uint32_t> arrived;
+    arrived.reserve(500);
     for (int i = 0; i < 500; ++i) alone.send(flow(0, 1), 100, i * 1ms, 1, 6);
     for (const auto& one : alone.delivered) arrived.push_back(one.packet);
     CHECK(with_others == arrived);
@@ -91,6 +93,7 @@ TEST_CASE("a GSO packet's segments meet what single packets would meet") {
     single.paths({{flow(0, 1), lossy(0.2)}});
     for (int i = 0; i < 60; ++i) single.send(flow(0, 1), 100, i * 1ms);
     std::vector<int> expected;
+    expected.reserve(60);
     for (const auto& one : single.delivered) expected.push_back(static_cast<int>(one.packet));
 
     EngineWorld joined;

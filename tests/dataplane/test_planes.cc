@@ -1,5 +1,5 @@
 // The conformance suite: what every data plane must do, with real hosts and programs.
-// Cases know only the DataPlane interface; a plane joins by a line in kPlanes.
+// Cases know only the DataPlane interface; a plane joins by a line in all_planes.
 #include <ctime>
 #include <iostream>
 
@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::vector<std::pair<std::string, OpenPlane>> kPlanes{{"tun", open_tun_plane}};
+const std::vector<std::pair<std::string, OpenPlane>> all_planes{{"tun", open_tun_plane}};
 
 // Runs the case for every plane that this machine can have; says aloud when there is none.
 void for_each_plane(const std::function<void(const OpenPlane&)>& test) {
@@ -25,7 +25,7 @@ void for_each_plane(const std::function<void(const OpenPlane&)>& test) {
         std::cerr << "SKIPPED: no hosts here: " << missing << '\n';
         return;
     }
-    for (const auto& [name, open] : kPlanes) {
+    for (const auto& [name, open] : all_planes) {
         INFO("plane " << name);
         test(open);
     }
@@ -229,6 +229,7 @@ TEST_CASE("a host whose namespace has gone disturbs nobody") {
 TEST_CASE("silent hosts cost nothing") {
     for_each_plane([](const OpenPlane& open) {
         std::vector<std::string> lines;
+        lines.reserve(20);
         for (int i = 0; i < 20; ++i) lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
         PlaneWorld world{open, lines};
         world.pass(500ms);

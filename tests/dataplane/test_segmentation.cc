@@ -250,8 +250,22 @@ TEST_CASE("addresses lead to hosts by arithmetic, all others to nobody") {
     CHECK_FALSE(destination_host(other, plan, 5));
 }
 
+TEST_CASE("single IPv4 addresses beyond the run's range lead outside") {
+    const AddressPlan plan;
+    const auto outside = [&plan](std::uint32_t address) {
+        return leads_outside(IpHeader{.destination4 = address}, plan);
+    };
+    CHECK(outside(0xc6120002));
+    CHECK(outside(0x09ffffff));
+    CHECK(outside(0x0b000000));
+    CHECK_FALSE(outside(0x0a000006));  // no host, but in the range
+    CHECK_FALSE(outside(0xe0000001));  // multicast
+    CHECK_FALSE(outside(0xffffffff));  // broadcast
+    CHECK_FALSE(leads_outside(IpHeader{.v6 = true, .destination4 = 0xc6120002}, plan));
+}
+
 TEST_CASE("the pool gives chunks back when the last reference ends, and keeps to its limit") {
-    PacketPool pool{DataSize::bytes(3 * (256 + 1792 + 16384 + 49152))};
+    PacketPool pool{DataSize::bytes(256 + 1792 + 16384 + 49152) * 3};
     std::vector<std::uint32_t> packets;
     while (!pool.space().empty()) packets.push_back(pool.adopt(10 + 60'000));
     CHECK(packets.size() == 3);

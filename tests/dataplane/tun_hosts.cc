@@ -1,6 +1,7 @@
 #include "tests/dataplane/tun_hosts.hh"
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <exception>
 #include <fstream>
@@ -10,7 +11,6 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ void write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 std::string missing_for_tun_hosts() {
-    static const std::string kMissing = [] {
+    static const std::string missing = [] {
         try {
             const uid_t user = ::geteuid();
             const gid_t group = ::getegid();
@@ -58,12 +58,13 @@ std::string missing_for_tun_hosts() {
         }
         return std::string{};
     }();
-    return kMissing;
+    return missing;
 }
 
 Program::Program(int network_namespace, const std::vector<std::string>& arguments) {
     std::vector<std::string> copies = arguments;
     std::vector<char*> argv;
+    argv.reserve(copies.size() + 1);
     for (std::string& one : copies) argv.push_back(one.data());
     argv.push_back(nullptr);
     std::array<int, 2> ends{};

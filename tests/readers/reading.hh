@@ -1,11 +1,11 @@
 // What the tests of the readers share: small files, and the one problem that one has.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "readers/read_scenario.hh"

@@ -187,7 +187,8 @@ TEST_CASE("the texts of a timeline are lines that do the same") {
         REQUIRE(parsed);
         again.insert(again.end(), parsed->begin(), parsed->end());
     }
-    CHECK(canonical(std::move(again)) == scenario.timeline);
+    again = canonical(std::move(again));
+    CHECK(again == scenario.timeline);
 }
 
 TEST_CASE("a line by hand is read at its instant, or refused in one sentence") {

@@ -23,7 +23,7 @@ std::vector<std::filesystem::path> examples() {
 // Files that other projects made; not part of this one.
 std::optional<std::filesystem::path> data(const std::string& file) {
     const char* const set = std::getenv("PLEAT_DATA");
-    const auto path = std::filesystem::path{set != nullptr ? set : "../shared/data"} / file;
+    auto path = std::filesystem::path{set != nullptr ? set : "../shared/data"} / file;
     if (std::filesystem::exists(path)) return path;
     std::cout << "skipped: there is no " << path << " (PLEAT_DATA)\n";
     return std::nullopt;
@@ -109,7 +109,7 @@ TEST_CASE("the order of a file's lines never matters") {
 }
 
 TEST_CASE("odd but good files are written so that they are read back equal") {
-    const char* const kFiles[] = {
+    const char* const files[] = {
         "hosts: {a: {run: \"sh -c 'a  \\\"b\\\" $$x ${v}'\", env: {K: '${v}', Q: "
         "\"line\\nbreak\"}}}\nvars: {v: 'x: #y'}\n",
         "hosts: {a: {run: [x, \"\", \"a b\", \"$${x}\", \"it's\"]}, b: }\nlinks: [a -- b: 1ms]\n",
@@ -124,7 +124,7 @@ TEST_CASE("odd but good files are written so that they are read back equal") {
         "hosts: {a: {image: '[x', place: {zone: eu}, tags: [t, s]}, b: }\nlinks: [a -- b: 1ms]\n"
         "groups: {g: [a, b]}\nprobes: [ping a -> b every 1s]\n",
     };
-    for (const char* text : kFiles) {
+    for (const char* text : files) {
         CAPTURE(text);
         const Scenario scenario = scenario_of(text);
         const std::string written = write_yaml(scenario);

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kPoints = 20;
+constexpr std::size_t kPoints = 20;
 constexpr std::uint64_t kSeed = 20;
 
 const std::vector<std::string> kVictims{"Ctrl-C",     "pleat",        "pleat-controller",
@@ -105,29 +105,31 @@ class Bystanders {
     std::vector<Program> programs_;
 };
 
-std::uint64_t seed() {
-    const char* const given = ::getenv("PLEAT_KILL_SEED");  // NOLINT(concurrency-mt-unsafe)
-    return given == nullptr ? kSeed : std::strtoull(given, nullptr, 10);
+// From the environment, to look longer or elsewhere by hand.
+std::uint64_t chosen(const char* variable, std::uint64_t usual) {
+    const char* const given = ::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return given == nullptr ? usual : std::strtoull(given, nullptr, 10);
 }
 
 }  // namespace
 
 TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` does not remove") {
     if (!can_run_or_skips()) return;
-    std::mt19937_64 random{seed()};
+    const std::uint64_t seed = chosen("PLEAT_KILL_SEED", kSeed);
+    std::mt19937_64 random{seed};
     Workplace place;
     place.write("t.yaml", kThreeSeconds);
     Bystanders bystanders{place};
     const MachineState before = MachineState::now(place.directory());
-    for (int point = 0; point < kPoints; ++point) {
+    for (std::size_t point = 0; point < chosen("PLEAT_KILL_POINTS", kPoints); ++point) {
         // Every second round of the kinds while the run starts.
-        const auto round = static_cast<std::size_t>(point) / kVictims.size();
+        const auto round = point / kVictims.size();
         const std::uint64_t latest_ms = round % 2 == 0 ? 3000 : 400;
         const auto delay = std::chrono::milliseconds{random() % latest_ms};
         // Each kind at least three times.
-        const std::string& kind = kVictims[static_cast<std::size_t>(point) % kVictims.size()];
+        const std::string& kind = kVictims[point % kVictims.size()];
         INFO("point " << point << ": " << kind << " after " << delay.count() << " ms, seed "
-                      << seed());
+                      << seed);
         Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
         const bool ended_early = eventually(delay, [&run] { return run.ended(); });
         REQUIRE_FALSE(ended_early);

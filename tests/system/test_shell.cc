@@ -1,67 +1,14 @@
 // `pleat shell`: one command behind one link, its other end the machine's own network.
 #include <csignal>
-#include <thread>
 
-#include <arpa/inet.h>
 #include <catch2/catch.hpp>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/error.hh"
+#include "base/files.hh"
+#include "tests/system/greeter.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
-
-namespace {
-
-// Says hello to all who connect to a port of 127.0.0.1, until it goes.
-class Greeter {
-  public:
-    Greeter() : socket_{check("cannot make a socket", ::socket(AF_INET, SOCK_STREAM, 0))} {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        check("cannot bind", ::bind(socket_.value(), as_socket_address(&address), sizeof address));
-        check("cannot listen", ::listen(socket_.value(), 8));
-        socklen_t size = sizeof address;
-        ::getsockname(socket_.value(), as_socket_address(&address), &size);
-        port_ = ntohs(address.sin_port);
-        thread_ = std::thread{[this] { serve(); }};
-    }
-
-    ~Greeter() {
-        ::shutdown(socket_.value(), SHUT_RDWR);
-        thread_.join();
-    }
-
-    Greeter(const Greeter&) = delete;
-    Greeter& operator=(const Greeter&) = delete;
-
-    std::string port() const { return std::to_string(port_); }
-
-  private:
-    static sockaddr* as_socket_address(sockaddr_in* address) {
-        return static_cast<sockaddr*>(static_cast<void*>(address));
-    }
-
-    void serve() const {
-        while (true) {
-            const FileDescriptor client{::accept4(socket_.value(), nullptr, nullptr, SOCK_CLOEXEC)};
-            if (!client.open()) return;
-            const std::string_view greeting = "hello from outside\n";
-            static_cast<void>(
-                !::send(client.value(), greeting.data(), greeting.size(), MSG_NOSIGNAL));
-        }
-    }
-
-    FileDescriptor socket_;
-    std::uint16_t port_ = 0;
-    std::thread thread_;
-};
-
-}  // namespace
 
 TEST_CASE("the exit code of `pleat shell` is the command's") {
     if (!can_run_or_skips()) return;
@@ -136,5 +83,34 @@ TEST_CASE("Ctrl-C at `pleat shell` ends its command and leaves nothing") {
     const Ended ended = shell.finish(10s);
     INFO(ended.err);
     CHECK(ended.code >= 128);
+    CHECK(place.left_behind() == "");
+}
+
+TEST_CASE("a host of a file reaches the machine's network over a link to @outside") {
+    if (!can_run_or_skips()) return;
+    if (!find_program("slirp4netns")) {
+        WARN("left out, since slirp4netns is not installed");
+        return;
+    }
+    Workplace place;
+    const Greeter greeter;
+    place.write("t.yaml", R"(pleat: 1
+name: outside
+duration: 20s
+hosts:
+  a: {main: true, run: "nc -w 5 198.18.0.2 )" +
+                              greeter.port() + R"("}
+  b: {}
+bridges: [s1]
+links:
+  - a -- s1: 5ms 10Mbps
+  - b -- s1: 5ms 10Mbps
+  - s1 -- @outside: 5ms 10Mbps
+)");
+    const Ended ended = place.run({"run", "t.yaml", "--json"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const std::string directory = document(ended.out).at("directory");
+    CHECK(read_file(place.path(directory + "/logs/a.log")) == "hello from outside\n");
     CHECK(place.left_behind() == "");
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "tests/system/greeter.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
@@ -121,12 +122,14 @@ TEST_CASE("an ordinary user runs the same file in a user namespace, and nothing 
         CHECK(result.at("hosts").size() == 3);
         fs::remove_all(place.path("home/o"));
     }
-    SECTION("a shell") {
-        const Ended ended =
-            run_program(as_nobody(place, "shell '10ms 10Mbps' --out ../home/o -- id -u"));
+    SECTION("a shell, and the machine's network in it") {
+        const Greeter greeter;
+        const Ended ended = run_program(
+            as_nobody(place, "shell '10ms 10Mbps' --out ../home/o -- sh -c 'id -u; nc -w 5 " +
+                                 std::string{"198.18.0.2 "} + greeter.port() + "'"));
         INFO(ended.err);
         CHECK(ended.code == 0);
-        CHECK(ended.out == "0\n");
+        CHECK(ended.out == "0\nhello from outside\n");
         fs::remove_all(place.path("home/o"));
     }
     SECTION("a run that is killed, and `pleat clean`") {
