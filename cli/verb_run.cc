@@ -20,7 +20,7 @@ void warn(const RunArguments& arguments, const Scenario& scenario, Output& outpu
             "exit code 4");
     }
     const bool idle = arguments.no_applications && !scenario.duration;
-    if (idle) output.note("no applications and no duration: Ctrl-C ends the run");
+    if (idle) output.note("no applications and no duration: the run ends with its last event");
 }
 
 }  // namespace

@@ -47,8 +47,7 @@ class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare, Send send,
          std::function<void()> ended)
-        : loop_{loop},
-          options_{std::move(prepare.options)},
+        : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
@@ -133,7 +132,6 @@ class NodeRun::Impl {
         spdlog::info("run ending reason=\"{}\"", reason);
         end_reason_ = reason;
         interrupted_ = interrupted;
-        if (recorder_.begun()) ended_at_ = monotonic_now();
         stage_ = Stage::ending;
         events_.stop();
         wait_timer_.cancel();
@@ -562,7 +560,6 @@ class NodeRun::Impl {
         });
     }
 
-    boost::asio::io_context& loop_;
     RunOptions options_;
     Scenario scenario_;
     std::vector<HostId> local_hosts_;
@@ -601,7 +598,6 @@ class NodeRun::Impl {
     std::uint32_t last_exec_ = 0;
     std::uint64_t last_bytes_out_ = 0;
     std::string end_reason_;
-    Instant ended_at_{};
     bool interrupted_ = false;
     bool failed_ = false;
     bool log_problem_told_ = false;
