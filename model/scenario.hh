@@ -40,7 +40,7 @@ struct Application {
     std::vector<std::string> arguments;  // after shell quoting and $i, $name
     std::map<std::string, std::string> environment;
     std::map<std::string, std::string> sysctls;
-    std::string user;       // empty: who runs pleat
+    std::string user;  // empty: who runs pleat
     std::optional<ReadyCondition> ready;
     std::vector<HostId> after;  // starts when these are ready
     bool main = false;          // the run ends when all main hosts have ended

@@ -22,6 +22,7 @@ struct ExperimentClock {
     using time_point = std::chrono::time_point<ExperimentClock, Duration>;
     static constexpr bool is_steady = true;
 };
+
 using ExperimentTime = ExperimentClock::time_point;
 
 // An amount of data, in bytes; never negative.
@@ -33,11 +34,17 @@ class DataSize {
 
     friend constexpr auto operator<=>(DataSize, DataSize) = default;
 
-    friend constexpr DataSize operator+(DataSize a, DataSize b) { return DataSize{a.bytes_ + b.bytes_}; }
+    friend constexpr DataSize operator+(DataSize a, DataSize b) {
+        return DataSize{a.bytes_ + b.bytes_};
+    }
 
-    friend constexpr DataSize operator-(DataSize a, DataSize b) { return DataSize{a.bytes_ - b.bytes_}; }
+    friend constexpr DataSize operator-(DataSize a, DataSize b) {
+        return DataSize{a.bytes_ - b.bytes_};
+    }
 
-    friend constexpr DataSize operator*(DataSize a, std::int64_t n) { return DataSize{a.bytes_ * n}; }
+    friend constexpr DataSize operator*(DataSize a, std::int64_t n) {
+        return DataSize{a.bytes_ * n};
+    }
 
     constexpr DataSize& operator+=(DataSize other) {
         bytes_ += other.bytes_;
@@ -81,7 +88,8 @@ class Bandwidth {
         if (rate.is_unlimited()) return Duration::zero();
         const Int128 bit_ns = static_cast<Int128>(size.bytes()) * 8 * 1'000'000'000;
         const Int128 result = (bit_ns + rate.bps_ - 1) / rate.bps_;
-        return Duration{static_cast<std::int64_t>(std::min<Int128>(result, Duration::max().count()))};
+        return Duration{
+            static_cast<std::int64_t>(std::min<Int128>(result, Duration::max().count()))};
     }
 
     // What passes in `time`: rounded down; the largest DataSize when unlimited.
