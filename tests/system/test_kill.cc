@@ -75,8 +75,10 @@ class Bystanders {
         Command named = place.command({program, "600"});
         named.environment.emplace_back("PLEAT_MARK=r-0000:0123456789abcdef");
         programs_.emplace_back(named);
-        programs_.emplace_back(
-            place.command({"unshare", "--net", "--fork", "--kill-child", program, "600"}));
+        std::vector<std::string> apart{"unshare",      "--net", "--fork",
+                                       "--kill-child", program, "600"};
+        if (::geteuid() != 0) apart.insert(apart.begin() + 1, "--map-root-user");
+        programs_.emplace_back(place.command(apart));
         if (::geteuid() == 0) {
             fs::create_directories("/run/pleat/r-beef");
             place.write("note", "not pleat's");
