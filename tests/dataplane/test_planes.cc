@@ -139,7 +139,7 @@ TEST_CASE("UDP above the path's bandwidth is cut to it, and the rest is dropped"
         Program server = iperf_server(world.host("b"));
         Program client =
             world.host("a").start({"iperf3", "-u", "-b", "10M", "-c", world.host("b").address(),
-                                   "-t", "4", "-l", "1000"});
+                                   "-t", "20", "-l", "1000"});
         check_rate(world, world.flow("a", "b"), 5e6);
         CHECK(world.counters(world.flow("a", "b"))->queue_drops > 100);
     });
