@@ -267,7 +267,10 @@ events:
   6s: start client[1]
   11s: crash client[1]
 )";
-    const std::vector<Run> runs = run_together(workspace, topology, std::max(5, repetitions()));
+    // One after another: what is measured here is a matter of milliseconds.
+    std::vector<Run> runs;
+    for (int i = 0; i < std::max(5, repetitions()); ++i)
+        runs.push_back(run_once(workspace, topology));
     const Interval both{6, 11, {30, 30}, true, Interval::Cause::start};
     const Interval alone{11, 16, {60, 0}, false, Interval::Cause::crash};
     std::vector<double> started_shares;
