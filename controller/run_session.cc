@@ -285,6 +285,7 @@ void RunSession::finish() {
     if (state_ == State::finished) return;
     state_ = State::finished;
     std::vector<std::vector<std::string>> events;
+    events.reserve(plan_.epochs.epochs.size());
     for (const Epoch& epoch : plan_.epochs.epochs) events.push_back(epoch.events);
     collector_.give(results_, events);
     keep(archive_.finish(results_));
@@ -306,7 +307,7 @@ void RunSession::keep(const Result<void>& outcome) {
     results_.problems.push_back(outcome.error().message);
 }
 
-void RunSession::stage(std::string name, std::string text) {
+void RunSession::stage(std::string name, std::string text) const {
     outputs_.to_cli(Stage{.name = std::move(name), .text = std::move(text)});
 }
 

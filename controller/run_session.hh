@@ -116,7 +116,7 @@ class RunSession {
 
     void wait(State state, Instant until, std::string what);
     void keep(const Result<void>& outcome);
-    void stage(std::string name, std::string text);
+    void stage(std::string name, std::string text) const;
     // Has the node the run, so that it must be told of an end?
     bool node_has_run() const;
 

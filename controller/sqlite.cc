@@ -61,7 +61,7 @@ bool Statement::next() {
     if (status != SQLITE_DONE) {
         // The failure would be told again by a reset.
         const std::string attempt = sqlite3_sql(statement_.get());
-        database_->fail_with_reason(attempt.substr(0, attempt.find('(')));
+        database_->fail_with_reason(fmt::format("run '{}'", attempt.substr(0, attempt.find('('))));
     }
     sqlite3_reset(statement_.get());
     return false;
@@ -118,7 +118,7 @@ void Database::fail_with_reason(std::string_view attempt) const {
 
 void Database::execute(const std::string& sql) {
     if (sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-        fail_with_reason(sql.substr(0, sql.find('\n')));
+        fail_with_reason(fmt::format("run '{}'", sql.substr(0, sql.find('\n'))));
     }
 }
 
@@ -126,7 +126,7 @@ Statement Database::prepare(std::string_view sql) {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v3(connection_.get(), sql.data(), static_cast<int>(sql.size()),
                            SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
-        fail_with_reason(sql);
+        fail_with_reason(fmt::format("run '{}'", sql));
     }
     return {*this, statement};
 }
@@ -164,7 +164,7 @@ void Database::check_and_migrate(std::span<const Migration> migrations) {
         throw Failure{fmt::format("database {}: it is damaged ({}): move it away and start again",
                                   path_, problem)};
     }
-    for (std::size_t next = static_cast<std::size_t>(version); next < migrations.size(); ++next) {
+    for (auto next = static_cast<std::size_t>(version); next < migrations.size(); ++next) {
         Transaction change{*this};
         execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
         execute(std::string{migrations[next].sql});

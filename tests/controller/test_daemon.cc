@@ -141,7 +141,7 @@ struct World {
         return *heard<Message>();
     }
 
-    void submit(const std::string& run) {
+    void submit(const std::string& run) const {
         cli->send(dumbbell_submit(run, directory.path() + "/" + run));
     }
 
@@ -163,7 +163,7 @@ TEST_CASE("a run is submitted, started, reported, and everything shut down") {
     w.hear<Progress>();
     CHECK(w.node->t0);
     w.node->end_run(false);
-    const RunFinished& finished = w.hear<RunFinished>();
+    const auto& finished = w.hear<RunFinished>();
     CHECK_FALSE(finished.failed);
     CHECK(finished.data_plane == "fake");
     REQUIRE(finished.flows.size() == 1);
@@ -220,7 +220,7 @@ TEST_CASE("a run can be stopped at any time, and its end is told") {
         w.hear<Progress>();
     }
     w.cli->send(StopRun{"r-1", "interrupted"});
-    const RunFinished& finished = w.hear<RunFinished>();
+    const auto& finished = w.hear<RunFinished>();
     CHECK(finished.interrupted);
     CHECK_FALSE(finished.failed);
 }
@@ -267,7 +267,7 @@ TEST_CASE("a node that dies is noticed, and the run fails") {
     w.submit_and_start("r-1");
     w.hear<Progress>();
     w.node.reset();
-    const RunFinished& finished = w.hear<RunFinished>();
+    const auto& finished = w.hear<RunFinished>();
     CHECK(finished.failed);
     REQUIRE(finished.problems.size() == 1);
     CHECK(finished.problems[0] == "the node is lost: its connection is closed");
@@ -297,7 +297,7 @@ TEST_CASE("a node that hears and says nothing fails the run in time") {
     w.add_node();
     w.node->silent = true;
     w.submit_and_start("r-1");
-    const RunFinished& finished = w.hear<RunFinished>();
+    const auto& finished = w.hear<RunFinished>();
     CHECK(finished.failed);
     CHECK_THAT(finished.problems[0], Contains("prepare path tables within 0.05 s"));
 }

@@ -118,13 +118,13 @@ struct World {
         node_says(LogEnd{size});
     }
 
-    const RunFinished& result() {
+    const RunFinished& result() const {
         REQUIRE(session.finished());
         REQUIRE(archive.finished.size() == 1);
         return last_to_cli<RunFinished>();
     }
 
-    std::string problem() {
+    std::string problem() const {
         REQUIRE(result().problems.size() == 1);
         return result().problems[0];
     }

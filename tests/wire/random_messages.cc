@@ -430,8 +430,9 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 }
 
 StateMessage random_state(Random& random) {
-    if (flag(random))
+    if (flag(random)) {
         return Heartbeat{text(random), number(random), number(random), number(random)};
+    }
     StateUpdate update{text(random), number(random), number(random), EpochId{number32(random)}, {}};
     std::vector<FlowKey> flows(static_cast<std::size_t>(below(random, 40)));
     std::ranges::generate(flows, [&random] { return flow(random); });

@@ -1,4 +1,5 @@
 // The run log as a file: complete, cut off, damaged, on a full disk.
+#include <algorithm>
 #include <fstream>
 
 #include <catch2/catch.hpp>
@@ -15,8 +16,8 @@ namespace {
 
 std::vector<LogRecord> random_records(int count) {
     Random random{7};
-    std::vector<LogRecord> records;
-    for (int i = 0; i < count; ++i) records.push_back(random_record(random));
+    std::vector<LogRecord> records(static_cast<std::size_t>(count));
+    std::ranges::generate(records, [&random] { return random_record(random); });
     return records;
 }
 
