@@ -62,8 +62,8 @@ void check_rate(PlaneWorld& world, FlowKey flow, double expected) {
         CHECK(rate < 1.01 * expected);
         if (filled) CHECK(rate == Approx(expected).epsilon(0.01));
     }
-    if (!filled)
-        std::cerr << "NOT CHECKED: the machine is too busy to fill " << expected << " bps\n";
+    // Nothing was proved otherwise: the sender never kept the queue filled.
+    REQUIRE(filled);
 }
 
 Program iperf_server(const TunHost& host) {
@@ -90,14 +90,10 @@ TEST_CASE("a round trip takes the path's latency there and back, IPv4 and IPv6")
             const std::string link = std::to_string(milliseconds) + "ms";
             PlaneWorld world{open, {"a -- s1: " + link, "s1 -- b: 0ms"}};
             for (const bool v6 : {false, true}) {
-                // Other work on the machine makes pings late: the best of three tries.
-                Duration error = 1h;
-                for (int round = 0; round < 3 && error >= 250us; ++round) {
-                    const auto times = world.ping("a", "b", 60, 10ms, v6);
-                    REQUIRE(times.size() == 60);
-                    CHECK(times.front() >= 2 * milliseconds * 1ms - 150us);
-                    error = std::min(error, median(times) - 2 * milliseconds * 1ms);
-                }
+                const auto times = world.ping("a", "b", 60, 10ms, v6);
+                REQUIRE(times.size() == 60);
+                CHECK(times.front() >= 2 * milliseconds * 1ms - 150us);
+                const Duration error = median(times) - 2 * milliseconds * 1ms;
                 INFO(milliseconds << " ms, error " << error.count() << " ns");
                 CHECK(error < 250us);
             }
@@ -120,7 +116,7 @@ TEST_CASE("a TCP flow gets the path's bandwidth to one per cent") {
 
 TEST_CASE("what a receiver gets is what the path lets through") {
     for_each_plane([](const OpenPlane& open) {
-        PlaneWorld world{open, {"a -- s1: 5ms 20Mbps", "s1 -- b: 5ms 100Mbps"}};
+        PlaneWorld world{open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
         Program server = iperf_server(world.host("b"));
         for (const bool v6 : {false, true}) {
             const TunHost& b = world.host("b");
@@ -128,7 +124,7 @@ TEST_CASE("what a receiver gets is what the path lets through") {
                                       {"-C", "cubic", "-O", "1"});
             const double goodput = result["end"]["sum_received"]["bits_per_second"];
             const double share = (v6 ? 1428.0 : 1448.0) / 1514.0;
-            CHECK(goodput == Approx(20e6 * share).epsilon(0.04));
+            CHECK(goodput == Approx(50e6 * share).epsilon(0.02));
         }
     });
 }
