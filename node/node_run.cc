@@ -64,8 +64,12 @@ class NodeRun::Impl {
           publisher_{options.name},
           incarnation_{static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count())},
           plane_{open_tun_plane(
-              scenario_.topology, addresses_, scenario_.seed,
-              [this](const PlaneReport& report) { receive(report); }, loop)},
+              PlaneContext{.folder = folder_,
+                           .addresses = addresses_,
+                           .seed = scenario_.seed,
+                           .run = options_.run,
+                           .report = [this](const PlaneReport& report) { receive(report); },
+                           .loop = loop})},
           sharer_{folder_, tables_.base(), sharer_outputs()},
           fleet_{loop,
                  FleetOptions{.run = options_.run,
@@ -259,11 +263,13 @@ class NodeRun::Impl {
     }
 
     void tick(Instant now) {
+        plane_->read_counters(now);
         sharer_.tick(now);
         if (sharer_.idle()) share_timer_.stop();
     }
 
     void sample(Instant now) {
+        plane_->read_counters(now);
         for (const FlowSample& flow : sharer_.sample(now)) {
             recorder_.write(SampleRecord{.at = recorder_.at(now),
                                          .flow = flow.flow,

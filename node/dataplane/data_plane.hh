@@ -12,7 +12,8 @@
 //     are dropped, departed ones arrive. Counters and virtual clocks survive.
 // (4) A flow's first packet after idleness (no packet for 100 ms) is reported at once.
 // (5) All functions are called from the node's main thread; counters may be read there
-//     at any time.
+//     at any time. A plane whose packets the kernel moves brings them up to date when it
+//     is told to: read_counters().
 #pragma once
 
 #include <array>
@@ -25,8 +26,11 @@
 #include <variant>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/clock.hh"
 #include "base/file_descriptor.hh"
+#include "model/addressing.hh"
 #include "model/path.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
@@ -66,11 +70,26 @@ struct TableActivated {
 
 using PlaneReport = std::variant<FlowStarted, TableActivated>;
 
-// The emulated network interface of one of this machine's hosts.
+// A host's packets come to this process: IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, offloads set,
+// non-blocking.
+struct TunDevice {
+    FileDescriptor descriptor;
+};
+
+// A host's packets stay in the kernel; they are shaped where they leave this interface.
+struct KernelInterface {
+    FileDescriptor network_namespace;
+    std::string name;
+};
+
+using Attachment = std::variant<TunDevice, KernelInterface>;
+
+// The emulated network interface of one of this machine's hosts. A plane takes ports of
+// its own kind (DataPlane::attaches_to) and asserts that.
 struct HostPort {
     HostId host;
-    FileDescriptor tun;      // IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, offloads set, non-blocking
-    std::uint32_t ipv4 = 0;  // host byte order
+    Attachment attachment;
+    std::uint32_t ipv4 = 0;               // host byte order
     std::array<std::uint8_t, 16> ipv6{};  // network byte order
     // IPv4 packets to addresses that are no host's go to this one (at most one of a run).
     bool outside = false;
@@ -98,11 +117,26 @@ struct PlaneTotals {
     Duration delivery_lateness_max{};
 };
 
+// What every plane is opened with. The folder (and its topology) must outlive the plane,
+// the plane the loop's last run; `report` is called from the loop.
+struct PlaneContext {
+    const PathFolder& folder;
+    AddressPlan addresses;
+    std::uint64_t seed = 0;
+    std::string run;  // mark of everything that is made
+    std::function<void(PlaneReport)> report;
+    boost::asio::io_context& loop;
+};
+
+enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };
+
 class DataPlane {
   public:
     virtual ~DataPlane() = default;
 
     virtual std::string_view name() const = 0;
+
+    virtual AttachmentKind attaches_to() const = 0;
 
     virtual void add_host(HostPort port) = 0;
     virtual void remove_host(HostId host) = 0;
@@ -113,6 +147,9 @@ class DataPlane {
 
     // New caps for these flows; others keep theirs.
     virtual void set_caps(std::vector<FlowCap> caps) = 0;
+
+    // Brings the counters of all flows up to `now`; called before each look at them.
+    virtual void read_counters(Instant now) = 0;
 
     // A power failure of `host`: waiting packets from and to it are dropped and nothing
     // passes until connect().

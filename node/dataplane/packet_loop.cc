@@ -39,12 +39,12 @@ int wait(int epoll, std::span<epoll_event> events, std::optional<Duration> timeo
 
 }  // namespace
 
-PacketLoop::PacketLoop(const Topology& topology, AddressPlan addresses, std::uint64_t seed,
+PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uint64_t seed,
                        Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports,
                        PlaneTally& tally)
     : addresses_{addresses},
-      hosts_{topology.hosts().size()},
-      folder_{topology},
+      hosts_{folder.topology().hosts().size()},
+      folder_{folder},
       commands_{commands},
       reports_{reports},
       tally_{tally},
@@ -146,8 +146,9 @@ void PacketLoop::apply(command::AddHost& add) {
     const HostId host = add.port.host;
     PLEAT_ASSERT(host.value < hosts_);
     apply(command::RemoveHost{host});
-    watch(epoll_.value(), add.port.tun.value(), host.value);
-    tuns_[host.value] = std::move(add.port.tun);
+    auto& tun = std::get<TunDevice>(add.port.attachment).descriptor;
+    watch(epoll_.value(), tun.value(), host.value);
+    tuns_[host.value] = std::move(tun);
     if (add.port.outside) outside_ = host;
     engine_.connect(host);
 }

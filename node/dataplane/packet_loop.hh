@@ -79,7 +79,7 @@ struct PlaneTally {
 class PacketLoop : private Exit {
   public:
     // All of them must outlive it.
-    PacketLoop(const Topology& topology, AddressPlan addresses, std::uint64_t seed,
+    PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uint64_t seed,
                Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports, PlaneTally& tally);
 
     // Until a Stop. Called on the loop's own thread.
@@ -122,7 +122,7 @@ class PacketLoop : private Exit {
 
     AddressPlan addresses_;
     std::size_t hosts_;
-    PathFolder folder_;
+    const PathFolder& folder_;
     Mailbox<PlaneCommand>& commands_;
     Mailbox<LoopReport>& reports_;
     PlaneTally& tally_;

@@ -20,6 +20,8 @@ class RecordingPlane final : public DataPlane {
 
     std::string_view name() const override { return "recording"; }
 
+    AttachmentKind attaches_to() const override { return AttachmentKind::tun_device; }
+
     void add_host(HostPort port) override { hosts.push_back(port.host); }
 
     void remove_host(HostId host) override { std::erase(hosts, host); }
@@ -31,6 +33,8 @@ class RecordingPlane final : public DataPlane {
     void set_caps(std::vector<FlowCap> new_caps) override {
         for (const FlowCap& cap : new_caps) caps.push_back(cap);
     }
+
+    void read_counters(Instant) override { ++counter_reads; }
 
     void cut(HostId host) override { cut_hosts.push_back(host); }
 
@@ -47,6 +51,7 @@ class RecordingPlane final : public DataPlane {
     std::vector<HostId> cut_hosts;
     std::vector<Activation> activations;  // all calls, in order
     std::vector<FlowCap> caps;            // all that were ever set, in order
+    std::size_t counter_reads = 0;
     PlaneTotals current_totals;
 
   private:

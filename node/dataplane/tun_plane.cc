@@ -15,11 +15,11 @@ namespace {
 
 class TunPlane final : public DataPlane {
   public:
-    TunPlane(const Topology& topology, AddressPlan addresses, std::uint64_t seed,
-             std::function<void(PlaneReport)> report, boost::asio::io_context& loop)
-        : report_{std::move(report)},
-          packet_loop_{topology, addresses, seed, commands_, reports_, tally_},
-          reports_readable_{loop, reports_.fd()},
+    explicit TunPlane(PlaneContext context)
+        : report_{std::move(context.report)},
+          packet_loop_{context.folder, context.addresses, context.seed,
+                       commands_,      reports_,          tally_},
+          reports_readable_{context.loop, reports_.fd()},
           thread_{[this] { packet_loop_.run(); }} {
         ::pthread_setname_np(thread_.native_handle(), "pleat-packets");
         wait_for_reports();
@@ -36,6 +36,8 @@ class TunPlane final : public DataPlane {
 
     std::string_view name() const override { return "tun"; }
 
+    AttachmentKind attaches_to() const override { return AttachmentKind::tun_device; }
+
     void add_host(HostPort port) override { commands_.post(command::AddHost{std::move(port)}); }
 
     void remove_host(HostId host) override { commands_.post(command::RemoveHost{host}); }
@@ -47,6 +49,8 @@ class TunPlane final : public DataPlane {
     void set_caps(std::vector<FlowCap> caps) override {
         commands_.post(command::SetCaps{std::move(caps)});
     }
+
+    void read_counters(Instant) override {}  // the packet thread keeps them
 
     void cut(HostId host) override { commands_.post(command::Cut{host}); }
 
@@ -105,11 +109,8 @@ class TunPlane final : public DataPlane {
 
 }  // namespace
 
-std::unique_ptr<DataPlane> open_tun_plane(const Topology& topology, AddressPlan addresses,
-                                          std::uint64_t seed,
-                                          std::function<void(PlaneReport)> report,
-                                          boost::asio::io_context& loop) {
-    return std::make_unique<TunPlane>(topology, addresses, seed, std::move(report), loop);
+std::unique_ptr<DataPlane> open_tun_plane(PlaneContext context) {
+    return std::make_unique<TunPlane>(std::move(context));
 }
 
 }  // namespace pleat

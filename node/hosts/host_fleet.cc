@@ -245,7 +245,7 @@ class HostFleet::Impl {
                 }
                 HostPort port;
                 port.host = waiting[i]->id();
-                port.tun = std::move(*tun);
+                port.attachment = TunDevice{std::move(*tun)};
                 ports.push_back(std::move(port));
             }
             waiting = std::move(still);

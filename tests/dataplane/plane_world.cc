@@ -9,15 +9,20 @@
 namespace pleat::testing {
 
 PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines)
-    : topology_{topology(lines)} {
-    plane_ = open(
-        topology_, plan_, 1,
-        [this](const PlaneReport& report) {
-            std::visit(Overload{[this](const FlowStarted& one) { started_.push_back(one); },
-                                [this](const TableActivated& one) { activated_.push_back(one); }},
-                       report);
-        },
-        loop_);
+    : topology_{topology(lines)}, folder_{topology_} {
+    plane_ = open(PlaneContext{
+        .folder = folder_,
+        .addresses = plan_,
+        .seed = 1,
+        .run = "test",
+        .report =
+            [this](const PlaneReport& report) {
+                std::visit(
+                    Overload{[this](const FlowStarted& one) { started_.push_back(one); },
+                             [this](const TableActivated& one) { activated_.push_back(one); }},
+                    report);
+            },
+        .loop = loop_});
     for (std::uint32_t i = 0; i < topology_.hosts().size(); ++i) {
         auto made = std::make_unique<TunHost>(plan_, HostId{i});
         plane_->add_host(made->take_port());
@@ -61,6 +66,7 @@ void PlaneWorld::pass(Duration time) {
 std::shared_ptr<const FlowCounters> PlaneWorld::counters(FlowKey flow) {
     loop_.restart();
     loop_.poll();
+    plane_->read_counters(monotonic_now());
     for (const FlowStarted& one : started_) {
         if (one.flow == flow) return one.counters;
     }

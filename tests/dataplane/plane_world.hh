@@ -15,9 +15,7 @@
 
 namespace pleat::testing {
 
-using OpenPlane = std::function<std::unique_ptr<DataPlane>(
-    const Topology&, AddressPlan, std::uint64_t seed, std::function<void(PlaneReport)>,
-    boost::asio::io_context&)>;
+using OpenPlane = std::function<std::unique_ptr<DataPlane>(PlaneContext)>;
 
 class PlaneWorld {
   public:
@@ -58,6 +56,7 @@ class PlaneWorld {
   private:
     AddressPlan plan_;
     Topology topology_;
+    PathFolder folder_;
     std::map<std::string, std::unique_ptr<TunHost>> hosts_;
     std::vector<FlowStarted> started_;
     std::vector<TableActivated> activated_;

@@ -121,7 +121,7 @@ TunHost::TunHost(const AddressPlan& plan, HostId host)
             namespace_ =
                 FileDescriptor{check("open the network namespace",
                                      ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))};
-            port_.tun = open_tun();
+            port_.attachment = TunDevice{open_tun()};
             write_file("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 67108864");
             write_file("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 67108864");
             write_file("/proc/sys/net/ipv6/conf/eth0/addr_gen_mode", "1");

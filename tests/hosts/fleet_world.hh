@@ -61,6 +61,11 @@ class FleetWorld {
 
     HostId host(const std::string& name) const { return *scenario.topology.find_host(name); }
 
+    // The TUN descriptor of the host created first, second, …
+    int tun(std::size_t index) const {
+        return std::get<TunDevice>(ports.at(index).attachment).descriptor.value();
+    }
+
     std::string log(const std::string& name) const;
 
     // From the ledger; 0: none.

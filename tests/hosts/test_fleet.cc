@@ -103,14 +103,14 @@ TEST_CASE("hosts have their interface, and say nothing unless an application spe
     REQUIRE(world.ports.size() == 2);
     CHECK(world.ports[1].host == HostId{1});
     CHECK(world.ports[1].ipv4 == 0x0a000002);
-    pollfd silence{world.ports[0].tun.value(), POLLIN, 0};
+    pollfd silence{world.tun(0), POLLIN, 0};
     CHECK(::poll(&silence, 1, 300) == 0);
     // A packet to b leaves a through its TUN.
     world.fleet->execute(HostId{0}, 1, {"ping", "-c1", "-W1", "b"});
-    pollfd packet{world.ports[0].tun.value(), POLLIN, 0};
+    pollfd packet{world.tun(0), POLLIN, 0};
     REQUIRE(::poll(&packet, 1, 5000) == 1);
     std::array<unsigned char, 2048> bytes{};
-    const ssize_t n = ::read(world.ports[0].tun.value(), bytes.data(), bytes.size());
+    const ssize_t n = ::read(world.tun(0), bytes.data(), bytes.size());
     constexpr ssize_t kVirtioHeader = 10;
     REQUIRE(n == kVirtioHeader + 84);
     CHECK(bytes[kVirtioHeader] == 0x45);

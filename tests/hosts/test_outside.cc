@@ -68,8 +68,8 @@ TEST_CASE("a host reaches the machine's own network through the outside host") {
     const std::string address = "/dev/tcp/198.18.0.2/" + std::to_string(greeter.port());
     world.fleet->execute(HostId{0}, 1, {"bash", "-c", "cat <" + address});
     REQUIRE(world.turn_until([&] {
-        forward(world.ports[0].tun.value(), world.ports[1].tun.value());
-        forward(world.ports[1].tun.value(), world.ports[0].tun.value());
+        forward(world.tun(0), world.tun(1));
+        forward(world.tun(1), world.tun(0));
         greeter.greet();
         return world.count<ExecEnded>() == 1;
     }));
