@@ -38,6 +38,25 @@ PathShape shape_of(const Path& path) {
 
 PathElement::PathElement(std::uint64_t seed, FlowKey flow) : flow_{flow}, seed_{seed} {}
 
+void PathElement::resume(DrawMark mark) {
+    const auto protocol = static_cast<std::uint8_t>(mark.protocol);
+    ProtocolState& state = state_of(protocol);
+    PLEAT_ASSERT(state.count == 0);
+    state.count = mark.count;
+    state.bad = mark.bad != 0;
+}
+
+std::vector<DrawMark> PathElement::marks() const {
+    std::vector<DrawMark> marks;
+    marks.reserve(protocols_.size());
+    for (const ProtocolState& state : protocols_) {
+        marks.push_back({.protocol = state.protocol,
+                         .bad = state.bad ? 1U : 0U,
+                         .count = state.count & ((std::uint64_t{1} << 55) - 1)});
+    }
+    return marks;
+}
+
 PathElement::ProtocolState& PathElement::state_of(std::uint8_t protocol) {
     for (ProtocolState& state : protocols_) {
         if (state.protocol == protocol) return state;

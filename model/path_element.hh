@@ -55,15 +55,31 @@ struct SentPacket {
     std::int32_t tail_bytes = 0;     // IP packet of the last one
 };
 
+// How far the draws of one IP protocol on a path have come: all that a path that has been
+// silent for long must remember.
+struct DrawMark {
+    std::uint64_t protocol : 8;
+    std::uint64_t bad : 1;  // the state of burst loss
+    std::uint64_t count : 55;
+};
+
 class PathElement {
   public:
     PathElement(std::uint64_t seed, FlowKey flow);
+
+    // Draws go on from there, for a protocol that has sent nothing yet.
+    void resume(DrawMark mark);
+
+    // One of each protocol that has sent.
+    std::vector<DrawMark> marks() const;
 
     FlowKey flow() const { return flow_; }
 
     const PathShape& shape() const { return shape_; }
 
     void reshape(const PathShape& shape) { shape_ = shape; }
+
+    Bandwidth cap() const { return cap_; }
 
     void set_cap(Bandwidth cap) { cap_ = cap; }
 
@@ -122,6 +138,10 @@ class PathElement {
     FineInstant next_due() const { return line_.front().due; }
 
     Train arrive() { return line_.pop_front(); }
+
+    // Nothing is in it. Then all its clocks are in the past, and a new element with its
+    // shape, cap and marks would treat every later packet alike.
+    bool empty() const { return !waiting() && !in_service() && !holding(); }
 
   private:
     struct ProtocolState {
