@@ -36,11 +36,6 @@ double wall_now() {
         .count();
 }
 
-// `pleat` is built beside this test.
-std::string pleat_program() {
-    return (fs::read_symlink("/proc/self/exe").parent_path() / "pleat").string();
-}
-
 struct RunningExperiment {
     Child child;
     fs::path out;
@@ -56,7 +51,7 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
         ::open(document.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     REQUIRE(stdout_file.open());
     Command command;
-    command.arguments = {pleat_program(), "run",   topology.string(),
+    command.arguments = {helper("pleat"), "run",   topology.string(),
                          "--json",        "--out", out.string()};
     command.descriptors = {{stdout_file.value(), 1}};
     const double began = wall_now();
@@ -78,6 +73,10 @@ Run finish(RunningExperiment& running) {
 }
 
 }  // namespace
+
+std::string helper(const std::string& name) {
+    return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
+}
 
 Workspace::Workspace() {
     std::string pattern = (fs::temp_directory_path() / "pleat-fidelity-XXXXXX").string();
