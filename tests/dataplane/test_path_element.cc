@@ -303,8 +303,10 @@ TEST_CASE("the first segments of GSO packets are spread as the jitter says") {
     shape.path.distribution = JitterDistribution::uniform;
     EngineWorld world;
     world.paths({{flow(0, 1), shape}});
-    constexpr int kPackets = 4000;
-    for (int i = 0; i < kPackets; ++i) world.send(flow(0, 1), 1250, i * 20ms, 2);
+    constexpr std::size_t kPackets = 4000;
+    for (std::size_t i = 0; i < kPackets; ++i) {
+        world.send(flow(0, 1), 1250, static_cast<int>(i) * 20ms, 2);
+    }
     world.run_until(1h);
     double first_sum = 0;
     double gap_sum = 0;
@@ -318,8 +320,10 @@ TEST_CASE("the first segments of GSO packets are spread as the jitter says") {
     }
     // Of two even draws in -5..5 ms the second is later than the first by 5/3 ms on
     // average, for it waits when it is earlier. Four standard deviations.
-    CHECK(first_sum / kPackets == Approx(50.0).margin(4 * 5 / std::sqrt(3.0 * kPackets)));
-    CHECK(gap_sum / kPackets == Approx(5.0 / 3).margin(4 * 2.4 / std::sqrt(double{kPackets})));
+    CHECK(first_sum / double{kPackets} ==
+          Approx(50.0).margin(4 * 5 / std::sqrt(3.0 * double{kPackets})));
+    CHECK(gap_sum / double{kPackets} ==
+          Approx(5.0 / 3).margin(4 * 2.4 / std::sqrt(double{kPackets})));
 }
 
 TEST_CASE("a GSO packet that jitter cuts up is let into the queue as single packets are") {

@@ -53,11 +53,11 @@ struct Metered {
 };
 
 std::optional<Metered> metered(const std::string& log, double from, double to) {
-    static const std::regex kLine{R"(meter ([0-9.]+) ([0-9]+)\n)"};
+    static const std::regex meter_line{R"(meter ([0-9.]+) ([0-9]+)\n)"};
     std::optional<double> first;
     std::optional<std::pair<double, double>> begin;
     std::optional<Metered> result;
-    for (auto it = std::sregex_iterator(log.begin(), log.end(), kLine);
+    for (auto it = std::sregex_iterator(log.begin(), log.end(), meter_line);
          it != std::sregex_iterator(); ++it) {
         const double at = std::stod((*it)[1]);
         const double bytes = std::stod((*it)[2]);
@@ -219,8 +219,10 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly", "[uplink]") {
             hosts += "  r" + std::to_string(i) +
                      ": {run: iperf3 -s -f k -i 0.1 --forceflush, ready: {tcp: 5201}}\n";
         }
-        const Run run = run_once(workspace, "pleat: 1\nname: uplink\nhosts:\n" + hosts +
-                                                "bridges: [s1]\nlinks:\n" + links);
+        std::string topology = "pleat: 1\nname: uplink\nhosts:\n";
+        topology += hosts + "bridges: [s1]\nlinks:\n";
+        topology += links;
+        const Run run = run_once(workspace, topology);
         REQUIRE(run.exit_code == 0);
         std::map<std::string, double> last;
         for (const Share& share : shares(run)) {
@@ -271,7 +273,7 @@ TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core",
         std::map<int, double> before;
         DIR* const proc = ::opendir("/proc");
         while (const dirent* const entry = ::readdir(proc)) {
-            const int pid = std::atoi(entry->d_name);
+            const auto pid = static_cast<int>(std::strtol(entry->d_name, nullptr, 10));
             if (pid <= 0) continue;
             std::ifstream comm{"/proc/" + std::to_string(pid) + "/comm"};
             std::string name;
