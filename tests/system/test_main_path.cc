@@ -114,8 +114,9 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
             found = true;
             REQUIRE(flow.at("t_s").size() >= 5);
             double most = 0;
-            for (const json& rate : flow.at("measured_bps"))
+            for (const json& rate : flow.at("measured_bps")) {
                 most = std::max(most, rate.get<double>());
+            }
             CHECK(most > 5e6);
             CHECK(most < 24e6);
         }
@@ -157,7 +158,7 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
         INFO(again.err);
         CHECK(again.code == 0);
     }
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("names resolve on every host: each replica, and the replicated name as all of them") {
@@ -263,7 +264,7 @@ TEST_CASE("a main host that fails makes the run exit with 1, and the message nam
     CHECK(has(ended.err, "a"));
     CHECK(has(ended.err, "7"));
     CHECK(has(log_of(place, "a"), "its last words"));
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("a host that is not main may fail") {
@@ -316,7 +317,7 @@ links:
         CHECK(ended.code == 1);
         CHECK(has(ended.err, "a"));
     }
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("a run ends at its duration, with whatever still runs") {
