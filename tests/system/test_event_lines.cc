@@ -119,7 +119,7 @@ TEST_CASE("`--repeat 2` makes two runs, one after the other, with a document eac
         CHECK(epochs(result) == Schedule{{100'000, "set a--s1 5ms"}});
         CHECK(carried_out(place, result).size() == 2);
     }
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("`--events FILE` takes the events from another file, `--set` adds more") {
@@ -262,5 +262,5 @@ TEST_CASE("`churn` crashes some hosts and brings them back, the same for the sam
     }
     CHECK(planned["1"] == planned["1 again"]);
     CHECK(planned["1"] != planned["2"]);
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
