@@ -84,7 +84,11 @@ class Bystanders {
             place.write("note", "not pleat's");
             fs::copy_file(place.path("note"), "/run/pleat/r-beef/precious");
         }
-        eventually(2s, [this] { return processes_beneath(programs_[1].pid()).size() == 1; });
+        // Not before the exec: until then it has the name of its parent.
+        eventually(10s, [this] {
+            const auto beneath = processes_beneath(programs_[1].pid());
+            return beneath.size() == 1 && beneath[0].program == "pleat-node";
+        });
     }
 
     ~Bystanders() {
