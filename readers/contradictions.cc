@@ -20,13 +20,13 @@ struct Subject {
 };
 
 std::optional<Subject> subject_of(const Event& event) {
-    if (const auto* change = std::get_if<LinkChange>(&event))
-        return Subject{false, change->link.value};
-    if (const auto* up = std::get_if<LinkUp>(&event)) return Subject{false, up->link.value};
-    if (const auto* down = std::get_if<LinkDown>(&event)) return Subject{false, down->link.value};
-    if (const auto* up = std::get_if<VertexUp>(&event)) return Subject{true, up->vertex.value};
-    if (const auto* down = std::get_if<VertexDown>(&event))
-        return Subject{true, down->vertex.value};
+    const auto link = [](LinkId id) { return Subject{.vertex = false, .id = id.value}; };
+    const auto vertex = [](VertexId id) { return Subject{.vertex = true, .id = id.value}; };
+    if (const auto* change = std::get_if<LinkChange>(&event)) return link(change->link);
+    if (const auto* up = std::get_if<LinkUp>(&event)) return link(up->link);
+    if (const auto* down = std::get_if<LinkDown>(&event)) return link(down->link);
+    if (const auto* up = std::get_if<VertexUp>(&event)) return vertex(up->vertex);
+    if (const auto* down = std::get_if<VertexDown>(&event)) return vertex(down->vertex);
     return std::nullopt;
 }
 
