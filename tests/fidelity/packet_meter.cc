@@ -80,8 +80,10 @@ struct Packet {
     std::int64_t header() const {
         const std::size_t ip = ipv6() ? 40 : static_cast<std::size_t>(bytes[0] & 15) * 4;
         const int protocol = ipv6() ? bytes[6] : bytes[9];
-        if (protocol == 6)
-            return static_cast<std::int64_t>(ip) + std::int64_t{bytes[ip + 12] >> 4} * 4;
+        if (protocol == 6) {
+            const std::int64_t words = bytes[ip + 12] >> 4;
+            return static_cast<std::int64_t>(ip) + words * 4;
+        }
         return protocol == 17 ? static_cast<std::int64_t>(ip) + 8 : -1;
     }
 };
