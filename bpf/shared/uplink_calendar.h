@@ -46,12 +46,16 @@ struct edt_calendar {
     struct edt_bucket buckets[EDT_CALENDAR_BUCKETS];
 };
 
-/* How long `bytes` take, in ticks. Good up to 2^22 bytes at 1 bit/s. */
-static inline __attribute__((always_inline)) __u64 edt_ticks(__u64 bytes, __u64 time_per_byte) {
+/* How long `bytes` take, in ticks; `round` is 0 (down) or EDT_ROUND_UP. Good up to 2^22
+ * bytes at 1 bit/s. */
+#define EDT_ROUND_UP ((1ULL << (EDT_TIME_PER_BYTE_SHIFT - EDT_TICK_SHIFT)) - 1)
+
+static inline __attribute__((always_inline)) __u64 edt_ticks(__u64 bytes, __u64 time_per_byte,
+                                                             __u64 round) {
     const __u64 whole = time_per_byte >> EDT_TIME_PER_BYTE_SHIFT;
     const __u64 part = time_per_byte & ((1ULL << EDT_TIME_PER_BYTE_SHIFT) - 1);
     return ((bytes * whole) << EDT_TICK_SHIFT) +
-           ((bytes * part) >> (EDT_TIME_PER_BYTE_SHIFT - EDT_TICK_SHIFT));
+           ((bytes * part + round) >> (EDT_TIME_PER_BYTE_SHIFT - EDT_TICK_SHIFT));
 }
 
 /* All ones when a < b, which are below 2^63; else 0. */
@@ -69,7 +73,7 @@ static inline __attribute__((always_inline)) __u64 edt_chosen(__u64 mask, __u64 
 /* The width of this link's buckets, in ns, as a power of two. */
 static inline __attribute__((always_inline)) __u32 edt_calendar_shift(__u64 time_per_byte) {
     const __u64 least =
-        edt_ticks((__u64)(4 * EDT_CALENDAR_FULL_SIZE), time_per_byte) >> EDT_TICK_SHIFT;
+        edt_ticks((__u64)(4 * EDT_CALENDAR_FULL_SIZE), time_per_byte, 0) >> EDT_TICK_SHIFT;
     /* The bits of `least`, rounded up to a power of two: a search by halves. */
     __u64 rest = least > 0 ? least - 1 : 0;
     __u64 bits = 0;
