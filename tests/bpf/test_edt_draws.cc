@@ -241,15 +241,16 @@ TEST_CASE("edt: uniform and pareto jitter are those of the tun plane") {
             const Duration jitter = world.send({.bytes = 60}, when).delivery - when - 10s;
             const double expected = draws.jitter(distribution, i);
             const double error = std::abs(static_cast<double>(jitter.count()) / 1e8 - expected);
-            // The table is made of lines: coarse where pareto is steep.
+            // The table is made of lines of h = 1/4096. At 0.99 pareto's second derivative
+            // makes h^2/8 of it 1.9e-4; in the last step, where it is cut, 8 %.
             if (draws.uniform(DrawPurpose::jitter, i) < 0.99) {
                 worst = std::max(worst, error);
             } else {
                 worst_of_tail = std::max(worst_of_tail, error / expected);
             }
         }
-        CHECK(worst < 1e-4);
-        CHECK(worst_of_tail < 0.05);
+        CHECK(worst < 2e-4);
+        CHECK(worst_of_tail < 0.1);
     }
 }
 

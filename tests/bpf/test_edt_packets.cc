@@ -90,8 +90,12 @@ TEST_CASE("edt: truncated and inconsistent packets are dropped and counted") {
     const Bytes v4 = bytes_of({.bytes = 114});
     const Bytes v6 = bytes_of({.bytes = 114, .v6 = true});
     const Bytes icmp6 = bytes_of({.bytes = 54, .protocol = 58, .v6 = true});
+    // The kernel's test run refuses frames that end within an IP header: not behind a tag.
+    const Bytes tagged4 = bytes_of({.tags = {0x8100}});
+    const Bytes tagged6 = bytes_of({.v6 = true, .tags = {0x8100}});
     const std::vector<Bytes> broken{
-        shortened(v4, kIp + 19),                        // not even a header
+        shortened(tagged4, kIp + 4 + 19),  // not even a header
+        shortened(tagged6, kIp + 4 + 39),
         changed(v4, kIp, 0x55),                         // version 5 behind IPv4's ethertype
         changed(v4, kIp, 0x44),                         // a header of 16 bytes
         shortened(changed(v4, kIp, 0x4f), kIp + 40),    // options that are not there
