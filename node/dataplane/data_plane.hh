@@ -80,6 +80,9 @@ struct TunDevice {
 struct KernelInterface {
     FileDescriptor network_namespace;
     std::string name;
+    // What somebody else put there (a root qdisc, a clsact) is replaced or shared, and put
+    // back at the end; without this it is refused.
+    bool takeover = false;
 };
 
 using Attachment = std::variant<TunDevice, KernelInterface>;
@@ -126,6 +129,9 @@ struct PlaneContext {
     std::string run;  // mark of everything that is made
     std::function<void(PlaneReport)> report;
     boost::asio::io_context& loop;
+    // How many hosts this machine may have at most; 0: all of the topology. Kernel planes
+    // make their arrays as large as that.
+    std::size_t local_hosts = 0;
 };
 
 enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "node/dataplane/edt/fq_limits.hh"
 #include "node/dataplane/edt/rows.hh"
+#include "node/dataplane/edt/source_needs.hh"
 
 using namespace std::chrono_literals;
 
@@ -126,18 +126,29 @@ TEST_CASE("fq holds all that a host's paths have under way and waiting, in the s
     path.latency = 100ms;                      // 12.5 MB under way
     path.queue = DataSize::bytes(25'000'000);  // and 25 MB waiting
     const std::vector<edt_path> two(2, path_row(path, EDT_NO_UPLINK));
-    CHECK(fq_packet_limit(two) >= 2 * 37'500'000 / 64);
-    CHECK(fq_packet_limit(two) < 4 * 37'500'000 / 64);
+    CHECK(needs_of(two).packet_limit >= 2 * 37'500'000 / 64);
+    CHECK(needs_of(two).packet_limit < 4 * 37'500'000 / 64);
 }
 
 TEST_CASE("fq's limit has a floor, and a ceiling for unlimited rates") {
-    CHECK(fq_packet_limit({}) == 1U << 14);
+    CHECK(needs_of({}).packet_limit == 1U << 14);
     Path path = plain_path();
     path.bandwidth = Bandwidth::unlimited();
     path.queue = DataSize::bytes(std::numeric_limits<std::int64_t>::max());
     path.latency = 1h;
     const std::vector<edt_path> many(1000, path_row(path, EDT_NO_UPLINK));
-    CHECK(fq_packet_limit(many) == 1U << 24);
+    CHECK(needs_of(many).packet_limit == 1U << 24);
+}
+
+TEST_CASE(
+    "a host whose paths draw chances needs single segments; only corruption needs checksums") {
+    std::vector<edt_path> paths(3, path_row(plain_path(), EDT_NO_UPLINK));
+    CHECK_FALSE(needs_of(paths).chances);
+    paths[1].loss = 1;
+    CHECK(needs_of(paths).chances);
+    CHECK_FALSE(needs_of(paths).corrupts);
+    paths[2].corrupt = 1;
+    CHECK(needs_of(paths).corrupts);
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ std::uint32_t filter_info(std::uint16_t preference) {
     return TC_H_MAKE(std::uint32_t{preference} << 16, htons(ETH_P_ALL));
 }
 
-const nlattr* attribute(const nlmsghdr& header, int type) {
+const nlattr* attribute(nlmsghdr& header, int type) {
     return nlmsg_find_attr(&header, sizeof(tcmsg), type);
 }
 
@@ -160,7 +160,7 @@ void TrafficControl::remove_filter(ClsactSide side, std::uint16_t preference) {
     perform("remove the BPF filter", request.get());
 }
 
-void TrafficControl::dump(nl_msg* request, const std::function<void(const nlmsghdr&)>& take) {
+void TrafficControl::dump(nl_msg* request, const std::function<void(nlmsghdr&)>& take) {
     if (nl_send_auto(socket_.handle(), request) < 0) throw Failure{"cannot ask netlink"};
     const std::uint32_t sequence = nlmsg_hdr(request)->nlmsg_seq;
     while (true) {
@@ -182,26 +182,25 @@ void TrafficControl::dump(nl_msg* request, const std::function<void(const nlmsgh
 
 std::vector<QdiscFound> TrafficControl::qdiscs() {
     std::vector<QdiscFound> found;
-    dump(traffic_request(RTM_GETQDISC, NLM_F_DUMP, index_, 0, 0).get(),
-         [&](const nlmsghdr& header) {
-             const auto* about = static_cast<const tcmsg*>(nlmsg_data(&header));
-             if (header.nlmsg_type != RTM_NEWQDISC || about->tcm_ifindex != index_) return;
-             QdiscFound& one = found.emplace_back();
-             one.kind = text(attribute(header, TCA_KIND));
-             one.handle = about->tcm_handle;
-             one.parent = about->tcm_parent;
-             if (const nlattr* options = attribute(header, TCA_OPTIONS)) {
-                 const auto* first = static_cast<const char*>(nla_data(options));
-                 one.options.assign(first, first + nla_len(options));
-             }
-         });
+    dump(traffic_request(RTM_GETQDISC, NLM_F_DUMP, index_, 0, 0).get(), [&](nlmsghdr& header) {
+        const auto* about = static_cast<const tcmsg*>(nlmsg_data(&header));
+        if (header.nlmsg_type != RTM_NEWQDISC || about->tcm_ifindex != index_) return;
+        QdiscFound& one = found.emplace_back();
+        one.kind = text(attribute(header, TCA_KIND));
+        one.handle = about->tcm_handle;
+        one.parent = about->tcm_parent;
+        if (const nlattr* options = attribute(header, TCA_OPTIONS)) {
+            const auto* first = static_cast<const char*>(nla_data(options));
+            one.options.assign(first, first + nla_len(options));
+        }
+    });
     return found;
 }
 
 std::vector<FilterFound> TrafficControl::filters(ClsactSide side) {
     std::vector<FilterFound> found;
     dump(traffic_request(RTM_GETTFILTER, NLM_F_DUMP, index_, 0, side_parent(side)).get(),
-         [&](const nlmsghdr& header) {
+         [&](nlmsghdr& header) {
              const auto* about = static_cast<const tcmsg*>(nlmsg_data(&header));
              if (header.nlmsg_type != RTM_NEWTFILTER || about->tcm_ifindex != index_) return;
              // Without a handle it is the list of filters itself.
@@ -226,7 +225,7 @@ std::optional<std::uint32_t> TrafficControl::gso_max_segments() {
     NetlinkMessage request = RouteSocket::message(RTM_GETLINK, NLM_F_DUMP);
     nlmsg_append(request.get(), &header, sizeof header, NLMSG_ALIGNTO);
     std::optional<std::uint32_t> segments;
-    dump(request.get(), [&](const nlmsghdr& answer) {
+    dump(request.get(), [&](nlmsghdr& answer) {
         if (answer.nlmsg_type != RTM_NEWLINK) return;
         if (static_cast<const ifinfomsg*>(nlmsg_data(&answer))->ifi_index != index_) return;
         const nlattr* found = nlmsg_find_attr(&answer, sizeof(ifinfomsg), IFLA_GSO_MAX_SEGS);

@@ -74,7 +74,7 @@ class TrafficControl {
     NetlinkMessage fq_request(int flags, std::uint16_t major, std::uint32_t packet_limit) const;
     // "cannot WHAT on INTERFACE: …"
     void perform(const std::string& what, nl_msg* message);
-    void dump(nl_msg* request, const std::function<void(const nlmsghdr&)>& take);
+    void dump(nl_msg* request, const std::function<void(nlmsghdr&)>& take);
     int ethtool(std::uint32_t command, std::uint32_t& data);
 
     RouteSocket socket_;

@@ -1,15 +1,16 @@
-#include "node/dataplane/edt/fq_limits.hh"
+#include "node/dataplane/edt/source_needs.hh"
 
+#include <algorithm>
 #include <bit>
 
-#include "model/units.hh"
+#include "node/dataplane/edt/rows.hh"
 
 namespace pleat {
 
 namespace {
 
 constexpr std::uint64_t kSmallestPacket = 64;
-constexpr std::uint64_t kFewest = 1U << 14;
+constexpr std::uint64_t kFewest = SourceNeeds{}.packet_limit;
 // 16 million packets are more than a machine's memory holds.
 constexpr std::uint64_t kMost = 1U << 24;
 // What an unlimited path is taken for: 100 Gbps.
@@ -27,14 +28,27 @@ Int128 most_bytes(const edt_path& path) {
     return under_way + (path.time_per_byte == 0 ? 0 : path.queue_bytes);
 }
 
-}  // namespace
-
-std::uint32_t fq_packet_limit(std::span<const edt_path> paths) {
+std::uint32_t packet_limit(std::span<const edt_path> paths) {
     Int128 bytes = 0;
     for (const edt_path& path : paths) bytes += most_bytes(path);
     const Int128 packets = std::min<Int128>(bytes / kSmallestPacket, kMost);
     return static_cast<std::uint32_t>(
         std::bit_ceil(std::max(static_cast<std::uint64_t>(packets), kFewest)));
+}
+
+}  // namespace
+
+SourceNeeds needs_of(std::span<const edt_path> paths) {
+    return SourceNeeds{.packet_limit = packet_limit(paths),
+                       .chances = std::ranges::any_of(paths, has_chances),
+                       .corrupts = std::ranges::any_of(
+                           paths, [](const edt_path& one) { return one.corrupt != 0; })};
+}
+
+SourceNeeds either(const SourceNeeds& a, const SourceNeeds& b) {
+    return SourceNeeds{.packet_limit = std::max(a.packet_limit, b.packet_limit),
+                       .chances = a.chances || b.chances,
+                       .corrupts = a.corrupts || b.corrupts};
 }
 
 }  // namespace pleat
