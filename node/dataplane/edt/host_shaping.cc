@@ -174,11 +174,6 @@ void HostShaping::provide(const SourceNeeds& needs) {
         control_.set_gso_max_segments(1);
         granted_.chances = true;
     }
-    if (needs.corrupts && !granted_.corrupts) {
-        had_checksums_ = control_.computes_checksums();
-        if (had_checksums_) control_.compute_checksums(false);
-        granted_.corrupts = true;
-    }
 }
 
 void HostShaping::cut(int drop_all_program) {
@@ -222,7 +217,6 @@ void HostShaping::undo() noexcept {
     });
     step(former_gso_segments_.has_value(),
          [this] { control_.set_gso_max_segments(*former_gso_segments_); });
-    step(had_checksums_, [this] { control_.compute_checksums(true); });
 }
 
 }  // namespace pleat

@@ -73,7 +73,6 @@ class HostShaping {
     bool has_filter_ = false;
     bool is_cut_ = false;
     std::optional<std::uint32_t> former_gso_segments_;
-    bool had_checksums_ = false;
 };
 
 }  // namespace pleat

@@ -40,15 +40,12 @@ std::uint32_t packet_limit(std::span<const edt_path> paths) {
 
 SourceNeeds needs_of(std::span<const edt_path> paths) {
     return SourceNeeds{.packet_limit = packet_limit(paths),
-                       .chances = std::ranges::any_of(paths, has_chances),
-                       .corrupts = std::ranges::any_of(
-                           paths, [](const edt_path& one) { return one.corrupt != 0; })};
+                       .chances = std::ranges::any_of(paths, has_chances)};
 }
 
 SourceNeeds either(const SourceNeeds& a, const SourceNeeds& b) {
     return SourceNeeds{.packet_limit = std::max(a.packet_limit, b.packet_limit),
-                       .chances = a.chances || b.chances,
-                       .corrupts = a.corrupts || b.corrupts};
+                       .chances = a.chances || b.chances};
 }
 
 }  // namespace pleat

@@ -16,8 +16,6 @@ struct SourceNeeds {
     std::uint32_t packet_limit = 1U << 14;
     // Segments of a packet may meet different fates: one segment a packet.
     bool chances = false;
-    // A packet that was changed must have its checksum already.
-    bool corrupts = false;
 
     friend bool operator==(const SourceNeeds&, const SourceNeeds&) = default;
 };

@@ -1,20 +1,15 @@
 #include "node/dataplane/edt/traffic_control.hh"
 
 #include <cerrno>
-#include <cstring>
 
 #include <arpa/inet.h>
-#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <sys/ioctl.h>
 
 #include "base/error.hh"
 
@@ -241,28 +236,6 @@ void TrafficControl::set_gso_max_segments(std::uint32_t segments) {
     nlmsg_append(request.get(), &header, sizeof header, NLMSG_ALIGNTO);
     put(request.get(), IFLA_GSO_MAX_SEGS, segments);
     perform("limit the segments of a packet", request.get());
-}
-
-// Any socket of a namespace takes an interface's ioctls, netlink's too.
-int TrafficControl::ethtool(std::uint32_t command, std::uint32_t& data) {
-    ethtool_value value{.cmd = command, .data = data};
-    ifreq request{};
-    std::strncpy(request.ifr_name, interface_.c_str(), IFNAMSIZ - 1);
-    request.ifr_data = reinterpret_cast<char*>(&value);
-    const int result = ::ioctl(nl_socket_get_fd(socket_.handle()), SIOCETHTOOL, &request);
-    data = value.data;
-    return result;
-}
-
-bool TrafficControl::computes_checksums() {
-    std::uint32_t on = 0;
-    check("read the offloads of " + interface_, ethtool(ETHTOOL_GTXCSUM, on));
-    return on != 0;
-}
-
-void TrafficControl::compute_checksums(bool on) {
-    std::uint32_t data = on ? 1 : 0;
-    check("set the checksum offload of " + interface_, ethtool(ETHTOOL_STXCSUM, data));
 }
 
 }  // namespace pleat

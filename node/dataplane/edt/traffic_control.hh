@@ -1,4 +1,4 @@
-// TrafficControl: the qdiscs, filters and offloads of one interface, one request a call.
+// TrafficControl: the qdiscs and filters of one interface, one request a call.
 // libnl has no calls for fq, clsact and cls_bpf: their attributes are appended here.
 #pragma once
 
@@ -64,9 +64,6 @@ class TrafficControl {
     std::optional<std::uint32_t> gso_max_segments();
     void set_gso_max_segments(std::uint32_t segments);
 
-    bool computes_checksums();
-    void compute_checksums(bool on);
-
     // What the kernel said about the latest refusal, or an empty text.
     const std::string& why() const { return socket_.why(); }
 
@@ -75,7 +72,6 @@ class TrafficControl {
     // "cannot WHAT on INTERFACE: …"
     void perform(const std::string& what, nl_msg* message);
     void dump(nl_msg* request, const std::function<void(nlmsghdr&)>& take);
-    int ethtool(std::uint32_t command, std::uint32_t& data);
 
     RouteSocket socket_;
     std::string interface_;
