@@ -114,7 +114,10 @@ struct PlaneTotals {
     std::uint64_t unknown_destination_drops = 0;  // also broadcast and multicast
     std::uint64_t malformed_drops = 0;
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
-    // Lateness of deliveries against their computed instants.
+    // Interfaces that went away, or could not be changed when they had to be.
+    std::uint64_t interfaces_lost = 0;
+    // Lateness of deliveries against their computed instants. Kernel planes have none to tell:
+    // there it is the kernel that delivers.
     Duration delivery_lateness_p50{};
     Duration delivery_lateness_p99{};
     Duration delivery_lateness_max{};

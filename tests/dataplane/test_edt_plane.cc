@@ -83,6 +83,10 @@ class EdtWorld {
 
     void close() { plane_.reset(); }
 
+    void remove_interface(const std::string& name) {
+        underlay_.remove_interface(*topology_.find_host(name));
+    }
+
     DataPlane& plane() { return *plane_; }
 
     void add(const std::string& name, bool takeover = false) {
@@ -242,6 +246,21 @@ TEST_CASE("an interface that is not there is refused by name") {
         .attachment = KernelInterface{
             .network_namespace = copy(world.host("a").network_namespace()), .name = "eth7"}};
     CHECK_THROWS_WITH(world.plane().add_host(std::move(port)), Catch::Contains("eth7"));
+}
+
+TEST_CASE("an interface that vanishes is told and counted, and others go on") {
+    if (!possible()) return;
+    EdtWorld world{{"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}};
+    world.open();
+    world.add_all();
+    world.change_to(world.table(1));
+    CHECK(world.plane().totals().interfaces_lost == 0);
+    world.remove_interface("c");
+    world.await([&] { return world.plane().totals().interfaces_lost == 1; });
+    CHECK(world.median_ping("a", "b") >= 2ms);
+    world.plane().cut(world.flow("c", "a").source);
+    world.plane().remove_host(world.flow("c", "a").source);
+    CHECK(world.plane().totals().interfaces_lost == 1);
 }
 
 TEST_CASE("more hosts than the plane was made for are refused") {

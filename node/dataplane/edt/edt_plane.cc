@@ -22,6 +22,7 @@
 #include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/flow_watch.hh"
 #include "node/dataplane/edt/host_shaping.hh"
+#include "node/dataplane/edt/interface_watch.hh"
 #include "node/dataplane/edt/path_caps.hh"
 #include "node/dataplane/edt/place_register.hh"
 #include "node/dataplane/edt/row_worker.hh"
@@ -86,6 +87,7 @@ class EdtPlane final : public DataPlane {
           plan_{begins_of(object_.control())},
           worker_{context_.folder},
           shapings_(object_.sources()),
+          watches_(object_.sources()),
           timer_{context_.loop},
           results_readable_{context_.loop, worker_.results().fd()},
           events_readable_{context_.loop, object_.events_descriptor()} {
@@ -153,6 +155,8 @@ class EdtPlane final : public DataPlane {
     SourceNeeds fold_into_slots(std::uint32_t place);
     void fold_missing_sources(std::uint32_t slot);
 
+    void interface_gone(std::uint32_t place);
+
     void wait_for_results();
     void receive(const RowWorker::Folded& folded);
     void receive(const RowWorker::Filled& filled);
@@ -173,7 +177,7 @@ class EdtPlane final : public DataPlane {
         try {
             action(*shapings_[place]);
         } catch (const std::exception& error) {
-            ++interface_failures_;
+            ++interfaces_lost_;
             spdlog::warn("interface not changed host={} while=\"{}\" reason=\"{}\"",
                          context_.folder.topology().host(places_.hosts()[place]).name, what,
                          error.what());
@@ -190,9 +194,10 @@ class EdtPlane final : public DataPlane {
     RowWorker worker_;
     std::map<SlotPlan::Ticket, Prepared> tables_;
     SlotPlan::Ticket tickets_ = 0;
-    std::vector<std::unique_ptr<HostShaping>> shapings_;  // by place
+    std::vector<std::unique_ptr<HostShaping>> shapings_;  // by place; so are these:
+    std::vector<std::unique_ptr<InterfaceWatch>> watches_;
     std::uint64_t events_lost_ = 0;
-    std::uint64_t interface_failures_ = 0;
+    std::uint64_t interfaces_lost_ = 0;
     boost::asio::steady_timer timer_;
     stream_descriptor results_readable_;
     stream_descriptor events_readable_;
@@ -249,17 +254,34 @@ void EdtPlane::add_host(HostPort port) {
                                      .program = object_.egress_program(),
                                      .classid = EDT_CLASSID(place),
                                      .takeover = interface.takeover};
-    if (options_.adopt) shapings_[place] = HostShaping::adopt(control, attach, needs);
-    if (!shapings_[place]) {
-        shapings_[place] = std::make_unique<HostShaping>(std::move(control), attach, needs);
-    }
+    std::unique_ptr<HostShaping> shaping;
+    if (options_.adopt) shaping = HostShaping::adopt(control, attach, needs);
+    if (!shaping) shaping = std::make_unique<HostShaping>(std::move(control), attach, needs);
+    watches_[place] = std::make_unique<InterfaceWatch>(
+        context_.loop, interface.network_namespace.value(), shaping->index(),
+        [this, place] { interface_gone(place); });
+    shapings_[place] = std::move(shaping);
     // As it was left by an earlier plane, or as we know it.
     if (shapings_[place]->is_cut()) caps_.cut(port.host);
     if (caps_.is_cut(port.host)) shapings_[place]->cut(object_.drop_all_program());
 }
 
 void EdtPlane::remove_host(HostId host) {
-    if (const auto place = places_.find(host)) shapings_[*place].reset();
+    const auto place = places_.find(host);
+    if (!place) return;
+    watches_[*place].reset();
+    shapings_[*place].reset();
+}
+
+// Nothing of the host passes any more, and nothing that goes to it arrives; the others go on.
+void EdtPlane::interface_gone(std::uint32_t place) {
+    ++interfaces_lost_;
+    spdlog::warn("interface is gone host={} interface={}",
+                 context_.folder.topology().host(places_.hosts()[place]).name,
+                 shapings_[place]->interface());
+    watches_[place].reset();
+    shapings_[place]->leave();
+    shapings_[place].reset();
 }
 
 void EdtPlane::cut(HostId host) {
@@ -436,7 +458,8 @@ PlaneTotals EdtPlane::totals() const {
                        .unreachable_drops = all.unreachable_drops,
                        .unknown_destination_drops = all.unknown_destination,
                        .malformed_drops = all.malformed_drops,
-                       .write_drops = all.clone_failures};
+                       .write_drops = all.clone_failures,
+                       .interfaces_lost = interfaces_lost_};
 }
 
 }  // namespace

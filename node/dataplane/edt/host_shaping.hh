@@ -53,6 +53,8 @@ class HostShaping {
 
     const std::string& interface() const { return control_.interface(); }
 
+    int index() const { return control_.index(); }
+
   private:
     struct Adopted {};
 
