@@ -262,7 +262,7 @@ TEST_CASE("an interface that vanishes is told and counted, and others go on") {
     CHECK(world.plane().totals().interfaces_lost == 0);
     world.remove_interface("c");
     world.await([&] { return world.plane().totals().interfaces_lost == 1; });
-    CHECK(world.median_ping("a", "b") >= 2ms);
+    CHECK(world.median_ping("a", "b") >= 4ms);
     world.plane().cut(world.flow("c", "a").source);
     world.plane().remove_host(world.flow("c", "a").source);
     CHECK(world.plane().totals().interfaces_lost == 1);
@@ -301,8 +301,8 @@ TEST_CASE("a host that comes after the table is shaped when add_host returns") {
     world.open();
     world.change_to(world.table(1));
     world.add_all();
-    CHECK(world.median_ping("a", "b") >= 20ms);
-    CHECK(world.median_ping("a", "b") < 21ms);
+    CHECK(world.median_ping("a", "b") >= 40ms);
+    CHECK(world.median_ping("a", "b") < 41ms);
 }
 
 TEST_CASE("who takes over finds shaping that never stopped, and counters that go on") {
@@ -326,13 +326,13 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 
     // Nobody is there: as it was.
     world.close();
-    CHECK(world.median_ping("a", "b") >= 20ms);
+    CHECK(world.median_ping("a", "b") >= 40ms);
     world.open({.pins = copy(pins.value()), .adopt = true});
     const std::string attached = world.attached("a");
     world.add("a");
     world.add("b");
     CHECK(world.attached("a") == attached);
-    CHECK(world.median_ping("a", "b") >= 20ms);
+    CHECK(world.median_ping("a", "b") >= 40ms);
     world.await([&] { return !world.started.empty(); });
     world.plane().read_counters(monotonic_now());
     for (const FlowStarted& one : world.started) {
@@ -341,8 +341,8 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 
     // And it is a plane like any other.
     world.change_to(world.table(3, [](LinkProperties& link) { link.latency = 2ms; }));
-    CHECK(world.median_ping("a", "b") >= 4ms);
-    CHECK(world.median_ping("a", "b") < 5ms);
+    CHECK(world.median_ping("a", "b") >= 8ms);
+    CHECK(world.median_ping("a", "b") < 9ms);
     world.close();
     CHECK(world.attached("a").find("pleat") == std::string::npos);
 }
