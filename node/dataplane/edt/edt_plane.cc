@@ -84,7 +84,7 @@ class EdtPlane final : public DataPlane {
           places_{options_.pins.value()},
           caps_{object_.caps(), object_.destinations()},
           flows_{object_.counters()},
-          plan_{begins_of(object_.control())},
+          plan_{RowWorker::can_wait_for_readers(), begins_of(object_.control())},
           worker_{context_.folder},
           shapings_(object_.sources()),
           watches_(object_.sources()),
@@ -378,8 +378,11 @@ void EdtPlane::settle(Instant now) {
     store_begins();
     while (const std::optional<SlotPlan::Fill> fill = plan_.next_fill(now)) {
         store_begins();
-        worker_.fill({fill->slot, tables_.at(fill->ticket).rows, object_.paths(fill->slot),
-                      object_.uplinks(fill->slot)});
+        worker_.fill({.slot = fill->slot,
+                      .rows = tables_.at(fill->ticket).rows,
+                      .paths = object_.paths(fill->slot),
+                      .uplinks = object_.uplinks(fill->slot),
+                      .wait_for_readers = fill->wait_for_readers});
     }
     forget_old_tables();
     const std::optional<Instant> next = plan_.next_instant(now);
