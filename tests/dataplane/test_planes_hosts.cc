@@ -18,7 +18,7 @@ std::string qdiscs(const TestHost& host) {
 
 }  // namespace
 
-TEST_CASE("large datagrams arrive whole, fragmented by the sender's kernel") {
+TEST_CASE("large datagrams arrive whole, fragmented by the sender's kernel", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms 100Mbps", "s1 -- b: 1ms"}};
         for (const bool v6 : {false, true}) {
@@ -33,7 +33,7 @@ TEST_CASE("large datagrams arrive whole, fragmented by the sender's kernel") {
     });
 }
 
-TEST_CASE("nothing passes where no path leads, and what is unknown is counted") {
+TEST_CASE("nothing passes where no path leads, and what is unknown is counted", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s2 -- b: 1ms"}};
         CHECK(world.ping("a", "b", 3, 10ms).empty());
@@ -47,7 +47,7 @@ TEST_CASE("nothing passes where no path leads, and what is unknown is counted") 
     });
 }
 
-TEST_CASE("a cut host is silent until it is connected again") {
+TEST_CASE("a cut host is silent until it is connected again", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- b: 1ms"}};
         CHECK(world.ping("a", "b", 2, 10ms).size() == 2);
@@ -58,7 +58,7 @@ TEST_CASE("a cut host is silent until it is connected again") {
     });
 }
 
-TEST_CASE("a host that was removed is gone, the others go on") {
+TEST_CASE("a host that was removed is gone, the others go on", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, kThreeHosts};
         world.plane().remove_host(world.flow("a", "b").destination);
@@ -67,7 +67,7 @@ TEST_CASE("a host that was removed is gone, the others go on") {
     });
 }
 
-TEST_CASE("a host whose namespace has gone disturbs nobody") {
+TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, kThreeHosts};
         world.destroy_host("b");
@@ -78,7 +78,7 @@ TEST_CASE("a host whose namespace has gone disturbs nobody") {
     });
 }
 
-TEST_CASE("a host whose interface has gone disturbs nobody, and can be removed") {
+TEST_CASE("a host whose interface has gone disturbs nobody, and can be removed", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return;
         PlaneWorld world{plane.open, kThreeHosts};
@@ -105,7 +105,7 @@ TEST_CASE("silent hosts cost nothing") {
     });
 }
 
-TEST_CASE("a flow is reported with its first packet") {
+TEST_CASE("a flow is reported with its first packet", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- b: 1ms"}};
         world.ping("a", "b", 1, 10ms);
@@ -119,7 +119,7 @@ TEST_CASE("a flow is reported with its first packet") {
     });
 }
 
-TEST_CASE("what somebody else has put on an interface is refused, and stays") {
+TEST_CASE("what somebody else has put on an interface is refused, and stays", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return;
         PlaneWorldOptions options;
@@ -134,7 +134,7 @@ TEST_CASE("what somebody else has put on an interface is refused, and stays") {
     });
 }
 
-TEST_CASE("a plane that ends leaves nothing behind") {
+TEST_CASE("a plane that ends leaves nothing behind", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return;
         std::string before;
