@@ -54,7 +54,7 @@ double goodput(const Pair& pair, bool v6) {
 
 }  // namespace
 
-TEST_CASE("what nobody shapes arrives at once, whole and in order") {
+TEST_CASE("what nobody shapes arrives at once and whole") {
     with_qdisc("", [](const Pair& pair) {
         for (const bool v6 : {false, true}) {
             const auto times = pair.ping(v6);
@@ -63,14 +63,14 @@ TEST_CASE("what nobody shapes arrives at once, whole and in order") {
             Stream plain = pair.stream(500);
             plain.v6 = v6;
             Stream joined = plain;
+            joined.count = 50;
             joined.segments = 10;
             for (const StreamResult& result : exchange({plain, joined})) {
                 CHECK(result.send_errors == 0);
                 CHECK(median(result.one_way_times()) < 300us);
-                for (std::size_t i = 0; i < result.arrivals.size(); ++i) {
-                    CHECK(result.arrivals[i].number == static_cast<int>(i));
-                    CHECK_FALSE(result.arrivals[i].damaged);
-                }
+                // Not in order: a sender that moves to another processor overtakes itself.
+                CHECK(std::ranges::count(result.copies(500), 1) == 500);
+                for (const Arrival& one : result.arrivals) CHECK_FALSE(one.damaged);
             }
         }
     });
