@@ -25,7 +25,7 @@ std::uint64_t htb_rate(Bandwidth rate) {
 
 std::uint32_t htb_burst(Bandwidth rate) {
     const std::int64_t bytes = (std::min(rate, kFastest) * kBurst).bytes();
-    return static_cast<std::uint32_t>(std::max(bytes, kPacket));
+    return static_cast<std::uint32_t>(std::max<std::int64_t>(bytes, 1));
 }
 
 std::uint32_t htb_quantum(Bandwidth shared) {

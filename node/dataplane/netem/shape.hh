@@ -64,7 +64,8 @@ constexpr std::uint32_t kAlways = 0xffffffff;
 std::uint64_t htb_rate(Bandwidth rate);
 
 // What a class may send at once after a pause: 2 ms of its rate, for a timer that is late
-// by less than that loses nothing; at least one packet of 1514 bytes.
+// by less than that loses nothing. Not a packet at least: a class may always send one when
+// it owes nothing, and more would be a burst that the path does not have.
 std::uint32_t htb_burst(Bandwidth rate);
 
 // What a class sends before its neighbours' turn: as long as a packet of the interface can
