@@ -17,6 +17,8 @@ namespace pleat::testing {
 PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines,
                        const PlaneWorldOptions& options)
     : topology_{topology(lines)}, folder_{topology_} {
+    const auto local_hosts = static_cast<std::size_t>(std::ranges::count_if(
+        topology_.hosts(), [&options](const Host& one) { return options.local(one.name); }));
     plane_ = open(PlaneContext{
         .folder = folder_,
         .addresses = plan_,
@@ -29,7 +31,8 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
                              [this](const TableActivated& one) { activated_.push_back(one); }},
                     report);
             },
-        .loop = loop_});
+        .loop = loop_,
+        .local_hosts = local_hosts});
     if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
         underlay_ = std::make_unique<TestUnderlay>();
     }

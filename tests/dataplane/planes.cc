@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "node/dataplane/edt/edt_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 
 namespace pleat::testing {
@@ -13,6 +14,14 @@ namespace pleat::testing {
 namespace {
 
 using namespace std::chrono_literals;
+
+std::string missing_for_edt_hosts() {
+    static const std::string missing = [] {
+        const std::string hosts = missing_for_hosts(AttachmentKind::kernel_interface);
+        return hosts.empty() ? missing_for_edt() : hosts;
+    }();
+    return missing;
+}
 
 std::vector<Plane> all_planes() {
     return {
@@ -22,6 +31,14 @@ std::vector<Plane> all_planes() {
          .missing = [] { return missing_for_hosts(AttachmentKind::tun_device); },
          .rtt_error = 250us,
          .rate_error = [](double) { return 0.01; }},
+        {.name = "edt",
+         .open = [](PlaneContext context) { return open_edt_plane(std::move(context)); },
+         .attachment = AttachmentKind::kernel_interface,
+         .missing = missing_for_edt_hosts,
+         .rtt_error = 400us,
+         .rate_error = [](double) { return 0.015; },
+         // The program compares the clock; what is late is not the switch.
+         .switch_lateness = 1us},
     };
 }
 

@@ -1,0 +1,404 @@
+// The whole `edt` plane on real interfaces, where it differs from other planes: what it does
+// to interfaces, and how it is taken over. What all planes must do is in test_planes_*.cc.
+#include <iostream>
+#include <map>
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+
+#include "base/overload.hh"
+#include "model/epochs.hh"
+#include "node/dataplane/edt/bpffs.hh"
+#include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/edt/traffic_control.hh"
+#include "tests/dataplane/traffic.hh"
+#include "tests/model/build.hh"
+
+using namespace std::chrono_literals;
+
+namespace pleat::testing {
+namespace {
+
+using namespace pleat::literals;
+
+// Why no case can run here; said once.
+bool possible() {
+    static const bool yes = [] {
+        std::string missing = missing_for_hosts(AttachmentKind::kernel_interface);
+        if (missing.empty()) missing = missing_for_edt();
+        if (!missing.empty()) std::cerr << "SKIPPED: " << missing << '\n';
+        return missing.empty();
+    }();
+    return yes;
+}
+
+FileDescriptor copy(int fd) {
+    return FileDescriptor{check("copy a descriptor", ::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
+}
+
+// Two hosts, or more, without a plane yet.
+class EdtWorld {
+  public:
+    explicit EdtWorld(const std::vector<std::string>& lines)
+        : lines_{lines}, topology_{topology(lines)}, folder_{topology_} {
+        for (std::uint32_t i = 0; i < topology_.hosts().size(); ++i) {
+            const std::string& name = topology_.hosts()[i].name;
+            if (name.starts_with("far")) continue;  // of another machine
+            auto made = std::make_unique<TestHost>(plan_, HostId{i}, &underlay_);
+            for (const auto& [other_name, other] : hosts_) {
+                made->acquaint(*other);
+                other->acquaint(*made);
+            }
+            hosts_[name] = std::move(made);
+        }
+    }
+
+    const TestHost& host(const std::string& name) const { return *hosts_.at(name); }
+
+    FlowKey flow(const std::string& from, const std::string& to) const {
+        return {*topology_.find_host(from), *topology_.find_host(to)};
+    }
+
+    void open(EdtPlaneOptions options = {}) {
+        plane_.reset();
+        plane_ = open_edt_plane(
+            PlaneContext{.folder = folder_,
+                         .addresses = plan_,
+                         .seed = 1,
+                         .run = "test",
+                         .report =
+                             [this](const PlaneReport& report) {
+                                 std::visit(Overload{[this](const FlowStarted& one) {
+                                                         started.push_back(one);
+                                                     },
+                                                     [this](const TableActivated& one) {
+                                                         activated.push_back(one);
+                                                     }},
+                                            report);
+                             },
+                         .loop = loop_,
+                         .local_hosts = hosts_.size()},
+            std::move(options));
+    }
+
+    void close() { plane_.reset(); }
+
+    void remove_interface(const std::string& name) {
+        underlay_.remove_interface(*topology_.find_host(name));
+    }
+
+    DataPlane& plane() { return *plane_; }
+
+    void add(const std::string& name, bool takeover = false) {
+        const HostId id = *topology_.find_host(name);
+        plane_->add_host(HostPort{
+            .host = id,
+            .attachment = KernelInterface{.network_namespace = copy(host(name).network_namespace()),
+                                          .name = "eth0",
+                                          .takeover = takeover},
+            .ipv4 = plan_.ipv4(id),
+            .ipv6 = plan_.ipv6(id)});
+    }
+
+    void add_all() {
+        for (const auto& [name, host] : hosts_) add(name);
+    }
+
+    // A table of the world's own links, as they are after `edit`.
+    std::shared_ptr<const PathTable> table(
+        std::uint32_t version, const std::function<void(LinkProperties&)>& edit = {}) const {
+        const PathTable base = compute_epochs(scenario(topology(lines_))).base;
+        std::vector<LinkState> links{base.links().begin(), base.links().end()};
+        for (LinkState& link : links) {
+            if (edit) edit(link.properties);
+        }
+        return std::make_shared<PathTable>(
+            version, base.epoch(), std::move(links),
+            std::vector<PathTable::Tree>{base.trees().begin(), base.trees().end()},
+            base.partitions());
+    }
+
+    void change_to(const std::shared_ptr<const PathTable>& next) {
+        const std::size_t before = activated.size();
+        plane_->activate_at(next, monotonic_now());
+        await([&] { return activated.size() > before; });
+    }
+
+    void await(const std::function<bool()>& done) {
+        const Instant deadline = monotonic_now() + 20s;
+        while (!done()) {
+            if (monotonic_now() > deadline) throw Failure{"the plane did not report in time"};
+            loop_.restart();
+            loop_.run_for(10ms);
+        }
+    }
+
+    void poll() {
+        loop_.restart();
+        loop_.poll();
+    }
+
+    TrafficControl control(const std::string& name) const {
+        return TrafficControl{host(name).network_namespace(), "eth0"};
+    }
+
+    // "KIND" of the root qdisc, of clsact and of egress filters, as they are.
+    std::string attached(const std::string& name) const {
+        TrafficControl at = control(name);
+        std::string text;
+        for (const QdiscFound& one : at.qdiscs()) text += one.kind + " ";
+        for (const FilterFound& one : at.filters(ClsactSide::egress)) text += one.name + " ";
+        return text;
+    }
+
+    Duration median_ping(const std::string& from, const std::string& to) const {
+        const std::vector<Duration> times =
+            ping({.from = &host(from), .address = host(to).address(), .count = 9});
+        REQUIRE_FALSE(times.empty());
+        return times[times.size() / 2];
+    }
+
+    std::vector<FlowStarted> started;
+    std::vector<TableActivated> activated;
+
+  private:
+    AddressPlan plan_;
+    std::vector<std::string> lines_;
+    Topology topology_;
+    PathFolder folder_;
+    TestUnderlay underlay_;
+    std::map<std::string, std::unique_ptr<TestHost>> hosts_;
+    boost::asio::io_context loop_;
+    std::unique_ptr<DataPlane> plane_;
+};
+
+const std::vector<std::string> kPair{"a -- s1: 10ms 100Mbps", "b -- s1: 10ms 100Mbps"};
+
+TEST_CASE("a host's interface gets fq, clsact and the filter, and loses them at the end") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    const std::string before = world.attached("a");
+    world.open();
+    world.add("a");
+    CHECK(world.attached("a").find("fq") != std::string::npos);
+    CHECK(world.attached("a").find("clsact") != std::string::npos);
+    CHECK(world.attached("a").find("pleat test") != std::string::npos);
+    world.plane().remove_host(world.flow("a", "b").source);
+    CHECK(world.attached("a") == before);
+    world.add("a");
+    world.close();
+    CHECK(world.attached("a") == before);
+}
+
+TEST_CASE("somebody else's root qdisc is refused by name, and stays as it is") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    world.host("a").links().add_token_bucket("eth0");
+    const std::string before = world.attached("a");
+    world.open();
+    CHECK_THROWS_WITH(world.add("a"), Catch::Contains("root qdisc 'tbf'") &&
+                                          Catch::Contains("interface eth0") &&
+                                          Catch::Contains("tc qdisc del dev eth0 root"));
+    CHECK(world.attached("a") == before);
+}
+
+TEST_CASE("what is taken over is put back at the end as it was") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    world.host("a").links().add_token_bucket("eth0");
+    TrafficControl at = world.control("a");
+    const auto root = [&at] {
+        for (const QdiscFound& one : at.qdiscs()) {
+            if (one.kind == "tbf") return one;
+        }
+        return QdiscFound{};
+    };
+    const QdiscFound before = root();
+    REQUIRE(before.handle != 0);
+    world.open();
+    world.add("a", true);
+    CHECK(root().handle == 0);
+    world.close();
+    CHECK(root().handle == before.handle);
+    CHECK(root().options == before.options);
+}
+
+TEST_CASE("somebody else's clsact is refused, or shared and left there") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    TrafficControl at = world.control("a");
+    REQUIRE(at.add_clsact() == 0);
+    const std::string before = world.attached("a");
+    world.open();
+    CHECK_THROWS_WITH(world.add("a"), Catch::Contains("qdisc 'clsact'"));
+    CHECK(world.attached("a") == before);
+    world.add("a", true);
+    world.close();
+    CHECK(world.attached("a") == before);
+}
+
+TEST_CASE("an interface that is not there is refused by name") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    world.open();
+    HostPort port{
+        .host = HostId{0},
+        .attachment = KernelInterface{
+            .network_namespace = copy(world.host("a").network_namespace()), .name = "eth7"}};
+    CHECK_THROWS_WITH(world.plane().add_host(std::move(port)), Catch::Contains("eth7"));
+}
+
+TEST_CASE("an interface that vanishes is told and counted, and others go on") {
+    if (!possible()) return;
+    EdtWorld world{{"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}};
+    world.open();
+    world.add_all();
+    world.change_to(world.table(1));
+    CHECK(world.plane().totals().interfaces_lost == 0);
+    world.remove_interface("c");
+    world.await([&] { return world.plane().totals().interfaces_lost == 1; });
+    CHECK(world.median_ping("a", "b") >= 2ms);
+    world.plane().cut(world.flow("c", "a").source);
+    world.plane().remove_host(world.flow("c", "a").source);
+    CHECK(world.plane().totals().interfaces_lost == 1);
+}
+
+TEST_CASE("more hosts than the plane was made for are refused") {
+    if (!possible()) return;
+    EdtWorld world{{"a -- s1: 1ms", "b -- s1: 1ms", "far -- s1: 1ms"}};
+    world.open();
+    world.add("a");
+    world.add("b");
+    HostPort third{
+        .host = world.flow("far", "a").source,
+        .attachment = KernelInterface{
+            .network_namespace = copy(world.host("a").network_namespace()), .name = "lo"}};
+    CHECK_THROWS_WITH(world.plane().add_host(std::move(third)), Catch::Contains("2 hosts"));
+}
+
+TEST_CASE("a table with chances limits packets to one segment before it is in force") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    world.open();
+    world.add_all();
+    world.change_to(world.table(1));
+    CHECK(world.control("a").gso_max_segments() != 1U);
+    world.plane().activate_at(
+        world.table(2, [](LinkProperties& link) { link.loss = Probability::of(0.01); }),
+        monotonic_now() + 1h);
+    world.await([&] { return world.control("a").gso_max_segments() == 1U; });
+    CHECK(world.activated.size() == 1);
+}
+
+TEST_CASE("a host that comes after the table is shaped when add_host returns") {
+    if (!possible()) return;
+    EdtWorld world{kPair};
+    world.open();
+    world.change_to(world.table(1));
+    world.add_all();
+    CHECK(world.median_ping("a", "b") >= 20ms);
+    CHECK(world.median_ping("a", "b") < 21ms);
+}
+
+TEST_CASE("who takes over finds shaping that never stopped, and counters that go on") {
+    if (!possible()) return;
+    EdtWorld world{{"a -- s1: 10ms 100Mbps", "b -- s1: 10ms 100Mbps", "c -- s1: 1ms"}};
+    const FileDescriptor pins = open_private_bpffs();
+    world.open({.pins = copy(pins.value()), .leave = true});
+    world.add("c");
+    world.add("b");
+    world.add("a");
+    world.change_to(world.table(1));
+    // One of the future stays prepared.
+    world.plane().activate_at(world.table(2, [](LinkProperties& link) { link.latency = 15ms; }),
+                              monotonic_now() + 1h);
+    world.median_ping("a", "b");
+    world.await([&] { return !world.started.empty(); });
+    world.plane().read_counters(monotonic_now());
+    const std::uint64_t packets = world.started.front().counters->packets;
+    CHECK(packets == 9);
+    world.started.clear();
+
+    // Nobody is there: as it was.
+    world.close();
+    CHECK(world.median_ping("a", "b") >= 20ms);
+    world.open({.pins = copy(pins.value()), .adopt = true});
+    const std::string attached = world.attached("a");
+    world.add("a");
+    world.add("b");
+    CHECK(world.attached("a") == attached);
+    CHECK(world.median_ping("a", "b") >= 20ms);
+    world.await([&] { return !world.started.empty(); });
+    world.plane().read_counters(monotonic_now());
+    for (const FlowStarted& one : world.started) {
+        if (one.flow == world.flow("a", "b")) CHECK(one.counters->packets == 27);
+    }
+
+    // And it is a plane like any other.
+    world.change_to(world.table(3, [](LinkProperties& link) { link.latency = 2ms; }));
+    CHECK(world.median_ping("a", "b") >= 4ms);
+    CHECK(world.median_ping("a", "b") < 5ms);
+    world.close();
+    CHECK(world.attached("a").find("pleat") == std::string::npos);
+}
+
+TEST_CASE("what is pinned for another topology is not taken over") {
+    if (!possible()) return;
+    const FileDescriptor pins = open_private_bpffs();
+    EdtWorld small{kPair};
+    small.open({.pins = copy(pins.value()), .leave = true});
+    EdtWorld large{{"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}};
+    CHECK_THROWS_WITH(large.open({.pins = copy(pins.value()), .adopt = true}),
+                      Catch::Contains("2 hosts, not 3"));
+    const FileDescriptor empty = open_private_bpffs();
+    CHECK_THROWS_AS(large.open({.pins = copy(empty.value()), .adopt = true}), Failure);
+}
+
+TEST_CASE("a host that is cut loses what waits for it, and is connected again") {
+    if (!possible()) return;
+    EdtWorld world{{"a -- s1: 200ms 100Mbps", "b -- s1: 1ms 100Mbps"}};
+    world.open();
+    world.add_all();
+    world.change_to(world.table(1));
+    // On its way for 200 ms: b is cut meanwhile, and a, too.
+    const HostId cut = world.flow(GENERATE(as<std::string>{}, "a", "b"), "a").source;
+    std::vector<StreamResult> results;
+    const Instant sent = monotonic_now();
+    std::thread traffic{[&] {
+        results = exchange({Stream{.from = &world.host("a"), .to = &world.host("b"), .count = 50}});
+    }};
+    while (monotonic_now() < sent + 100ms) world.poll();
+    world.plane().cut(cut);
+    traffic.join();
+    CHECK(results.front().arrivals.empty());
+    world.plane().connect(cut);
+    CHECK(world.median_ping("a", "b") >= 402ms);
+    CHECK(world.median_ping("a", "b") < 404ms);
+}
+
+// Not a matter of right and wrong: how long the set-up of one host takes. The numbers are in
+// bench/README.md.
+TEST_CASE("set-up of one host with 1000 destinations", "[.][setup]") {
+    if (!possible()) return;
+    std::vector<std::string> lines{"a -- s1: 1ms 1Gbps", "b -- s1: 1ms 1Gbps"};
+    for (int i = 0; i < 998; ++i) lines.push_back("far" + std::to_string(i) + " -- s1: 5ms 10Mbps");
+    EdtWorld world{lines};
+    const Instant opened = monotonic_now();
+    world.open();
+    const Instant begin = monotonic_now();
+    world.change_to(world.table(1));
+    std::vector<Duration> times;
+    for (int i = 0; i < 11; ++i) {
+        const Instant start = monotonic_now();
+        world.add("a");
+        times.push_back(monotonic_now() - start);
+        if (i < 10) world.plane().remove_host(world.flow("a", "b").source);
+    }
+    std::cout << "plane opened in " << (begin - opened).count() / 1000 << " us; first host "
+              << times.front().count() / 1000 << " us; again (rows are there)";
+    std::sort(times.begin() + 1, times.end());
+    std::cout << " median " << times[6].count() / 1000 << " us\n";
+}
+
+}  // namespace
+}  // namespace pleat::testing
