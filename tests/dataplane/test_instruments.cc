@@ -9,10 +9,10 @@ using namespace pleat::testing;
 
 namespace {
 
-// Two hosts on a bridge.
+// Two hosts on an underlay.
 struct Pair {
     AddressPlan plan;
-    TestUnderlay underlay;
+    Underlay underlay;
     TestHost a{plan, HostId{0}, &underlay};
     TestHost b{plan, HostId{1}, &underlay};
 
@@ -33,7 +33,8 @@ void with_qdisc(const std::string& qdisc, const std::function<void(const Pair&)>
     }
     const Pair pair;
     if (!qdisc.empty()) {
-        const std::string problem = pair.a.run({"sh", "-c", "tc qdisc add dev eth0 root " + qdisc});
+        const std::string problem =
+            pair.a.run({"sh", "-c", "tc qdisc add dev pleat0 root " + qdisc});
         if (!problem.empty()) {
             std::cerr << "SKIPPED: " << qdisc << ": " << problem;
             return;

@@ -12,8 +12,8 @@ namespace {
 const std::vector<std::string> kThreeHosts{"a -- s1: 1ms", "s1 -- b: 1ms", "s1 -- c: 1ms"};
 
 std::string qdiscs(const TestHost& host) {
-    return host.run({"tc", "qdisc", "show", "dev", "eth0"}) +
-           host.run({"tc", "filter", "show", "dev", "eth0", "egress"});
+    return host.run({"tc", "qdisc", "show", "dev", TestHost::kInterface}) +
+           host.run({"tc", "filter", "show", "dev", TestHost::kInterface, "egress"});
 }
 
 }  // namespace
@@ -39,7 +39,6 @@ TEST_CASE("nothing passes where no path leads, and what is unknown is counted", 
         CHECK(world.ping("a", "b", 3, 10ms).empty());
         world.plane().read_counters(monotonic_now());
         CHECK(world.plane().totals().unreachable_drops == 3);
-        world.host("a").acquaint(0x0a000909);
         CHECK(ping(Echoes{.from = &world.host("a"), .address = "10.0.9.9", .count = 2}).empty());
         world.plane().read_counters(monotonic_now());
         CHECK(world.plane().totals().unknown_destination_drops == 2);
@@ -125,11 +124,11 @@ TEST_CASE("what somebody else has put on an interface is refused, and stays", "[
         PlaneWorldOptions options;
         std::string there;
         options.prepare = [&](const TestHost& host) {
-            host.links().add_token_bucket("eth0");
+            host.links().add_token_bucket(TestHost::kInterface);
             there = qdiscs(host);
         };
         REQUIRE_THROWS_WITH((PlaneWorld{plane.open, {"a -- s1: 1ms"}, options}),
-                            Catch::Contains("tbf") && Catch::Contains("eth0"));
+                            Catch::Contains("tbf") && Catch::Contains("pleat0"));
         CHECK_THAT(there, Catch::Contains("tbf"));
     });
 }

@@ -36,7 +36,7 @@ TEST_CASE("what a receiver gets is what the path lets through, IPv4 and IPv6") {
 TEST_CASE("the rate does not depend on how the sender's kernel joins segments") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 5ms 20Mbps", "s1 -- b: 0ms"}};
-        world.host("a").links().limit_segmentation("eth0", 1);
+        world.host("a").links().limit_segmentation(TestHost::kInterface, 1);
         const TcpTransfer transfer{world.host("a"), world.host("b")};
         check_rate(plane, world, world.flow("a", "b"), 20e6);
     });
