@@ -75,6 +75,16 @@ TEST_CASE("a pair is connected when both its ends are, with the cap set meanwhil
     CHECK(world.array[1] == time_per_byte(8_Mbps));
 }
 
+TEST_CASE("a host that is gone is blocked like one that is cut, each for itself") {
+    Caps world;
+    world.caps.host_gone(Caps::kB);
+    world.caps.cut(Caps::kB);
+    world.caps.host_there(Caps::kB);
+    CHECK(world.array == std::vector<std::uint64_t>{0, EDT_BLOCKED, 0, 0, EDT_BLOCKED, 0});
+    world.caps.connect(Caps::kB);
+    CHECK(world.array == std::vector<std::uint64_t>(6));
+}
+
 TEST_CASE("a host that gets its place while it is cut is blocked from the start") {
     std::vector<std::uint64_t> array(3);
     PathCaps caps{array, 3};

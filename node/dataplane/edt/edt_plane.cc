@@ -264,11 +264,13 @@ void EdtPlane::add_host(HostPort port) {
     // As it was left by an earlier plane, or as we know it.
     if (shapings_[place]->is_cut()) caps_.cut(port.host);
     if (caps_.is_cut(port.host)) shapings_[place]->cut(object_.drop_all_program());
+    caps_.host_there(port.host);
 }
 
 void EdtPlane::remove_host(HostId host) {
     const auto place = places_.find(host);
     if (!place) return;
+    caps_.host_gone(host);
     watches_[*place].reset();
     shapings_[*place].reset();
 }
@@ -279,6 +281,7 @@ void EdtPlane::interface_gone(std::uint32_t place) {
     spdlog::warn("interface is gone host={} interface={}",
                  context_.folder.topology().host(places_.hosts()[place]).name,
                  shapings_[place]->interface());
+    caps_.host_gone(places_.hosts()[place]);
     watches_[place].reset();
     shapings_[place]->leave();
     shapings_[place].reset();

@@ -8,13 +8,16 @@
 namespace pleat {
 
 PathCaps::PathCaps(std::span<std::uint64_t> caps, std::size_t destinations)
-    : caps_{caps}, destinations_{static_cast<std::uint32_t>(destinations)}, cut_(destinations) {}
+    : caps_{caps},
+      destinations_{static_cast<std::uint32_t>(destinations)},
+      cut_(destinations),
+      gone_(destinations) {}
 
 void PathCaps::name_source(std::uint32_t place, HostId host) {
     PLEAT_ASSERT(place <= sources_.size());
     if (place == sources_.size()) sources_.push_back(host);
     sources_[place] = host;
-    if (is_cut(host)) write_all_of(host);
+    if (blocked(host)) write_all_of(host);
 }
 
 void PathCaps::set(std::uint32_t place, HostId destination, Bandwidth cap) {
@@ -37,10 +40,21 @@ void PathCaps::connect(HostId host) {
     write_all_of(host);
 }
 
+void PathCaps::host_gone(HostId host) {
+    gone_[host.value] = true;
+    write_all_of(host);
+}
+
+void PathCaps::host_there(HostId host) {
+    if (!gone_[host.value]) return;
+    gone_[host.value] = false;
+    write_all_of(host);
+}
+
 void PathCaps::write(std::uint32_t place, std::uint32_t destination) {
     const std::uint32_t path = place * destinations_ + destination;
     std::uint64_t value = EDT_BLOCKED;
-    if (!cut_[destination] && !is_cut(sources_[place])) {
+    if (!blocked(HostId{destination}) && !blocked(sources_[place])) {
         const auto found = wanted_.find(path);
         value = found == wanted_.end() ? 0 : found->second;
     }
