@@ -35,8 +35,8 @@ struct rows {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct netem_row);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct netem_row)); /* BTF has no types of inner maps */
 };
 
 struct {
