@@ -42,6 +42,8 @@ std::vector<Plane> all_planes() {
          .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
          .rtt_error = 400us,
          .rate_error = [](double) { return 0.015; },
+         // TCP joins none where there are chances; what an application has joined has one fate.
+         .draws_by_segment = false,
          // The program compares the clock; what is late is not the switch.
          .switch_lateness = 1us},
         {.name = "netem",
