@@ -696,11 +696,4 @@ int edt_test_second(struct __sk_buff* skb) {
     return verdict;
 }
 
-/* What a run costs that does nothing. */
-SEC("tc")
-
-int edt_test_empty(struct __sk_buff* skb) {
-    return skb->len ? TC_ACT_OK : TC_ACT_SHOT;
-}
-
 char program_license[] SEC("license") = "GPL";

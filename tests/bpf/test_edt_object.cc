@@ -5,13 +5,11 @@
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
 #include <linux/bpf.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include "base/clock.hh"
 #include "base/error.hh"
+#include "tests/bpf/bpf_directory.hh"
 #include "tests/bpf/edt_world.hh"
-#include "tests/hosts/scratch_directory.hh"
 
 using namespace pleat;
 using namespace pleat::literals;
@@ -22,24 +20,6 @@ namespace {
 constexpr std::uint64_t nanoseconds(Duration since_start) {
     return static_cast<std::uint64_t>((EdtWorld::kStart + since_start).count());
 }
-
-// A bpffs of our own.
-class BpfDirectory {
-  public:
-    BpfDirectory() {
-        check("mounting a bpffs", ::mount("bpf", scratch_.path().c_str(), "bpf", 0, "mode=0700"));
-    }
-
-    BpfDirectory(const BpfDirectory&) = delete;
-    BpfDirectory& operator=(const BpfDirectory&) = delete;
-
-    ~BpfDirectory() { ::umount2(scratch_.path().c_str(), MNT_DETACH); }
-
-    std::string path() const { return scratch_.path(); }
-
-  private:
-    ScratchDirectory scratch_;
-};
 
 std::string message_of(const std::function<void()>& action) {
     try {
