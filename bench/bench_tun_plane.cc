@@ -29,7 +29,7 @@ double median(std::vector<double> all) {
     return all.at(all.size() / 2);
 }
 
-double goodput(const TunHost& client, const TunHost& server, const std::string& address,
+double goodput(const TestHost& client, const TestHost& server, const std::string& address,
                const std::string& seconds) {
     Program listening = server.start({"iperf3", "-s", "--forceflush", "-1"});
     listening.await("Server listening");
@@ -41,8 +41,8 @@ double goodput(const TunHost& client, const TunHost& server, const std::string& 
 
 void throughput(int rounds) {
     PlaneWorld world{open_tun_plane, {"a -- s1: 0ms", "s1 -- b: 0ms"}};
-    const TunHost& a = world.host("a");
-    const TunHost& b = world.host("b");
+    const TestHost& a = world.host("a");
+    const TestHost& b = world.host("b");
     const std::string other =
         "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(b.network_namespace());
     std::string made =
@@ -190,7 +190,7 @@ void packets(int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::string missing = missing_for_tun_hosts();
+    const std::string missing = missing_for_hosts(AttachmentKind::tun_device);
     if (!missing.empty()) {
         std::fprintf(stderr, "no hosts here: %s\n", missing.c_str());
         return 1;

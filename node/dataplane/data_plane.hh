@@ -81,6 +81,9 @@ struct TunDevice {
 struct KernelInterface {
     FileDescriptor network_namespace;
     std::string name;
+    // What somebody else put there (a root qdisc, a clsact) is replaced or shared, and put
+    // back at the end; without this it is refused.
+    bool takeover = false;
 };
 
 using Attachment = std::variant<TunDevice, KernelInterface>;
@@ -112,7 +115,10 @@ struct PlaneTotals {
     std::uint64_t unknown_destination_drops = 0;  // also broadcast and multicast
     std::uint64_t malformed_drops = 0;
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
-    // Lateness of deliveries against their computed instants.
+    // Interfaces that went away, or could not be changed when they had to be.
+    std::uint64_t interfaces_lost = 0;
+    // Lateness of deliveries against their computed instants. Kernel planes have none to tell:
+    // there it is the kernel that delivers.
     Duration delivery_lateness_p50{};
     Duration delivery_lateness_p99{};
     Duration delivery_lateness_max{};
@@ -127,6 +133,9 @@ struct PlaneContext {
     std::string run;  // mark of everything that is made
     std::function<void(PlaneReport)> report;
     boost::asio::io_context& loop;
+    // How many hosts this machine may have at most; 0: all of the topology. Kernel planes
+    // make their arrays as large as that.
+    std::size_t local_hosts = 0;
 };
 
 enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };

@@ -23,6 +23,8 @@ struct FlowShape {
     PathShape path{};
     AccessShape uplink{};                   // the path's first link
     std::optional<AccessShape> downlink{};  // its last; nothing when that is the first, too
+
+    friend bool operator==(const FlowShape&, const FlowShape&) = default;
 };
 
 // The shape of a flow by the table in force; nothing when unreachable.

@@ -18,6 +18,7 @@
 #include "node/hosts/host_files.hh"
 #include "node/hosts/host_member.hh"
 #include "node/hosts/outside.hh"
+#include "node/underlay/underlay.hh"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): not in every libc's header
 
@@ -30,7 +31,7 @@ namespace {
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 // Beyond the grace: for the kernel to end killed processes, and for keepers to say so.
 constexpr Duration kEndPatience = std::chrono::seconds{5};
-// A keeper's socket, its pidfd and the TUN descriptor, and some for everything else.
+// A keeper's socket, its pidfd and what its host is attached by, and some for everything else.
 constexpr std::uint64_t kDescriptorsPerHost = 4;
 constexpr std::uint64_t kOtherDescriptors = 256;
 
@@ -79,6 +80,8 @@ class HostFleet::Impl {
         prepare_files(scenario, addresses);
         Members fresh;
         try {
+            const bool in_kernel = options_.attachment == AttachmentKind::kernel_interface;
+            if (in_kernel && !underlay_) underlay_.emplace();
             for (const HostId host : hosts) {
                 PLEAT_ASSERT(!members_.contains(host));
                 fresh[host] = begin(scenario, addresses, host, open_files);
@@ -158,6 +161,8 @@ class HostFleet::Impl {
         const Host& named = scenario.topology.host(host);
         const Application& application = scenario.applications.at(host.value);
         keeper::Setup setup;
+        setup.number = host.value;
+        setup.behind = underlay_ ? keeper::Behind::underlay : keeper::Behind::tun;
         setup.host = named.name;
         setup.hostname = host_name_of(named);
         setup.ipv4 = addresses.ipv4(host);
@@ -192,7 +197,7 @@ class HostFleet::Impl {
         }
         auto member = std::make_unique<HostMember>(loop_, host, application, std::move(facts),
                                                    std::move(process), events());
-        member->send(setup);
+        member->send(setup, underlay_ ? underlay_->network_namespace() : -1);
         return member;
     }
 
@@ -237,15 +242,15 @@ class HostFleet::Impl {
             }
             std::vector<HostMember*> still;
             for (std::size_t i = 0; i < waiting.size(); ++i) {
-                std::optional<FileDescriptor> tun;
-                if (waits[i].revents != 0) tun = waiting[i]->answer_to_setup();
-                if (!tun) {
+                std::optional<FileDescriptor> descriptor;
+                if (waits[i].revents != 0) descriptor = waiting[i]->answer_to_setup();
+                if (!descriptor) {
                     still.push_back(waiting[i]);
                     continue;
                 }
                 HostPort port;
                 port.host = waiting[i]->id();
-                port.attachment = TunDevice{std::move(*tun)};
+                port.attachment = attachment_of(std::move(*descriptor));
                 ports.push_back(std::move(port));
             }
             waiting = std::move(still);
@@ -253,6 +258,11 @@ class HostFleet::Impl {
         std::sort(ports.begin(), ports.end(),
                   [](const HostPort& a, const HostPort& b) { return a.host < b.host; });
         return ports;
+    }
+
+    Attachment attachment_of(FileDescriptor descriptor) const {
+        if (!underlay_) return TunDevice{std::move(descriptor)};
+        return KernelInterface{std::move(descriptor), keeper::kInterface};
     }
 
     void connect_to_outside(HostMember& member, const AddressPlan& addresses) {
@@ -281,6 +291,7 @@ class HostFleet::Impl {
                                          [](const auto& entry) { return !entry.second->gone(); });
         if (on_gone_ && !waiting) {
             outside_.clear();
+            underlay_.reset();
             finish(on_gone_);
         }
     }
@@ -311,6 +322,7 @@ class HostFleet::Impl {
     RunLedger ledger_;
     std::string etc_;
     bool has_outside_ = false;
+    std::optional<Underlay> underlay_;
     Members members_;
     std::vector<Child> outside_;
     boost::asio::steady_timer timer_;

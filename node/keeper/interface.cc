@@ -1,6 +1,10 @@
 #include "node/keeper/interface.hh"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -8,11 +12,15 @@
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
+#include "base/clock.hh"
 #include "base/error.hh"
-#include "node/keeper/netlink.hh"
+#include "node/netlink/route_batch.hh"
 
 namespace pleat::keeper {
 
@@ -22,6 +30,10 @@ constexpr std::uint32_t kMtu = 1500;
 // Short: a longer one only adds delay that nobody emulated (measured: 200 against 10,000
 // takes the 95th percentile of a ping beside a bulk flow from 11 ms to 0.7 ms).
 constexpr std::uint32_t kTransmitQueuePackets = 200;
+// Known before they are made, so that one message can make and use them; above what the
+// kernel gives to `lo` and to the tunnels that some modules put into every namespace.
+constexpr std::uint32_t kVethIndex = 100;
+constexpr std::uint32_t kFirstPortIndex = 1000;
 
 FileDescriptor open_tun() {
     FileDescriptor tun{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
@@ -45,6 +57,15 @@ unsigned index_of(const char* name) {
     return index;
 }
 
+// A kernel without IPv6 runs IPv4 alone.
+bool has_ipv6() {
+    return FileDescriptor{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)}.open();
+}
+
+void text_attribute(RouteBatch& batch, std::uint16_t type, const std::string& text) {
+    batch.attribute(type, text.c_str(), text.size() + 1);
+}
+
 void bring_up(RouteBatch& batch, const char* name, unsigned index) {
     ifinfomsg link{};
     link.ifi_index = static_cast<int>(index);
@@ -66,21 +87,146 @@ void add_address(RouteBatch& batch, std::uint8_t family, const Address& address,
     batch.attribute(IFA_ADDRESS, address);
 }
 
-void add_default_route(RouteBatch& batch, unsigned index) {
+// What lies behind the interface `index` itself: no router's address is needed.
+rtmsg route_on_link(std::uint8_t family, std::uint8_t prefix) {
     rtmsg message{};
-    message.rtm_family = AF_INET;
+    message.rtm_family = family;
+    message.rtm_dst_len = prefix;
     message.rtm_table = RT_TABLE_MAIN;
     message.rtm_protocol = RTPROT_BOOT;
-    message.rtm_scope = RT_SCOPE_LINK;
+    message.rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     message.rtm_type = RTN_UNICAST;
-    batch.request("cannot set the host's default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
-                  message);
+    return message;
+}
+
+void add_default_route(RouteBatch& batch, const char* attempt, unsigned index) {
+    batch.request(attempt, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route_on_link(AF_INET, 0));
+    batch.attribute(RTA_OIF, index);
+}
+
+void add_addresses(RouteBatch& batch, const Interface& interface, unsigned index) {
+    add_address(batch, AF_INET, htonl(interface.ipv4), interface.ipv4_prefix, index);
+    if (has_ipv6()) add_address(batch, AF_INET6, interface.ipv6, interface.ipv6_prefix, index);
+    if (interface.default_route) {
+        add_default_route(batch, "cannot set the host's default route", index);
+    }
+}
+
+// The end of a pair that comes up first gets its carrier with the other one's, but sends
+// nothing (it drops) until a worker of the kernel has seen that: we wait for it to say so.
+class LinkReady {
+  public:
+    LinkReady() : news_{open_route_socket()} {
+        sockaddr_nl links{};
+        links.nl_family = AF_NETLINK;
+        links.nl_groups = RTMGRP_LINK;
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as bind() wants it
+        const auto* const address = reinterpret_cast<const sockaddr*>(&links);
+        check("cannot watch interfaces", ::bind(news_.value(), address, sizeof links));
+    }
+
+    void await(unsigned index) const {
+        const Instant deadline = monotonic_now() + kPatience;
+        while (true) {
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(deadline - monotonic_now());
+            pollfd wait{news_.value(), POLLIN, 0};
+            const int n = ::poll(&wait, 1, static_cast<int>(std::max<long>(left.count(), 0)));
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) throw Failure{"the host's interface did not come up within 5 s"};
+            alignas(nlmsghdr) std::array<char, 16384> buffer{};
+            const ssize_t size = ::recv(news_.value(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+            if (size > 0 && tells({buffer.data(), static_cast<std::size_t>(size)}, index)) return;
+        }
+    }
+
+  private:
+    static constexpr Duration kPatience = std::chrono::seconds{5};
+    static constexpr char kOperational = 6;  // IF_OPER_UP of linux/if.h, which excludes net/if.h
+
+    // One notification is one message.
+    static bool tells(std::string_view message, unsigned index) {
+        nlmsghdr header{};
+        ifinfomsg link{};
+        std::size_t at = NLMSG_LENGTH(sizeof link);
+        if (message.size() < at) return false;
+        std::memcpy(&header, message.data(), sizeof header);
+        std::memcpy(&link, message.data() + NLMSG_HDRLEN, sizeof link);
+        if (header.nlmsg_type != RTM_NEWLINK || link.ifi_index != static_cast<int>(index)) {
+            return false;
+        }
+        nlattr attribute{};
+        for (at = NLMSG_ALIGN(at); at + NLA_HDRLEN < message.size();
+             at += NLA_ALIGN(attribute.nla_len)) {
+            std::memcpy(&attribute, message.data() + at, sizeof attribute);
+            if (attribute.nla_len < NLA_HDRLEN) return false;
+            if (attribute.nla_type == IFLA_OPERSTATE) {
+                return message[at + NLA_HDRLEN] == kOperational;
+            }
+        }
+        return false;
+    }
+
+    FileDescriptor news_;
+};
+
+// What both ends of the pair have in common. With one address for both, and none asked
+// for (IFF_NOARP), whatever one end sends is for the other.
+void describe_end(RouteBatch& batch, const std::string& name,
+                  const std::array<std::uint8_t, 6>& link_address) {
+    text_attribute(batch, IFLA_IFNAME, name);
+    batch.attribute(IFLA_ADDRESS, link_address);
+    batch.attribute(IFLA_MTU, kMtu);
+    // Else as many as the machine has processors.
+    batch.attribute(IFLA_NUM_TX_QUEUES, std::uint32_t{1});
+    batch.attribute(IFLA_NUM_RX_QUEUES, std::uint32_t{1});
+}
+
+std::array<std::uint8_t, 6> link_address_of(std::uint32_t host) {
+    return {0x02,
+            0x70,
+            static_cast<std::uint8_t>(host >> 24),
+            static_cast<std::uint8_t>(host >> 16),
+            static_cast<std::uint8_t>(host >> 8),
+            static_cast<std::uint8_t>(host)};
+}
+
+void make_veth(RouteBatch& batch, const Interface& interface, int underlay) {
+    const std::array<std::uint8_t, 6> link_address = link_address_of(interface.host);
+    ifinfomsg host_end{};
+    host_end.ifi_index = kVethIndex;
+    host_end.ifi_flags = IFF_NOARP;
+    host_end.ifi_change = IFF_NOARP;
+    ifinfomsg port{};
+    port.ifi_index = static_cast<int>(kFirstPortIndex + interface.host);
+    port.ifi_flags = IFF_NOARP;
+    port.ifi_change = IFF_NOARP | IFF_MULTICAST;
+    batch.request("cannot make the veth pair (see 'pleat doctor')", RTM_NEWLINK,
+                  NLM_F_CREATE | NLM_F_EXCL, host_end);
+    describe_end(batch, kInterface, link_address);
+    const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
+    text_attribute(batch, IFLA_INFO_KIND, "veth");
+    const std::size_t data = batch.begin_nest(IFLA_INFO_DATA);
+    const std::size_t peer = batch.begin_nest(VETH_INFO_PEER, port);
+    describe_end(batch, "port" + std::to_string(interface.host), link_address);
+    batch.attribute(IFLA_NET_NS_FD, static_cast<std::uint32_t>(underlay));
+    batch.end_nest(peer);
+    batch.end_nest(data);
+    batch.end_nest(info);
+}
+
+template <typename Address>
+void add_host_route(RouteBatch& batch, std::uint8_t family, const Address& address,
+                    std::uint32_t index) {
+    batch.request("cannot set the underlay's route to the host", RTM_NEWROUTE,
+                  NLM_F_CREATE | NLM_F_EXCL, route_on_link(family, sizeof address * 8));
+    batch.attribute(RTA_DST, address);
     batch.attribute(RTA_OIF, index);
 }
 
 }  // namespace
 
-FileDescriptor make_interface(const Setup& setup) {
+FileDescriptor make_tun_interface(const Interface& interface) {
     FileDescriptor tun = open_tun();
     const unsigned index = index_of(kInterface);
     RouteBatch batch;
@@ -92,13 +238,34 @@ FileDescriptor make_interface(const Setup& setup) {
     batch.attribute(IFLA_MTU, kMtu);
     batch.attribute(IFLA_TXQLEN, kTransmitQueuePackets);
     bring_up(batch, kInterface, index);
-    add_address(batch, AF_INET, htonl(setup.ipv4), setup.ipv4_prefix, index);
-    // A kernel without IPv6 runs IPv4 alone.
-    const FileDescriptor probe{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    if (probe.open()) add_address(batch, AF_INET6, setup.ipv6, setup.ipv6_prefix, index);
-    if (setup.default_route) add_default_route(batch, index);
-    batch.send();
+    add_addresses(batch, interface, index);
+    batch.send(open_route_socket().value());
     return tun;
+}
+
+void make_underlay_interface(const Interface& interface, int underlay, int underlay_routes) {
+    const FileDescriptor routes = open_route_socket();
+    const LinkReady ready;
+    RouteBatch host_end;
+    bring_up(host_end, "lo", index_of("lo"));
+    make_veth(host_end, interface, underlay);
+    bring_up(host_end, kInterface, kVethIndex);
+    host_end.send(routes.value());
+
+    const unsigned port = kFirstPortIndex + interface.host;
+    RouteBatch other_end;
+    bring_up(other_end, "the host's port", port);
+    add_host_route(other_end, AF_INET, htonl(interface.ipv4), port);
+    if (has_ipv6()) add_host_route(other_end, AF_INET6, interface.ipv6, port);
+    if (interface.outside) {
+        add_default_route(other_end, "cannot set the underlay's route to the outside host", port);
+    }
+    other_end.send(underlay_routes);
+
+    ready.await(kVethIndex);
+    RouteBatch addresses;
+    add_addresses(addresses, interface, kVethIndex);
+    addresses.send(routes.value());
 }
 
 }  // namespace pleat::keeper

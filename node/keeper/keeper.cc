@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "node/keeper/host_setup.hh"
 #include "node/keeper/interface.hh"
 #include "node/keeper/launch.hh"
+#include "node/netlink/route_batch.hh"
 
 namespace pleat::keeper {
 
@@ -152,7 +154,7 @@ void Keeper::read_caller() {
         ++dropped_;
         return;
     }
-    attach(std::move(caller_));
+    attach(std::move(caller_), true);
 }
 
 void Keeper::keep_deadlines(Instant now) {
@@ -165,6 +167,7 @@ void Keeper::keep_deadlines(Instant now) {
         next_ready_check_ = now + kReadyCheckInterval;
         if (awaited_ready_->kind == ReadyKind::delay || is_ready()) {
             awaited_ready_.reset();
+            ready_ = true;
             report(BecameReady{nanoseconds(now)});
         }
     }
@@ -187,11 +190,8 @@ bool Keeper::is_ready() const {
 void Keeper::handle(const Setup& setup) {
     try {
         grace_ = Duration{setup.grace_ns};
-        enter_namespaces();
-        name_host(setup, notes_);
-        set_sysctls(setup, notes_);
+        make_interface(setup);
         limit_open_files(setup.open_files);
-        tun_ = make_interface(setup);
         listen(setup.socket);
     } catch (const std::exception& error) {
         report(SetupFailed{error.what()});
@@ -200,7 +200,35 @@ void Keeper::handle(const Setup& setup) {
         return;
     }
     set_up_ = true;
-    attach(std::move(node_));
+    attach(std::move(node_), false);
+}
+
+// With the namespaces around it, and in the order that they need.
+void Keeper::make_interface(const Setup& setup) {
+    FileDescriptor underlay = std::move(arrived_);
+    FileDescriptor underlay_routes;
+    if (setup.behind == Behind::underlay) {
+        check("cannot enter the underlay", ::setns(underlay.value(), CLONE_NEWNET));
+        underlay_routes = open_route_socket();
+    }
+    enter_namespaces();
+    name_host(setup, notes_);
+    set_sysctls(setup, notes_);
+    const Interface interface{.host = setup.number,
+                              .ipv4 = setup.ipv4,
+                              .ipv4_prefix = setup.ipv4_prefix,
+                              .ipv6 = setup.ipv6,
+                              .ipv6_prefix = setup.ipv6_prefix,
+                              .default_route = setup.default_route,
+                              .outside = setup.outside};
+    if (setup.behind == Behind::tun) {
+        port_ = make_tun_interface(interface);
+        return;
+    }
+    make_underlay_interface(interface, underlay.value(), underlay_routes.value());
+    held_by_name_.insert_or_assign(kUnderlay, std::move(underlay));
+    port_ = FileDescriptor{::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
+    check("cannot open the host's network namespace", port_.value());
 }
 
 void Keeper::handle(const Start& start) {
@@ -226,6 +254,7 @@ void Keeper::handle(const Start& start) {
         return;
     }
     application_ = launched.pid;
+    ready_ = start.ready.kind == ReadyKind::at_start;
     report(Started{nanoseconds(launched.at)});
     if (start.ready.kind == ReadyKind::at_start) {
         report(BecameReady{nanoseconds(launched.at)});
@@ -272,8 +301,13 @@ void Keeper::handle(const End&) {
 
 void Keeper::handle(const Hello&) {}  // an attached node has said it before
 
-void Keeper::handle(const Hold&) {
-    if (arrived_.open()) held_.push_back(std::move(arrived_));
+void Keeper::handle(const Hold& hold) {
+    if (!arrived_.open()) return;
+    if (hold.name.empty()) {
+        held_.push_back(std::move(arrived_));
+    } else {
+        held_by_name_.insert_or_assign(hold.name, std::move(arrived_));
+    }
 }
 
 void Keeper::listen(const std::string& path) {
@@ -290,12 +324,22 @@ void Keeper::listen(const std::string& path) {
     check("cannot listen at " + path, ::listen(listener_.value(), 4));
 }
 
-void Keeper::attach(FileDescriptor node) {
+void Keeper::attach(FileDescriptor node, bool takes_over) {
     node_ = std::move(node);
     caller_.close();
     orphan_until_.reset();
-    const std::string up = encode(Report{Up{application_.has_value(), notes_}});
-    if (send_packet(node_.value(), up, tun_.value()) != SendResult::sent) return lose_node();
+    // A first node has given us what we hold; one that takes over has lost it.
+    const auto held = static_cast<std::uint32_t>(takes_over ? held_by_name_.size() : 0);
+    const std::string up = encode(Report{Up{application_.has_value(), ready_, held, notes_}});
+    if (send_packet(node_.value(), up, port_.value()) != SendResult::sent) return lose_node();
+    if (takes_over) {
+        for (const auto& [name, descriptor] : held_by_name_) {
+            const std::string report = encode(Report{Held{name}});
+            if (send_packet(node_.value(), report, descriptor.value()) != SendResult::sent) {
+                return lose_node();
+            }
+        }
+    }
     send_backlog();
 }
 
@@ -316,6 +360,7 @@ void Keeper::reap() {
         if (pid < 0) break;
         if (application_ == pid) {
             application_.reset();
+            ready_ = false;
             awaited_ready_.reset();
             report(Exited{nanoseconds(monotonic_now()), status});
         } else if (const auto it = executing_.find(pid); it != executing_.end()) {

@@ -55,8 +55,9 @@ class Keeper {
     void handle(const Hello& hello);
     void handle(const Hold& hold);
 
+    void make_interface(const Setup& setup);
     void listen(const std::string& path);
-    void attach(FileDescriptor node);
+    void attach(FileDescriptor node, bool takes_over);
     void lose_node();
     void reap();
     void report(const Report& report);
@@ -67,7 +68,7 @@ class Keeper {
     FileDescriptor caller_;  // connected, has not said Hello
     FileDescriptor listener_;
     FileDescriptor signals_;
-    FileDescriptor tun_;
+    FileDescriptor port_;  // what an Up brings: the TUN, or the network namespace
     std::string mark_;
     std::string notes_;
     std::string socket_path_;
@@ -78,9 +79,11 @@ class Keeper {
     std::uint64_t dropped_ = 0;  // messages that were none, or out of place
     FileDescriptor arrived_;     // the descriptor of the message being handled
     std::vector<FileDescriptor> held_;
+    std::map<std::string, FileDescriptor> held_by_name_;
     std::deque<std::string> backlog_;  // reports that could not be sent yet
 
     std::optional<pid_t> application_;
+    bool ready_ = false;                        // the application, once
     std::map<pid_t, std::uint32_t> executing_;  // to their tokens
     std::optional<Ready> awaited_ready_;
     std::optional<ListeningSockets> listening_;

@@ -86,12 +86,9 @@ class Reader {
         value = byte == 1;
     }
 
-    void operator()(ReadyKind& kind) {
-        std::uint8_t byte = 0;
-        (*this)(byte);
-        if (byte > static_cast<std::uint8_t>(ReadyKind::delay)) return spoil();
-        kind = static_cast<ReadyKind>(byte);
-    }
+    void operator()(ReadyKind& kind) { choose(kind, ReadyKind::delay); }
+
+    void operator()(Behind& behind) { choose(behind, Behind::underlay); }
 
     void operator()(std::string& text) {
         std::uint32_t size = 0;
@@ -140,6 +137,14 @@ class Reader {
     bool complete() const { return good_ && in_.empty(); }
 
   private:
+    template <typename Enumeration>
+    void choose(Enumeration& value, Enumeration last) {
+        std::uint8_t byte = 0;
+        (*this)(byte);
+        if (byte > static_cast<std::uint8_t>(last)) return spoil();
+        value = static_cast<Enumeration>(byte);
+    }
+
     void spoil() {
         good_ = false;
         in_ = {};
@@ -151,7 +156,8 @@ class Reader {
 
 template <typename Archive>
 void fields(Archive& a, Setup& m) {
-    a(m.host), a(m.hostname), a(m.ipv4), a(m.ipv4_prefix), a(m.ipv6), a(m.ipv6_prefix);
+    a(m.number), a(m.behind), a(m.host), a(m.hostname), a(m.ipv4), a(m.ipv4_prefix), a(m.ipv6),
+        a(m.ipv6_prefix);
     a(m.etc), a(m.socket), a(m.sysctls), a(m.default_route), a(m.outside), a(m.grace_ns),
         a(m.open_files);
 }
@@ -200,11 +206,18 @@ void fields(Archive& a, Hello& m) {
 }
 
 template <typename Archive>
-void fields(Archive&, Hold&) {}
+void fields(Archive& a, Hold& m) {
+    a(m.name);
+}
 
 template <typename Archive>
 void fields(Archive& a, Up& m) {
-    a(m.running), a(m.notes);
+    a(m.running), a(m.ready), a(m.held), a(m.notes);
+}
+
+template <typename Archive>
+void fields(Archive& a, Held& m) {
+    a(m.name);
 }
 
 template <typename Archive>

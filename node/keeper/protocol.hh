@@ -12,8 +12,9 @@
 // (2) At most one node is attached. A further connection is closed at once while one is;
 //     of an orphan's callers the first whose Hello carries the run's mark is attached, and
 //     each caller must be the same user or root.
-// (3) Setup comes once, first. It is answered by Up, with the TUN descriptor, or by
-//     SetupFailed, after which the keeper ends.
+// (3) Setup comes once, first, for a host behind a veth pair with a descriptor of the
+//     underlay's namespace. It is answered by Up, with the host's TUN descriptor or a
+//     descriptor of its network namespace, or by SetupFailed, after which the keeper ends.
 // (4) Start is answered by Started or StartFailed; after Started exactly one Exited comes,
 //     before any answer to a later Start. Ready comes at most once, between the two.
 // (5) Start while the application runs is dropped; while a Stop is under way everything
@@ -22,7 +23,9 @@
 //     none is left.
 // (7) A keeper without a node ends after the grace of its Setup, and with it, as it is the
 //     first process of the PID namespace, all processes of the host.
-// (8) An orphan keeps its last kKeptReports reports and says them after the next Up.
+// (8) An orphan keeps its last kKeptReports reports and says them after the next Up. That
+//     Up is followed by one Held for each named descriptor that the keeper holds, the
+//     underlay's among them.
 // (9) Instants are nanoseconds of CLOCK_MONOTONIC, wait statuses as waitpid gives them.
 #pragma once
 
@@ -37,16 +40,23 @@
 
 namespace pleat::keeper {
 
-constexpr std::uint16_t kProtocolVersion = 2;
+constexpr std::uint16_t kProtocolVersion = 3;
 constexpr std::size_t kMaximumMessage = 128UL * 1024;
 constexpr std::size_t kKeptReports = 1000;
 // The descriptor on which a keeper finds its first node.
 constexpr int kNodeDescriptor = 3;
+// The name under which a keeper holds the underlay's namespace.
+constexpr const char* kUnderlay = "underlay";
 
 // node -> keeper
 
+// What is behind the host's interface.
+enum class Behind : std::uint8_t { tun, underlay };
+
 // How to make the host.
 struct Setup {
+    std::uint32_t number = 0;  // of the host in its run
+    Behind behind = Behind::tun;
     std::string host;              // "client[0]"
     std::string hostname;          // "client-0"
     std::uint32_t ipv4 = 0;        // host byte order
@@ -113,16 +123,26 @@ struct Hello {
 };
 
 // A descriptor comes with it that the keeper holds as long as it lives: what waits for its
-// closing at the other end (slirp4netns' --exit-fd) ends with the host.
-struct Hold {};
+// closing at the other end (slirp4netns' --exit-fd) ends with the host. One with a name is
+// given back to a node that takes over; a second of the same name replaces the first.
+struct Hold {
+    std::string name;
+};
 
 using Request = std::variant<Setup, Start, Execute, Signal, Stop, End, Hello, Hold>;
 
 // keeper -> node
 
 struct Up {
-    bool running = false;  // the application is there
-    std::string notes;     // what could not be done, but is not needed by all
+    bool running = false;    // the application is there
+    bool ready = false;      // it has been reported ready, or will be by a kept report
+    std::uint32_t held = 0;  // so many Held follow
+    std::string notes;       // what could not be done, but is not needed by all
+};
+
+// With the descriptor itself.
+struct Held {
+    std::string name;
 };
 
 struct SetupFailed {
@@ -154,8 +174,8 @@ struct ExecuteEnded {
 
 struct Stopped {};
 
-using Report =
-    std::variant<Up, SetupFailed, Started, StartFailed, BecameReady, Exited, ExecuteEnded, Stopped>;
+using Report = std::variant<Up, SetupFailed, Started, StartFailed, BecameReady, Exited,
+                            ExecuteEnded, Stopped, Held>;
 
 // Nothing when it would be longer than kMaximumMessage.
 std::optional<std::string> encode(const Request& request);

@@ -1,6 +1,12 @@
 #include "tests/dataplane/plane_world.hh"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 
 #include "base/overload.hh"
 #include "model/epochs.hh"
@@ -8,8 +14,11 @@
 
 namespace pleat::testing {
 
-PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines)
+PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines,
+                       const PlaneWorldOptions& options)
     : topology_{topology(lines)}, folder_{topology_} {
+    const auto local_hosts = static_cast<std::size_t>(std::ranges::count_if(
+        topology_.hosts(), [&options](const Host& one) { return options.local(one.name); }));
     plane_ = open(PlaneContext{
         .folder = folder_,
         .addresses = plan_,
@@ -22,14 +31,32 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
                              [this](const TableActivated& one) { activated_.push_back(one); }},
                     report);
             },
-        .loop = loop_});
+        .loop = loop_,
+        .local_hosts = local_hosts});
+    if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
+        underlay_ = std::make_unique<Underlay>();
+    }
     for (std::uint32_t i = 0; i < topology_.hosts().size(); ++i) {
-        auto made = std::make_unique<TunHost>(plan_, HostId{i});
+        const std::string& name = topology_.hosts()[i].name;
+        if (!options.local(name)) continue;
+        auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get());
+        options.prepare(*made);
         plane_->add_host(made->take_port());
-        hosts_[topology_.hosts()[i].name] = std::move(made);
+        hosts_[name] = std::move(made);
     }
     plane_->activate_at(table(lines, 1), monotonic_now());
     await([this] { return !activated_.empty(); });
+}
+
+void PlaneWorld::destroy_host(const std::string& name) {
+    // The plane may hold the namespace itself; then it is the device that goes.
+    if (underlay_) remove_interface(name);
+    hosts_.erase(name);
+}
+
+void PlaneWorld::remove_interface(const std::string& name) {
+    PLEAT_ASSERT(underlay_ != nullptr);
+    host(name).links().remove(TestHost::kInterface);
 }
 
 FlowKey PlaneWorld::flow(const std::string& from, const std::string& to) const {
@@ -73,20 +100,49 @@ std::shared_ptr<const FlowCounters> PlaneWorld::counters(FlowKey flow) {
     return nullptr;
 }
 
-std::vector<Duration> PlaneWorld::ping(const std::string& from, const std::string& to, int count,
-                                       Duration interval, bool v6) const {
-    const double seconds = std::chrono::duration<double>{interval}.count();
-    const TunHost& target = host(to);
-    const std::string text =
-        host(from).run({"ping", "-n", "-c", std::to_string(count), "-i", std::to_string(seconds),
-                        "-W", "2", v6 ? target.address6() : target.address()});
-    std::vector<Duration> times;
-    const std::string mark = "time=";
-    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
-        const double milliseconds = std::stod(text.substr(at + mark.size(), 16));
-        times.emplace_back(static_cast<Duration::rep>(milliseconds * 1e6));
+void PlaneWorld::beside(const std::function<void()>& action, Duration period,
+                        const std::function<void()>& change) {
+    std::exception_ptr failed;
+    std::atomic<bool> done{false};
+    std::jthread thread{[&] {
+        try {
+            action();
+        } catch (...) {
+            failed = std::current_exception();
+        }
+        done = true;
+        boost::asio::post(loop_, [] {});  // wakes it
+    }};
+    Instant next = monotonic_now() + period;
+    while (!done) {
+        loop_.restart();
+        const auto working = boost::asio::make_work_guard(loop_);
+        loop_.run_one_for(std::max(next - monotonic_now(), Duration::zero()));
+        if (monotonic_now() < next) continue;
+        change();
+        next += period;
     }
-    std::ranges::sort(times);
+    thread.join();
+    if (failed) std::rethrow_exception(failed);
+}
+
+std::vector<StreamResult> PlaneWorld::exchange(const std::vector<Stream>& streams,
+                                               Duration patience) {
+    std::vector<StreamResult> results;
+    beside([&] { results = testing::exchange(streams, patience); });
+    return results;
+}
+
+std::vector<Duration> PlaneWorld::ping(const std::string& from, const std::string& to, int count,
+                                       Duration interval, bool v6) {
+    const TestHost& target = host(to);
+    std::vector<Duration> times;
+    beside([&] {
+        times = testing::ping(Echoes{.from = &host(from),
+                                     .address = v6 ? target.address6() : target.address(),
+                                     .count = count,
+                                     .interval = interval});
+    });
     return times;
 }
 

@@ -1,31 +1,42 @@
-// PlaneWorld: a small topology of real hosts that a data plane connects. The plane is
-// made by a function, so that every plane can run the same cases.
+// PlaneWorld: a topology of real hosts that a data plane connects. The plane is made by a
+// function, so that every plane can run the same cases; hosts are of the kind that it
+// attaches to.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 
-#include "tests/dataplane/tun_hosts.hh"
+#include "tests/dataplane/traffic.hh"
 
 namespace pleat::testing {
 
 using OpenPlane = std::function<std::unique_ptr<DataPlane>(PlaneContext)>;
 
+struct PlaneWorldOptions {
+    // Other hosts are only destinations: there is nothing behind them.
+    std::function<bool(const std::string&)> local = [](const std::string&) { return true; };
+    // Done to each host before the plane has it.
+    std::function<void(const TestHost&)> prepare = [](const TestHost&) {};
+};
+
 class PlaneWorld {
   public:
     // Lines as topology() of tests/model/build.hh has them. The table is in force.
-    PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines);
+    PlaneWorld(const OpenPlane& open, const std::vector<std::string>& lines,
+               const PlaneWorldOptions& options = {});
 
-    const TunHost& host(const std::string& name) const { return *hosts_.at(name); }
+    const TestHost& host(const std::string& name) const { return *hosts_.at(name); }
 
     // The host's namespace goes, without a word to the plane.
-    void destroy_host(const std::string& name) { hosts_.erase(name); }
+    void destroy_host(const std::string& name);
+
+    // A host's interface goes (of planes that attach to interfaces), the host stays.
+    void remove_interface(const std::string& name);
 
     FlowKey flow(const std::string& from, const std::string& to) const;
 
@@ -35,6 +46,9 @@ class PlaneWorld {
         const std::function<void(LinkProperties&)>& edit = {}) const;
 
     DataPlane& plane() { return *plane_; }
+
+    // The plane ends before its hosts.
+    void close_plane() { plane_.reset(); }
 
     // Handles reports until `done`; fails the test after `limit`.
     void await(const std::function<bool()>& done, Duration limit = std::chrono::seconds{20});
@@ -49,15 +63,32 @@ class PlaneWorld {
 
     const std::vector<TableActivated>& activated() const { return activated_; }
 
-    // Round-trip times of `count` pings, sorted; lost ones are missing.
+    // Runs `action` on a thread of its own while reports are handled here and, every
+    // `period`, `change` is done.
+    void beside(
+        const std::function<void()>& action, Duration period = std::chrono::hours{1},
+        const std::function<void()>& change = [] {});
+
+    // A stream of 1000 datagrams a second; change what you need.
+    Stream stream(const std::string& from, const std::string& to, int count) const {
+        return Stream{.from = &host(from), .to = &host(to), .count = count};
+    }
+
+    // exchange() and ping() of traffic.hh while reports are handled.
+    std::vector<StreamResult> exchange(const std::vector<Stream>& streams,
+                                       Duration patience = std::chrono::milliseconds{400});
+
+    StreamResult exchange(const Stream& stream) { return exchange(std::vector{stream}).front(); }
+
     std::vector<Duration> ping(const std::string& from, const std::string& to, int count,
-                               Duration interval, bool v6 = false) const;
+                               Duration interval, bool v6 = false);
 
   private:
     AddressPlan plan_;
     Topology topology_;
     PathFolder folder_;
-    std::map<std::string, std::unique_ptr<TunHost>> hosts_;
+    std::unique_ptr<Underlay> underlay_;  // of planes that attach to interfaces
+    std::map<std::string, std::unique_ptr<TestHost>> hosts_;
     std::vector<FlowStarted> started_;
     std::vector<TableActivated> activated_;
     boost::asio::io_context loop_;

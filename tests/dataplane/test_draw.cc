@@ -1,28 +1,15 @@
 #include <cmath>
-#include <functional>
 
 #include <catch2/catch.hpp>
 
 #include "tests/dataplane/engine_world.hh"
+#include "tests/dataplane/statistics.hh"
 
 using namespace pleat;
 using namespace pleat::literals;
 using namespace pleat::testing;
 
 namespace {
-
-// The largest distance between what was drawn and the distribution (Kolmogorov, Smirnov).
-double distance(std::vector<double> samples, const std::function<double(double)>& cumulative) {
-    std::sort(samples.begin(), samples.end());
-    const auto n = static_cast<double>(samples.size());
-    double largest = 0.0;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-        const double expected = cumulative(samples[i]);
-        largest = std::max({largest, std::abs(expected - static_cast<double>(i) / n),
-                            std::abs(expected - static_cast<double>(i + 1) / n)});
-    }
-    return largest;
-}
 
 std::vector<double> jitters(JitterDistribution distribution, int count) {
     const DrawStream draws{42, flow(3, 4), 6};
@@ -142,17 +129,12 @@ TEST_CASE("burst loss has the bursts and the rate of its chain") {
 }
 
 TEST_CASE("jitter has the distribution that was asked for") {
-    // The bound for 20,000 samples at a confidence of 0.999.
     constexpr int kSamples = 20'000;
-    const double bound = 1.95 / std::sqrt(kSamples);
-    CHECK(distance(jitters(JitterDistribution::normal, kSamples),
-                   [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }) < bound);
-    CHECK(distance(jitters(JitterDistribution::uniform, kSamples),
-                   [](double x) { return (x + 1.0) / 2.0; }) < bound);
-    CHECK(distance(jitters(JitterDistribution::pareto, kSamples), [](double x) {
-              const double pareto = x * 0.80222 + 1.49846;  // of the one that is cut at 18
-              return pareto <= 1.0 ? 0.0 : 1.0 - std::pow(pareto, -3.0);
-          }) < bound);
+    for (const auto distribution :
+         {JitterDistribution::normal, JitterDistribution::uniform, JitterDistribution::pareto}) {
+        CHECK(distance(jitters(distribution, kSamples), cumulative(distribution)) <
+              largest_distance(kSamples));
+    }
 }
 
 TEST_CASE("normal and pareto jitter have mean 0 and the standard deviation of the link") {

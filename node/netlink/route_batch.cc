@@ -1,4 +1,4 @@
-#include "node/keeper/netlink.hh"
+#include "node/netlink/route_batch.hh"
 
 #include <array>
 #include <cerrno>
@@ -7,9 +7,14 @@
 #include <sys/socket.h>
 
 #include "base/error.hh"
-#include "base/file_descriptor.hh"
 
-namespace pleat::keeper {
+namespace pleat {
+
+FileDescriptor open_route_socket() {
+    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+    check("cannot talk to the kernel's network configuration", socket.value());
+    return socket;
+}
 
 void RouteBatch::begin(std::string attempt, std::uint16_t type, std::uint16_t flags) {
     last_ = packet_.size();
@@ -35,20 +40,30 @@ void RouteBatch::attribute(std::uint16_t type, const void* content, std::size_t 
     append(content, size);
 }
 
-void RouteBatch::send() {
-    const FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-    check("cannot talk to the kernel's network configuration", socket.value());
+std::size_t RouteBatch::begin_nest(std::uint16_t type) {
+    const std::size_t nest = packet_.size();
+    const nlattr header{NLA_HDRLEN, type};
+    append(&header, sizeof header);
+    return nest;
+}
+
+void RouteBatch::end_nest(std::size_t nest) {
+    const auto length = static_cast<std::uint16_t>(packet_.size() - nest);
+    std::memcpy(packet_.data() + nest + offsetof(nlattr, nla_len), &length, sizeof length);
+}
+
+void RouteBatch::send(int route_socket) const {
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as sendto() wants it
     const auto* const address = reinterpret_cast<const sockaddr*>(&kernel);
     check("cannot configure the host's network",
           static_cast<int>(
-              ::sendto(socket.value(), packet_.data(), packet_.size(), 0, address, sizeof kernel)));
+              ::sendto(route_socket, packet_.data(), packet_.size(), 0, address, sizeof kernel)));
     // The kernel has done everything when sendto() returns: one answer each is waiting.
     for (std::size_t answers = 0; answers < attempts_.size();) {
         alignas(nlmsghdr) std::array<char, 16384> buffer{};
-        const ssize_t n = ::recv(socket.value(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        const ssize_t n = ::recv(route_socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
         check("the kernel did not answer", static_cast<int>(n));
         std::size_t at = 0;
         while (at + sizeof(nlmsghdr) <= static_cast<std::size_t>(n)) {
@@ -67,4 +82,4 @@ void RouteBatch::send() {
     }
 }
 
-}  // namespace pleat::keeper
+}  // namespace pleat

@@ -1,4 +1,5 @@
-// RouteBatch: several requests to rtnetlink, sent in one packet.
+// RouteBatch: several requests to rtnetlink, sent in one packet. Without libnl, so that
+// pleat-keeper stays small.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,12 @@
 
 #include <linux/netlink.h>
 
-namespace pleat::keeper {
+#include "base/file_descriptor.hh"
+
+namespace pleat {
+
+// In the present network namespace, and of it also when the caller moves on. Throws.
+FileDescriptor open_route_socket();
 
 class RouteBatch {
   public:
@@ -28,8 +34,22 @@ class RouteBatch {
         attribute(type, &value, sizeof value);
     }
 
-    // Has the kernel do all, in order. Throws what the first refused one attempted.
-    void send();
+    // Adds an attribute that holds others: those until the matching end_nest().
+    std::size_t begin_nest(std::uint16_t type);
+
+    // One that begins with a fixed part.
+    template <typename Header>
+    std::size_t begin_nest(std::uint16_t type, const Header& header) {
+        const std::size_t nest = begin_nest(type);
+        append(&header, sizeof header);
+        return nest;
+    }
+
+    void end_nest(std::size_t nest);
+
+    // Has the kernel do all, in order, in the namespace of the socket. Throws what the
+    // first refused one attempted.
+    void send(int route_socket) const;
 
   private:
     void begin(std::string attempt, std::uint16_t type, std::uint16_t flags);
@@ -40,4 +60,4 @@ class RouteBatch {
     std::size_t last_ = 0;  // where the request begun last lies
 };
 
-}  // namespace pleat::keeper
+}  // namespace pleat

@@ -1,5 +1,6 @@
-// TunHost: an emulated host for tests: a network namespace with a TUN device, in which
-// programs can be run. Needs root, or a kernel that lets users make namespaces.
+// TestHost: an emulated host for tests: a network namespace with the interface that a
+// keeper would make there: a TUN device, or one that is plugged into an underlay. Needs
+// root, or a kernel that lets users make namespaces.
 #pragma once
 
 #include <functional>
@@ -8,12 +9,15 @@
 
 #include "model/addressing.hh"
 #include "node/dataplane/data_plane.hh"
+#include "node/netlink/in_namespace.hh"
+#include "node/underlay/underlay.hh"
+#include "tests/dataplane/links.hh"
 
 namespace pleat::testing {
 
 // Why no such host can be made here; empty when it can. Without root it moves this process
 // into a user namespace of its own, so call it before any thread is started.
-std::string missing_for_tun_hosts();
+std::string missing_for_hosts(AttachmentKind kind);
 
 // A program that runs in a namespace; it is killed when its owner goes.
 class Program {
@@ -35,9 +39,12 @@ class Program {
     std::string read_;
 };
 
-class TunHost {
+class TestHost {
   public:
-    TunHost(const AddressPlan& plan, HostId host);
+    static constexpr const char* kInterface = keeper::kInterface;
+
+    // With a TUN device, or plugged into the underlay.
+    TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay = nullptr);
 
     // For the plane; once.
     HostPort take_port() { return std::move(port_); }
@@ -55,9 +62,15 @@ class TunHost {
     }
 
     // Runs `action` on a thread that is in the namespace: its sockets stay there.
-    void inside(const std::function<void()>& action) const;
+    template <typename Action>
+    void inside(Action&& action) const {
+        in_network_namespace(namespace_.value(), std::forward<Action>(action));
+    }
 
     int network_namespace() const { return namespace_.value(); }
+
+    // The interfaces of the host.
+    Links links() const { return Links{namespace_.value()}; }
 
   private:
     std::string address_;

@@ -1,0 +1,222 @@
+#include "node/dataplane/edt/host_shaping.hh"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include <linux/pkt_sched.h>
+#include <spdlog/spdlog.h>
+
+#include "base/error.hh"
+
+namespace pleat {
+
+namespace {
+
+// Handles of our fq. Two, for a new one in place of the old one drops what waits there.
+constexpr std::array<std::uint16_t, 2> kMajors{0xed70, 0xed71};
+// Ours runs before anybody else's filter.
+constexpr std::uint16_t kPreference = 1;
+
+std::uint16_t other(std::uint16_t major) {
+    return major == kMajors[0] ? kMajors[1] : kMajors[0];
+}
+
+std::string drop_mark(const std::string& mark) {
+    return mark + " cut";
+}
+
+std::string major_text(std::uint32_t handle) {
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%x:", handle >> 16);
+    return text.data();
+}
+
+[[noreturn]] void refuse(const TrafficControl& control, const std::string& what) {
+    throw Failure{"interface " + control.interface() + " " + what};
+}
+
+[[noreturn]] void fail_request(const TrafficControl& control, const std::string& what, int error) {
+    std::string text = "cannot " + what + " on " + control.interface() + ": " +
+                       std::system_category().message(error);
+    if (!control.why().empty()) text += " (" + control.why() + ")";
+    throw Failure{text};
+}
+
+std::optional<QdiscFound> root_of(TrafficControl& control) {
+    for (QdiscFound& one : control.qdiscs()) {
+        if (one.parent == TC_H_ROOT && one.handle != 0) return std::move(one);
+    }
+    return std::nullopt;
+}
+
+bool has_children(TrafficControl& control, const QdiscFound& root) {
+    return std::ranges::any_of(control.qdiscs(), [&root](const QdiscFound& one) {
+        return one.parent != TC_H_ROOT && one.parent != TC_H_CLSACT &&
+               TC_H_MAJ(one.parent) == root.handle;
+    });
+}
+
+}  // namespace
+
+HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs)
+    : control_{std::move(interface)}, mark_{attach.mark}, major_{kMajors[0]} {
+    granted_.packet_limit = needs.packet_limit;
+    try {
+        take_root(attach.takeover);
+        take_clsact(attach.takeover);
+        if (const int error = control_.add_filter(ClsactSide::egress, kPreference, attach.program,
+                                                  mark_, attach.classid)) {
+            if (error == EEXIST) {
+                refuse(control_,
+                       "has an egress filter of preference 1, before which pleat's "
+                       "can't be: give it another preference");
+            }
+            fail_request(control_, "attach the edt program", error);
+        }
+        has_filter_ = true;
+        provide(needs);
+    } catch (...) {
+        undo();
+        throw;
+    }
+}
+
+HostShaping::HostShaping(Adopted, TrafficControl interface, const Attach& attach,
+                         std::uint16_t major)
+    : control_{std::move(interface)},
+      mark_{attach.mark},
+      major_{major},
+      has_root_{true},
+      has_clsact_{true},
+      has_filter_{true} {}
+
+HostShaping::~HostShaping() {
+    if (!left_) undo();
+}
+
+std::unique_ptr<HostShaping> HostShaping::adopt(TrafficControl& interface, const Attach& attach,
+                                                const SourceNeeds& needs) {
+    const std::vector<FilterFound> filters = interface.filters(ClsactSide::egress);
+    const bool ours = std::ranges::any_of(filters, [&attach](const FilterFound& one) {
+        return one.name == attach.mark && one.classid == attach.classid;
+    });
+    const std::optional<QdiscFound> root = root_of(interface);
+    if (!ours || !root || root->kind != "fq") return nullptr;
+    const auto major = static_cast<std::uint16_t>(root->handle >> 16);
+    if (std::ranges::find(kMajors, major) == kMajors.end()) return nullptr;
+    const std::vector<FilterFound> drops = interface.filters(ClsactSide::ingress);
+    std::unique_ptr<HostShaping> result{
+        new HostShaping{Adopted{}, std::move(interface), attach, major}};
+    result->is_cut_ = std::ranges::any_of(
+        drops, [&attach](const FilterFound& one) { return one.name == drop_mark(attach.mark); });
+    result->has_clsact_ = filters.size() == 1 && drops.size() == (result->is_cut_ ? 1U : 0U);
+    // Its limit is not asked for: what is needed now is set anew.
+    result->granted_.packet_limit = 0;
+    result->provide(needs);
+    return result;
+}
+
+void HostShaping::take_root(bool takeover) {
+    const int error = control_.add_fq(major_, granted_.packet_limit);
+    if (error == EEXIST) {
+        const std::optional<QdiscFound> root = root_of(control_);
+        const std::string name = root ? "'" + root->kind + "' (" + major_text(root->handle) + ")"
+                                      : std::string{"that can't be seen"};
+        if (!takeover) {
+            refuse(control_, "has a root qdisc " + name +
+                                 " that is not this run's: remove it (tc qdisc del dev " +
+                                 control_.interface() +
+                                 " root), or let it be taken over and put back at the end");
+        }
+        if (!root || has_children(control_, *root)) {
+            refuse(control_, "has a root qdisc " + name +
+                                 " with classes, which could not be put back: remove it first");
+        }
+        control_.replace_by_fq(major_, granted_.packet_limit);
+        former_root_ = root;
+    } else if (error != 0) {
+        fail_request(control_, "add the qdisc fq", error);
+    }
+    has_root_ = true;
+}
+
+void HostShaping::take_clsact(bool takeover) {
+    const int error = control_.add_clsact();
+    if (error == 0) {
+        has_clsact_ = true;
+        return;
+    }
+    if (error != EEXIST) fail_request(control_, "add the qdisc clsact", error);
+    const std::vector<QdiscFound> all = control_.qdiscs();
+    const auto found = std::ranges::find(all, TC_H_CLSACT, &QdiscFound::parent);
+    const std::string kind = found == all.end() ? "clsact" : found->kind;
+    if (takeover && kind == "clsact") return;
+    std::string filters;
+    for (const FilterFound& one : control_.filters(ClsactSide::egress)) {
+        filters += (filters.empty() ? " with egress filters " : ", ") + one.kind +
+                   (one.name.empty() ? "" : " '" + one.name + "'");
+    }
+    refuse(control_, "has a qdisc '" + kind + "'" + filters +
+                         " that is not this run's: remove it (tc qdisc del dev " +
+                         control_.interface() + " " + kind + ")" +
+                         (kind == "clsact" ? ", or let it be shared" : ""));
+}
+
+void HostShaping::provide(const SourceNeeds& needs) {
+    if (needs.packet_limit > granted_.packet_limit) {
+        control_.change_fq(major_, needs.packet_limit);
+        granted_.packet_limit = needs.packet_limit;
+    }
+    if (needs.chances && !granted_.chances) {
+        former_gso_segments_ = control_.gso_max_segments();
+        control_.set_gso_max_segments(1);
+        granted_.chances = true;
+    }
+}
+
+void HostShaping::cut(int drop_all_program) {
+    control_.replace_by_fq(other(major_), granted_.packet_limit);
+    major_ = other(major_);
+    if (is_cut_) return;
+    if (const int error = control_.add_filter(ClsactSide::ingress, kPreference, drop_all_program,
+                                              drop_mark(mark_), 0)) {
+        fail_request(control_, "attach the program that drops all", error);
+    }
+    is_cut_ = true;
+}
+
+void HostShaping::connect() {
+    if (!is_cut_) return;
+    control_.remove_filter(ClsactSide::ingress, kPreference);
+    is_cut_ = false;
+}
+
+void HostShaping::undo() noexcept {
+    // Each step for itself: what one can't undo the next one may.
+    const auto step = [this](bool done, auto&& action) {
+        if (!done) return;
+        try {
+            action();
+        } catch (const std::exception& error) {
+            // (4); and at the end of a run most interfaces are.
+            spdlog::debug("shaping not undone interface={} reason=\"{}\"", control_.interface(),
+                          error.what());
+        }
+    };
+    step(is_cut_, [this] { control_.remove_filter(ClsactSide::ingress, kPreference); });
+    step(has_filter_, [this] { control_.remove_filter(ClsactSide::egress, kPreference); });
+    step(has_clsact_, [this] { control_.remove_clsact(); });
+    step(has_root_, [this] {
+        if (former_root_) {
+            control_.put_back(*former_root_);
+        } else {
+            control_.remove_root(major_);
+        }
+    });
+    step(former_gso_segments_.has_value(),
+         [this] { control_.set_gso_max_segments(*former_gso_segments_); });
+}
+
+}  // namespace pleat

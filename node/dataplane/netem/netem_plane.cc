@@ -1,0 +1,686 @@
+// NetemPlane: (1) a row is (host of this machine, destination). It is open when its packets
+// may pass: a path leads there and neither end is cut off or removed. Rows begin closed.
+// (2) A row opens after the kernel has its class, and closes before anything else is done
+// about it. With BPF both are one store.
+// (3) What waits when a row closes is dropped: when no path leads there any more, after the
+// path's delay, for deliveries are those of a clock before the delay, and what had departed
+// then has arrived; when a host is cut off, at once.
+#include "node/dataplane/netem/netem_plane.hh"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/error.hh"
+#include "node/dataplane/netem/classifier.hh"
+#include "node/dataplane/netem/flow_account.hh"
+#include "node/dataplane/netem/row_folder.hh"
+#include "node/dataplane/netem/tcal.hh"
+#include "node/repeating_timer.hh"
+
+namespace pleat {
+
+namespace {
+
+constexpr Duration kIdle = std::chrono::milliseconds{100};
+// Without BPF, how often one looks for new flows, and the part of the time that this may take.
+constexpr Duration kPoll = std::chrono::milliseconds{20};
+constexpr int kPollShare = 10;
+
+// One destination of one host.
+struct Row {
+    std::optional<FlowShape> shape;
+    Bandwidth cap = Bandwidth::unlimited();
+    bool open = false;
+    std::uint16_t destination = 0;  // in Tcal; 0: none yet
+    std::uint16_t uplink = 0;       // in Tcal, that the destination is behind
+    std::uint32_t filtered = 0;     // without BPF: the class that filters lead to
+    // Behind other uplinks, in earlier tables: (uplink, destination).
+    std::vector<std::pair<std::uint16_t, std::uint16_t>> former;
+};
+
+struct Local {
+    HostId host{};
+    std::uint16_t place = 0;
+    std::unique_ptr<Tcal> tcal;
+    std::unique_ptr<Classifier::Source> source;  // with BPF
+    std::vector<Row> rows;
+    std::vector<std::uint32_t> opening;  // rows, after the next commit
+    // Without BPF: what each destination had done at the last look, and when that changed.
+    std::vector<std::pair<std::uint64_t, Instant>> seen;
+};
+
+class NetemPlane final : public DataPlane {
+  public:
+    NetemPlane(PlaneContext context, NetemOptions options);
+    NetemPlane(const NetemPlane&) = delete;
+    NetemPlane& operator=(const NetemPlane&) = delete;
+    ~NetemPlane() override;
+
+    std::string_view name() const override { return "netem"; }
+
+    AttachmentKind attaches_to() const override { return AttachmentKind::kernel_interface; }
+
+    void add_host(HostPort port) override;
+    void remove_host(HostId host) override;
+    void activate_at(std::shared_ptr<const PathTable> table, Instant when) override;
+    void set_caps(std::vector<FlowCap> caps) override;
+    void read_counters(Instant now) override;
+    void cut(HostId host) override;
+    void connect(HostId host) override;
+    PlaneTotals totals() const override;
+
+  private:
+    struct Prepared {
+        std::shared_ptr<const PathTable> table;
+        Instant when;
+        std::optional<std::map<HostId, Rows>> rows;  // when they are folded
+    };
+
+    struct Flush {
+        FlowKey flow;
+        std::uint16_t destination = 0;
+    };
+
+    bool blocked(FlowKey flow) const {
+        return unplugged_[flow.source.value] || unplugged_[flow.destination.value];
+    }
+
+    Local* find(HostId host);
+    void make_filters(Local& local);
+    void filter(Local& local, std::uint32_t destination, std::uint32_t classid);
+    void shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape);
+    void refresh(Local& local, std::uint32_t destination);
+    void open(Local& local, std::uint32_t destination);
+    void close(Local& local, std::uint32_t destination, bool at_once);
+    void commit(Local& local);
+    void unplug(HostId host);
+    void plug(HostId host);
+
+    void wait_for_rows();
+    void wait_for_events();
+    void wait_for_prepared();
+    void switch_due();
+    void switch_to(Prepared prepared);
+    void wait_for_flushes();
+    void flush_due();
+    void wait_for_poll(Duration pause);
+    void poll_for_starts();
+    void start(FlowKey flow, Instant at);
+    EntryCount entered(const Local& local, std::uint32_t destination) const;
+    void look(FlowKey flow, FlowAccount& account, Instant now);
+
+    const PathFolder& folder_;
+    AddressPlan addresses_;
+    std::uint64_t seed_;
+    NetemOptions options_;
+    std::function<void(PlaneReport)> report_;
+    std::vector<bool> unplugged_;  // by HostId: cut off, or removed
+    std::optional<std::uint32_t> outside_;
+    std::unique_ptr<Classifier> classifier_;
+    std::map<HostId, std::unique_ptr<Local>> locals_;
+    std::vector<std::optional<HostId>> places_;  // whose source a place is
+    std::shared_ptr<const PathTable> table_;     // in force
+    std::vector<Prepared> prepared_;             // by instant
+    RowFolder row_folder_;
+    std::unordered_map<FlowKey, FlowAccount> flows_;
+    std::set<FlowKey> active_;
+    std::multimap<Instant, Flush> flushes_;
+    Tcal::Dropped dropped_;  // without BPF
+    boost::asio::posix::stream_descriptor rows_readable_;
+    boost::asio::posix::stream_descriptor events_readable_;
+    boost::asio::steady_timer switch_timer_;
+    boost::asio::steady_timer flush_timer_;
+    boost::asio::steady_timer poll_timer_;
+};
+
+NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
+    : folder_{context.folder},
+      addresses_{context.addresses},
+      seed_{context.seed},
+      options_{options},
+      report_{std::move(context.report)},
+      unplugged_(context.folder.topology().hosts().size(), false),
+      row_folder_{context.folder},
+      rows_readable_{context.loop, row_folder_.fd()},
+      events_readable_{context.loop},
+      switch_timer_{context.loop},
+      flush_timer_{context.loop},
+      poll_timer_{context.loop} {
+    if (!options_.without_bpf) {
+        try {
+            classifier_ = std::make_unique<Classifier>(addresses_, unplugged_.size(),
+                                                       options_.pass_unknown, kIdle);
+        } catch (const Failure&) {
+            classifier_.reset();  // u32 filters will do
+        }
+    }
+    wait_for_rows();
+    if (classifier_) {
+        events_readable_.assign(classifier_->events_fd());
+        wait_for_events();
+    }
+}
+
+NetemPlane::~NetemPlane() {
+    // Others own them.
+    rows_readable_.release();
+    if (classifier_) events_readable_.release();
+}
+
+Local* NetemPlane::find(HostId host) {
+    const auto it = locals_.find(host);
+    return it == locals_.end() ? nullptr : it->second.get();
+}
+
+void NetemPlane::add_host(HostPort port) {
+    auto* const attachment = std::get_if<KernelInterface>(&port.attachment);
+    PLEAT_ASSERT(attachment != nullptr);
+    PLEAT_ASSERT(port.host.value < unplugged_.size() && find(port.host) == nullptr);
+    constexpr std::size_t kMost = kLastDestination - kFirstDestination + 1;
+    if (unplugged_.size() > kMost) {
+        throw Failure{"the netem plane has room for " + std::to_string(kMost) +
+                      " hosts (an HTB holds at most 65,535 classes, and each needs two qdiscs "
+                      "beside); this topology has " +
+                      std::to_string(unplugged_.size())};
+    }
+    auto local = std::make_unique<Local>();
+    local->host = port.host;
+    local->rows.resize(unplugged_.size());
+    local->tcal =
+        std::make_unique<Tcal>(attachment->network_namespace.value(), attachment->name,
+                               options_.takeover, seed_ + (std::uint64_t{port.host.value} << 32U));
+    if (port.outside) outside_ = port.host.value;
+    if (classifier_) {
+        if (port.outside) classifier_->set_outside(port.host.value);
+        const auto free =
+            std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
+        local->place = static_cast<std::uint16_t>(free - places_.begin());
+        if (free == places_.end()) places_.emplace_back();
+        local->source = classifier_->add_source(local->place);
+        places_[local->place] = port.host;
+        local->tcal->request("attach the BPF classifier",
+                             local->tcal->messages().program(true, classifier_->egress_program(),
+                                                             "pleat_netem", local->place));
+    } else {
+        local->seen.resize(unplugged_.size());
+        make_filters(*local);
+        if (locals_.empty()) wait_for_poll(kPoll);
+    }
+    local->tcal->commit();
+    Local& added = *local;
+    locals_[port.host] = std::move(local);
+    if (table_) {
+        Rows rows = rows_of(folder_, *table_, port.host);
+        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(added, i, std::move(rows[i]));
+        commit(added);
+    }
+    plug(port.host);
+}
+
+void NetemPlane::make_filters(Local& local) {
+    Tcal& tcal = *local.tcal;
+    const TcMessages& messages = tcal.messages();
+    const std::uint32_t rest = options_.pass_unknown ? kDefaultClass : kUnknownClass;
+    for (const bool v6 : {false, true}) {
+        tcal.request("make a table of u32 filters", messages.u32_table(v6));
+        tcal.request("make a hash of u32 filters", messages.u32_hash(v6));
+        tcal.request("make a u32 filter", messages.u32_rest(v6, rest));
+    }
+    for (std::uint8_t type = 133; type <= 137; ++type) {  // RFC 4861
+        tcal.request("make a u32 filter", messages.u32_neighbours(type));
+    }
+}
+
+// Leads the destination's packets to a class.
+void NetemPlane::filter(Local& local, std::uint32_t destination, std::uint32_t classid) {
+    Row& row = local.rows[destination];
+    if (classifier_ || row.filtered == classid) return;
+    row.filtered = classid;
+    Tcal& tcal = *local.tcal;
+    // Those of a bucket of 256 are numbered from 1.
+    const auto item = static_cast<std::uint16_t>(destination / 256 + 1);
+    const HostId host{destination};
+    tcal.request("make a u32 filter",
+                 tcal.messages().u32_destination(addresses_.ipv4(host), classid, item));
+    tcal.request("make a u32 filter",
+                 tcal.messages().u32_destination(addresses_.ipv6(host), classid, item));
+    if (outside_ == destination) {
+        tcal.request("make a u32 filter", tcal.messages().u32_rest(false, classid));
+    }
+}
+
+void NetemPlane::remove_host(HostId host) {
+    PLEAT_ASSERT(host.value < unplugged_.size());
+    if (Local* const local = find(host)) {
+        read_counters(monotonic_now());
+        if (classifier_) {
+            classifier_->remove_source(*local->source);
+            places_[local->place].reset();
+        }
+        std::erase_if(active_, [host](FlowKey flow) { return flow.source == host; });
+        locals_.erase(host);
+    }
+    unplug(host);
+}
+
+void NetemPlane::activate_at(std::shared_ptr<const PathTable> table, Instant when) {
+    std::erase_if(prepared_, [&](const Prepared& other) {
+        return other.when == when || (other.table->version() == table->version() &&
+                                      other.table->epoch() == table->epoch());
+    });
+    std::vector<HostId> sources;
+    for (const auto& [host, local] : locals_) sources.push_back(host);
+    row_folder_.fold(table, std::move(sources));
+    const auto later = std::ranges::upper_bound(prepared_, when, {}, &Prepared::when);
+    prepared_.insert(later, Prepared{.table = std::move(table), .when = when, .rows = {}});
+    wait_for_prepared();
+}
+
+void NetemPlane::wait_for_rows() {
+    rows_readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                              [this](const boost::system::error_code& error) {
+                                  if (error) return;  // the plane is gone
+                                  wait_for_rows();    // first: what follows may throw
+                                  for (FoldedTable& folded : row_folder_.take()) {
+                                      // On an interface with fewer segments at once than now,
+                                      // connections that are made from here on have them; the
+                                      // sooner the better.
+                                      for (const auto& [host, rows] : folded.rows) {
+                                          Local* const local = find(host);
+                                          if (local == nullptr) continue;
+                                          for (const auto& row : rows) {
+                                              if (!row) continue;
+                                              if (const auto most = segments_at_once(row->path)) {
+                                                  local->tcal->limit_segments(*most);
+                                              }
+                                          }
+                                          local->tcal->commit();
+                                      }
+                                      for (Prepared& one : prepared_) {
+                                          if (one.table == folded.table)
+                                              one.rows = std::move(folded.rows);
+                                      }
+                                  }
+                                  switch_due();
+                              });
+}
+
+void NetemPlane::wait_for_prepared() {
+    if (prepared_.empty()) return;
+    switch_timer_.expires_at(steady(prepared_.front().when));
+    switch_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) switch_due();
+    });
+}
+
+void NetemPlane::switch_due() {
+    while (!prepared_.empty() && prepared_.front().when <= monotonic_now() &&
+           prepared_.front().rows) {
+        Prepared due = std::move(prepared_.front());
+        prepared_.erase(prepared_.begin());
+        switch_to(std::move(due));
+    }
+    // One that is due but not folded goes on when its rows come.
+    if (!prepared_.empty() && prepared_.front().when > monotonic_now()) wait_for_prepared();
+}
+
+void NetemPlane::switch_to(Prepared prepared) {
+    table_ = prepared.table;
+    for (const auto& [host, local] : locals_) {
+        const auto folded = prepared.rows->find(host);
+        Rows rows = folded == prepared.rows->end() ? rows_of(folder_, *table_, host)
+                                                   : std::move(folded->second);
+        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(*local, i, std::move(rows[i]));
+    }
+    for (const auto& [host, local] : locals_) commit(*local);
+    report_(TableActivated{.version = table_->version(),
+                           .epoch = table_->epoch(),
+                           .planned = prepared.when,
+                           .actual = monotonic_now()});
+}
+
+void NetemPlane::shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape) {
+    Row& row = local.rows[destination];
+    const bool open = shape && !blocked({local.host, HostId{destination}});
+    if (open == row.open && row.shape == shape && (classifier_ || row.filtered != 0)) return;
+    row.shape = std::move(shape);
+    refresh(local, destination);
+}
+
+// Brings the kernel's state to the row's.
+void NetemPlane::refresh(Local& local, std::uint32_t destination) {
+    Row& row = local.rows[destination];
+    const FlowKey key{local.host, HostId{destination}};
+    if (!row.shape || blocked(key)) {
+        if (row.open) close(local, destination, blocked(key));
+        if (key.source != key.destination) filter(local, destination, kUnreachableClass);
+        return;
+    }
+    Tcal& tcal = *local.tcal;
+    const AccessShape& access = row.shape->uplink;
+    const std::uint16_t uplink = tcal.shape_uplink(
+        access.link.value, class_shape(access.bandwidth, access.bandwidth, access.overhead));
+    if (row.destination == 0 || row.uplink != uplink) {
+        if (row.destination != 0) row.former.emplace_back(row.uplink, row.destination);
+        const auto known =
+            std::ranges::find(row.former, uplink, [](const auto& one) { return one.first; });
+        if (known == row.former.end()) {
+            row.destination = tcal.add_destination();
+        } else {
+            row.destination = known->second;
+            row.former.erase(known);
+        }
+        row.uplink = uplink;
+    }
+    DestinationShape wanted = destination_shape(row.shape->path, row.cap, access.bandwidth);
+    // A kernel with more than one netem on an interface refuses to duplicate (6.16, and the
+    // stable kernels of summer 2025); the classifier can.
+    if (classifier_) wanted.netem.duplicate = 0;
+    tcal.shape_destination(row.destination, uplink, wanted);
+    if (const auto most = segments_at_once(row.shape->path)) tcal.limit_segments(*most);
+    if (row.shape->path.has_chances()) {
+        if (const auto flow = flows_.find(key); flow != flows_.end()) flow->second.may_lose();
+    }
+    filter(local, destination, class_id(row.destination));
+    local.opening.push_back(destination);
+}
+
+void NetemPlane::commit(Local& local) {
+    local.tcal->commit();
+    for (const std::uint32_t destination : std::exchange(local.opening, {})) {
+        open(local, destination);
+    }
+}
+
+void NetemPlane::open(Local& local, std::uint32_t destination) {
+    Row& row = local.rows[destination];
+    row.open = true;
+    if (!classifier_) return;
+    const PathShape& path = row.shape->path;
+    netem_row& shared = local.source->rows[destination];
+    shared.duplicate = netem_chance(path.duplicate);
+    shared.overhead = path.overhead.bytes_per_packet - Overhead::kEthernet;
+    // The last: now it counts.
+    std::atomic_ref<std::uint32_t>{shared.classid}.store(class_id(row.destination),
+                                                         std::memory_order_release);
+}
+
+void NetemPlane::close(Local& local, std::uint32_t destination, bool at_once) {
+    Row& row = local.rows[destination];
+    row.open = false;
+    const FlowKey key{local.host, HostId{destination}};
+    Duration rest{};
+    if (classifier_) {
+        std::atomic_ref<std::uint32_t>{local.source->rows[destination].classid}.store(
+            0, std::memory_order_release);
+        if (!flows_.contains(key)) return;  // nothing has ever entered
+    }
+    if (!at_once) {
+        const NetemShape& netem = local.tcal->shape_of(row.destination).netem;
+        rest = netem.delay + 4 * netem.jitter;
+    }
+    flushes_.emplace(monotonic_now() + rest, Flush{key, row.destination});
+    wait_for_flushes();
+}
+
+void NetemPlane::wait_for_flushes() {
+    if (flushes_.empty()) return;
+    flush_timer_.expires_at(steady(flushes_.begin()->first));
+    flush_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) flush_due();
+    });
+}
+
+void NetemPlane::flush_due() {
+    std::set<HostId> touched;
+    while (!flushes_.empty() && flushes_.begin()->first <= monotonic_now()) {
+        const Flush due = flushes_.begin()->second;
+        flushes_.erase(flushes_.begin());
+        Local* const local = find(due.flow.source);
+        // Opened again before: what waited then goes on.
+        if (local == nullptr || local->rows[due.flow.destination.value].open) continue;
+        local->tcal->drop_waiting(due.destination);
+        touched.insert(due.flow.source);
+    }
+    for (const HostId host : touched) find(host)->tcal->commit();
+    wait_for_flushes();
+}
+
+void NetemPlane::set_caps(std::vector<FlowCap> caps) {
+    std::set<HostId> touched;
+    for (const FlowCap& one : caps) {
+        Local* const local = find(one.flow.source);
+        if (local == nullptr) continue;
+        PLEAT_ASSERT(one.flow.destination.value < local->rows.size());
+        Row& row = local->rows[one.flow.destination.value];
+        row.cap = one.cap;
+        if (!row.shape || row.destination == 0) continue;
+        const PathShape& path = row.shape->path;
+        local->tcal->change_bandwidth(row.destination,
+                                      class_shape(std::min(path.bandwidth, one.cap),
+                                                  row.shape->uplink.bandwidth, path.overhead));
+        touched.insert(one.flow.source);
+    }
+    for (const HostId host : touched) find(host)->tcal->commit();
+}
+
+void NetemPlane::cut(HostId host) {
+    PLEAT_ASSERT(host.value < unplugged_.size());
+    unplug(host);
+    Local* const local = find(host);
+    if (local == nullptr) return;
+    const TcMessages& messages = local->tcal->messages();
+    if (classifier_) {
+        local->tcal->request(
+            "drop what comes in",
+            messages.program(false, classifier_->cut_program(), "pleat_cut", local->place));
+    } else {
+        // Where act_gact is missing: nothing is sent to it any more; what is between two
+        // hosts at this moment arrives.
+        local->tcal->request_quietly(messages.ingress_drop());
+    }
+    local->tcal->commit();
+}
+
+void NetemPlane::connect(HostId host) {
+    PLEAT_ASSERT(host.value < unplugged_.size());
+    if (Local* const local = find(host)) {
+        const TcMessages& messages = local->tcal->messages();
+        local->tcal->request_quietly(classifier_ ? messages.remove_program(false)
+                                                 : messages.remove_ingress_drop());
+        local->tcal->commit();
+    }
+    plug(host);
+}
+
+void NetemPlane::unplug(HostId host) {
+    unplugged_[host.value] = true;
+    for (const auto& [source, local] : locals_) {
+        if (source == host) {
+            for (std::uint32_t i = 0; i < local->rows.size(); ++i) refresh(*local, i);
+        } else {
+            refresh(*local, host.value);
+        }
+        commit(*local);
+    }
+    flush_due();
+}
+
+void NetemPlane::plug(HostId host) {
+    unplugged_[host.value] = false;
+    for (const auto& [source, local] : locals_) {
+        if (source == host) {
+            for (std::uint32_t i = 0; i < local->rows.size(); ++i) {
+                if (!local->rows[i].open) refresh(*local, i);
+            }
+        } else if (!local->rows[host.value].open) {
+            refresh(*local, host.value);
+        }
+        commit(*local);
+    }
+}
+
+void NetemPlane::wait_for_events() {
+    events_readable_.async_wait(
+        boost::asio::posix::stream_descriptor::wait_read,
+        [this](const boost::system::error_code& error) {
+            if (error) return;
+            wait_for_events();
+            std::vector<std::pair<FlowKey, Instant>> starts;
+            classifier_->take_events([&](const netem_event& event) {
+                if (event.source >= places_.size() || !places_[event.source]) return;
+                starts.emplace_back(FlowKey{*places_[event.source], HostId{event.destination}},
+                                    Instant{Duration{static_cast<std::int64_t>(event.at_ns)}});
+            });
+            for (const auto& [flow, at] : starts) start(flow, at);
+        });
+}
+
+void NetemPlane::wait_for_poll(Duration pause) {
+    poll_timer_.expires_after(pause);
+    poll_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) poll_for_starts();
+    });
+}
+
+void NetemPlane::poll_for_starts() {
+    const Instant from = monotonic_now();
+    for (const auto& [host, local] : locals_) {
+        std::unordered_map<std::uint16_t, std::uint64_t> done;
+        for (const DestinationUsage& one : local->tcal->usage_of_all()) {
+            done[one.destination] =
+                one.packets + one.held_packets + one.queue_drops + one.netem_drops;
+        }
+        for (std::uint32_t i = 0; i < local->rows.size(); ++i) {
+            const Row& row = local->rows[i];
+            if (row.destination == 0) continue;
+            auto& [count, when] = local->seen[i];
+            if (done[row.destination] == count) continue;
+            count = done[row.destination];
+            const bool idle = from - std::exchange(when, from) >= kIdle;
+            if (idle) start({host, HostId{i}}, from);
+        }
+    }
+    if (!locals_.empty()) {
+        wait_for_poll(std::max(kPoll, kPollShare * (monotonic_now() - from)));
+    }
+}
+
+void NetemPlane::start(FlowKey flow, Instant at) {
+    FlowAccount& account = flows_[flow];
+    if (const Local* const local = find(flow.source)) {
+        const auto& shape = local->rows[flow.destination.value].shape;
+        if (shape && shape->path.has_chances()) account.may_lose();
+    }
+    account.note_arrival(at);
+    active_.insert(flow);
+    report_(FlowStarted{.flow = flow, .at = at, .counters = account.counters()});
+}
+
+EntryCount NetemPlane::entered(const Local& local, std::uint32_t destination) const {
+    if (!classifier_) return {};
+    const netem_row& row = local.source->rows[destination];
+    const auto read = [](const __u64& field) {
+        return static_cast<std::uint64_t>(std::atomic_ref<__u64>{const_cast<__u64&>(field)}.load());
+    };
+    return EntryCount{
+        .known = true,
+        .bytes = read(row.bytes),
+        .packets = read(row.packets),
+        .duplicates = read(row.duplicates),
+        .duplicate_bytes = read(row.duplicate_bytes),
+        .unreachable_drops = read(row.unreachable_drops),
+        .last_arrival = Instant{Duration{static_cast<std::int64_t>(read(row.last_arrival_ns))}}};
+}
+
+void NetemPlane::read_counters(Instant now) {
+    // By host: one exchange with the kernel for each.
+    for (auto it = active_.begin(); it != active_.end();) {
+        Local* const local = find(it->source);
+        const auto end = active_.upper_bound(FlowKey{it->source, HostId{0xffffffff}});
+        if (local == nullptr) {
+            it = active_.erase(it, end);
+            continue;
+        }
+        std::vector<EntryCount> entries;
+        std::vector<std::uint16_t> destinations;
+        for (auto flow = it; flow != end; ++flow) {
+            const Row& row = local->rows[flow->destination.value];
+            entries.push_back(entered(*local, flow->destination.value));
+            if (row.destination != 0) destinations.push_back(row.destination);
+            for (const auto& [uplink, former] : row.former) destinations.push_back(former);
+        }
+        std::unordered_map<std::uint16_t, DestinationUsage> usage;
+        for (const DestinationUsage& one : local->tcal->usage(destinations)) {
+            usage[one.destination] = one;
+        }
+        auto entry = entries.begin();
+        while (it != end) {
+            const Row& row = local->rows[it->destination.value];
+            DestinationUsage sum = usage[row.destination];
+            for (const auto& [uplink, former] : row.former) {
+                const DestinationUsage& one = usage[former];
+                sum.bytes += one.bytes;
+                sum.packets += one.packets;
+                sum.queue_drops += one.queue_drops;
+                sum.netem_drops += one.netem_drops;
+                sum.flushed += one.flushed;
+                sum.waiting_bytes += one.waiting_bytes;
+                sum.waiting_packets += one.waiting_packets;
+                sum.held_packets += one.held_packets;
+            }
+            const std::int32_t overhead =
+                row.shape ? row.shape->path.overhead.bytes_per_packet - Overhead::kEthernet : 0;
+            FlowAccount& account = flows_[*it];
+            account.update(*entry++, sum, overhead, now);
+            it = account.quiet(now) ? active_.erase(it) : std::next(it);
+        }
+    }
+    if (classifier_) return;
+    dropped_ = {};
+    for (const auto& [host, local] : locals_) {
+        const Tcal::Dropped dropped = local->tcal->dropped();
+        dropped_.unknown += dropped.unknown;
+        dropped_.unreachable += dropped.unreachable;
+    }
+}
+
+PlaneTotals NetemPlane::totals() const {
+    PlaneTotals totals;
+    for (const auto& [key, account] : flows_) {
+        const FlowCounters& counters = *account.counters();
+        totals.packets_in += counters.packets + counters.queue_drops + counters.unreachable_drops;
+        totals.packets_out += account.sent_packets();
+        totals.bytes_out += account.sent_bytes();
+        totals.queue_drops += counters.queue_drops;
+        totals.loss_drops += counters.loss_drops;
+        totals.unreachable_drops += counters.unreachable_drops;
+    }
+    totals.unknown_destination_drops = dropped_.unknown;
+    totals.unreachable_drops += dropped_.unreachable;
+    if (classifier_) {
+        const netem_totals& kernel = classifier_->totals();
+        totals.packets_in = kernel.packets_in;
+        // Of paths where nothing ever passed, too.
+        totals.unreachable_drops =
+            std::max<std::uint64_t>(totals.unreachable_drops, kernel.unreachable_drops);
+        totals.unknown_destination_drops = kernel.unknown_destination;
+        totals.malformed_drops = kernel.malformed_drops;
+    }
+    return totals;
+}
+
+}  // namespace
+
+std::unique_ptr<DataPlane> open_netem_plane(PlaneContext context, NetemOptions options) {
+    return std::make_unique<NetemPlane>(std::move(context), options);
+}
+
+}  // namespace pleat

@@ -1,0 +1,98 @@
+#include "node/underlay/underlay.hh"
+
+#include <array>
+#include <exception>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.hh"
+#include "base/files.hh"
+#include "node/netlink/in_namespace.hh"
+#include "node/netlink/route_batch.hh"
+
+namespace pleat {
+
+namespace {
+
+// A namespace inherits some of these from the machine.
+constexpr std::array<std::pair<const char*, const char*>, 10> kSysctls{{
+    {"net/ipv4/ip_forward", "1"},
+    {"net/ipv4/conf/all/rp_filter", "0"},
+    {"net/ipv4/conf/default/rp_filter", "0"},
+    {"net/ipv4/conf/all/send_redirects", "0"},
+    {"net/ipv4/conf/default/send_redirects", "0"},
+    {"net/ipv6/conf/default/accept_dad", "0"},
+    {"net/ipv6/conf/default/accept_ra", "0"},
+    {"net/ipv6/conf/default/addr_gen_mode", "1"},  // no link-local addresses
+    {"net/ipv6/conf/all/forwarding", "1"},
+    {"net/ipv6/conf/default/forwarding", "1"},
+}};
+
+void set_sysctls() {
+    for (const auto& [key, value] : kSysctls) {
+        const std::string path = std::string{"/proc/sys/"} + key;
+        if (::access(path.c_str(), F_OK) != 0) continue;  // a kernel without IPv6
+        if (const auto error = write_existing(path, value)) {
+            throw Failure{"cannot set up the underlay: " + error->message};
+        }
+    }
+}
+
+// Of rule (3): the last choice of all, so that an outside host's route goes before it.
+void add_blackhole(RouteBatch& batch, std::uint8_t family) {
+    rtmsg message{};
+    message.rtm_family = family;
+    message.rtm_table = RT_TABLE_MAIN;
+    message.rtm_protocol = RTPROT_BOOT;
+    message.rtm_scope = RT_SCOPE_UNIVERSE;
+    message.rtm_type = RTN_BLACKHOLE;
+    batch.request("cannot set the underlay's last route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+                  message);
+    batch.attribute(RTA_PRIORITY, ~std::uint32_t{0});
+}
+
+FileDescriptor make_namespace() {
+    check("cannot make a network namespace (see 'pleat doctor')", ::unshare(CLONE_NEWNET));
+    FileDescriptor made{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
+    check("cannot open the underlay's namespace", made.value());
+    set_sysctls();
+    RouteBatch batch;
+    add_blackhole(batch, AF_INET);
+    if (::access("/proc/sys/net/ipv6", F_OK) == 0) add_blackhole(batch, AF_INET6);
+    batch.send(open_route_socket().value());
+    return made;
+}
+
+}  // namespace
+
+Underlay::Underlay() {
+    std::exception_ptr failed;
+    // The thread is in the namespace as long as it lives; we never are.
+    std::thread{[this, &failed] {
+        try {
+            namespace_ = make_namespace();
+        } catch (...) {
+            failed = std::current_exception();
+        }
+    }}.join();
+    if (failed) std::rethrow_exception(failed);
+}
+
+Underlay::Underlay(FileDescriptor network_namespace) : namespace_{std::move(network_namespace)} {}
+
+void Underlay::plug(const keeper::Interface& interface, int host) const {
+    FileDescriptor routes;
+    in_network_namespace(namespace_.value(), [&routes] { routes = open_route_socket(); });
+    in_network_namespace(host, [this, &interface, &routes] {
+        keeper::make_underlay_interface(interface, namespace_.value(), routes.value());
+    });
+}
+
+}  // namespace pleat

@@ -1,0 +1,38 @@
+// Underlay: what carries packets from host to host when a kernel plane shapes them: a
+// router in a network namespace of the run's own. Each host's `pleat0` is one end of a
+// veth pair, the other end is a port of the router, with one route for each address.
+//
+// (1) The namespace has no name and lives as long as any descriptor of it: the node's
+//     and the keepers'. The kernel dissolves it, ports and all, with the last.
+// (2) No host asks for link addresses (IFF_NOARP; both ends of a pair have the same), so
+//     there is no ARP, no neighbour discovery, and no broadcast to all.
+// (3) What is for no host goes to the outside host, if there is one, and else nowhere,
+//     silently. Broadcast and multicast go nowhere.
+// (4) The router has no address: no host can reach it.
+//
+// Why not a bridge: docs/design/underlay.md.
+#pragma once
+
+#include "base/file_descriptor.hh"
+#include "node/keeper/interface.hh"
+
+namespace pleat {
+
+class [[nodiscard]] Underlay {
+  public:
+    // Throws when the namespace can't be made.
+    Underlay();
+    // One that keepers have held.
+    explicit Underlay(FileDescriptor network_namespace);
+
+    int network_namespace() const { return namespace_.value(); }
+
+    // Makes `pleat0` in the namespace `host`. Keepers do this for themselves; it is for
+    // hosts that have none. Throws.
+    void plug(const keeper::Interface& interface, int host) const;
+
+  private:
+    FileDescriptor namespace_;
+};
+
+}  // namespace pleat

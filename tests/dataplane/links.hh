@@ -1,0 +1,30 @@
+// Links: what tests do to network interfaces, by netlink: starting `ip` takes 0.3 s in User
+// Mode Linux.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "node/netlink/route_socket.hh"
+
+namespace pleat::testing {
+
+class Links {
+  public:
+    explicit Links(int network_namespace) : socket_{network_namespace} {}
+
+    void remove(const std::string& name);
+
+    // How many segments a packet that the interface is given may stand for.
+    void limit_segmentation(const std::string& name, std::uint32_t segments);
+
+    // A token bucket of 1 Gbps as root qdisc: something that is not ours.
+    void add_token_bucket(const std::string& name);
+
+  private:
+    int index(const std::string& name);
+
+    RouteSocket socket_;
+};
+
+}  // namespace pleat::testing

@@ -1,0 +1,43 @@
+#include "tests/dataplane/plane_cases.hh"
+
+namespace pleat::testing {
+
+Duration waited(const FlowCounters& counters) {
+    const std::int64_t since = counters.waiting_since_ns.load();
+    const std::int64_t now = monotonic_now().time_since_epoch().count();
+    return Duration{counters.waited_ns.load() + (since == 0 ? 0 : now - since)};
+}
+
+void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expected) {
+    const double error = plane.rate_error(expected);
+    world.await([&] { return world.counters(flow) != nullptr; });
+    world.pass(1s);  // slow start
+    bool filled = false;
+    for (int i = 0; i < 12 && !filled; ++i) {
+        const auto counters = world.counters(flow);
+        const std::uint64_t bytes = counters->bytes.load();
+        const Duration waiting = waited(*counters);
+        const Instant from = monotonic_now();
+        world.pass(500ms);
+        world.counters(flow);
+        const auto passed = static_cast<double>(counters->bytes.load() - bytes);
+        const std::chrono::duration<double> time = monotonic_now() - from;
+        filled = waited(*counters) - waiting > 0.997 * time;
+        const double rate = 8.0 * passed / time.count();
+        INFO(expected << " bit/s expected, " << rate << " seen");
+        CHECK(rate < (1.0 + error) * expected);
+        if (filled) CHECK(rate == Approx(expected).epsilon(error));
+    }
+    // Nothing was proved otherwise: the sender never kept the queue filled.
+    REQUIRE(filled);
+}
+
+void change_to(PlaneWorld& world, const std::vector<std::string>& lines,
+               const std::function<void(LinkProperties&)>& edit) {
+    const std::size_t before = world.activated().size();
+    const auto version = static_cast<std::uint32_t>(before + 1);
+    world.plane().activate_at(world.table(lines, version, edit), monotonic_now());
+    world.await([&] { return world.activated().size() > before; });
+}
+
+}  // namespace pleat::testing

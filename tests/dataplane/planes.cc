@@ -1,0 +1,120 @@
+#include "tests/dataplane/planes.hh"
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <optional>
+
+#include <catch2/catch.hpp>
+
+#include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/netem/netem_plane.hh"
+#include "node/dataplane/tun_plane.hh"
+
+namespace pleat::testing {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// What the hosts need, else what the plane needs: asked once.
+std::function<std::string()> missing_for(AttachmentKind hosts, std::string (*plane)()) {
+    return [hosts, plane, found = std::optional<std::string>{}]() mutable {
+        if (!found) {
+            found = missing_for_hosts(hosts);
+            if (found->empty() && plane != nullptr) found = plane();
+        }
+        return *found;
+    };
+}
+
+std::vector<Plane> all_planes() {
+    return {
+        {.name = "tun",
+         .open = open_tun_plane,
+         .attachment = AttachmentKind::tun_device,
+         .missing = missing_for(AttachmentKind::tun_device, nullptr),
+         .rtt_error = 250us,
+         .rate_error = [](double) { return 0.01; }},
+        {.name = "edt",
+         .open = [](PlaneContext context) { return open_edt_plane(std::move(context)); },
+         .attachment = AttachmentKind::kernel_interface,
+         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
+         .rtt_error = 400us,
+         .rate_error = [](double) { return 0.015; },
+         // TCP joins none where there are chances; what an application has joined has one fate.
+         .draws_by_segment = false,
+         // The program compares the clock; what is late is not the switch.
+         .switch_lateness = 1us},
+        {.name = "netem",
+         .open = [](PlaneContext context) { return open_netem_plane(std::move(context)); },
+         .attachment = AttachmentKind::kernel_interface,
+         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
+         .rtt_error = 500us,
+         .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
+         // HTB's, of the rate.
+         .burst = 2ms,
+         .draws_by_model = false,
+         .draws_by_segment = false,
+         .queues_bytes = false,
+         // A request for each path, in User Mode Linux 1 ms.
+         .switch_lateness = 20ms,
+         .keeps_order_when_sooner = false,
+         .switches_at_once = false},
+    };
+}
+
+struct Tally {
+    int run = 0;
+    int skipped = 0;
+    std::string missing;
+};
+
+// What was run; says it when the suite ends.
+class Tallies {
+  public:
+    Tallies() = default;
+    Tallies(const Tallies&) = delete;
+    Tallies& operator=(const Tallies&) = delete;
+
+    ~Tallies() {
+        for (const auto& [name, tally] : all_) {
+            std::cerr << "plane " << name << ": " << tally.run << " cases run, " << tally.skipped
+                      << " SKIPPED";
+            if (tally.skipped > 0) std::cerr << " (" << tally.missing << ")";
+            std::cerr << '\n';
+        }
+    }
+
+    Tally& of(const std::string& plane) { return all_[plane]; }
+
+  private:
+    std::map<std::string, Tally> all_;
+};
+
+bool wanted(const std::string& name) {
+    const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
+    return names == nullptr ||
+           (" " + std::string{names} + " ").find(" " + name + " ") != std::string::npos;
+}
+
+}  // namespace
+
+void for_each_plane(const std::function<void(const Plane&)>& test) {
+    static const std::vector<Plane> planes = all_planes();
+    static Tallies tallies;
+    for (const Plane& plane : planes) {
+        if (!wanted(plane.name)) continue;
+        Tally& tally = tallies.of(plane.name);
+        tally.missing = plane.missing();
+        if (!tally.missing.empty()) {
+            ++tally.skipped;
+            continue;
+        }
+        ++tally.run;
+        INFO("plane " << plane.name);
+        test(plane);
+    }
+}
+
+}  // namespace pleat::testing

@@ -1,0 +1,48 @@
+// Cases are tagged [short] when they judge no time closely: they also hold on a machine that
+// is emulated.
+//
+// The planes of the conformance suite, and where each may differ from the others. Nothing
+// else may differ: a case knows only the DataPlane interface and what is declared here.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/dataplane/plane_world.hh"
+
+namespace pleat::testing {
+
+struct Plane {
+    std::string name;
+    OpenPlane open;
+    AttachmentKind attachment;
+    // Why it can't run here; empty when it can.
+    std::function<std::string()> missing;
+
+    // The median error of a round trip, of one where other paths carry load, too.
+    Duration rtt_error;
+    // Of the rate that a path lets through, by its bits per second.
+    std::function<double(double)> rate_error;
+    // For how long it may be faster than the rate after a pause.
+    Duration burst{};
+    // The packets that are lost are those that model/draw.hh says.
+    bool draws_by_model = true;
+    // Each segment that a GSO packet stands for is lost for itself.
+    bool draws_by_segment = true;
+    // A queue's limit holds to the byte, not for a number of packets.
+    bool queues_bytes = true;
+    // How late a table takes effect, median.
+    Duration switch_lateness = std::chrono::microseconds{100};
+    // A latency that falls lets nothing overtake what is under way.
+    bool keeps_order_when_sooner = true;
+    // All paths change at one instant; otherwise one after the other.
+    bool switches_at_once = true;
+};
+
+// Runs the case for every plane that this machine can have (of those that the environment
+// variable PLEAT_PLANES names: "edt netem"; all without it), and says aloud which it
+// cannot have. How often each ran or was skipped is printed at the end.
+void for_each_plane(const std::function<void(const Plane&)>& test);
+
+}  // namespace pleat::testing

@@ -1,0 +1,156 @@
+// The conformance suite, part two: how much passes.
+#include "tests/dataplane/plane_cases.hh"
+
+using namespace pleat;
+using namespace pleat::testing;
+
+TEST_CASE("a TCP flow gets the path's bandwidth") {
+    for_each_plane([](const Plane& plane) {
+        for (const int megabits : {10, 128, 1000}) {
+            const std::string rate = mbps(megabits);
+            PlaneWorld world{plane.open, {"a -- s1: 5ms " + rate, "s1 -- b: 5ms " + rate}};
+            const TcpTransfer transfer{world.host("a"), world.host("b")};
+            check_rate(plane, world, world.flow("a", "b"), megabits * 1e6);
+        }
+    });
+}
+
+TEST_CASE("what a receiver gets is what the path lets through, IPv4 and IPv6") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
+        for (const bool v6 : {false, true}) {
+            const TcpTransfer transfer{world.host("a"), world.host("b"), v6};
+            world.pass(1s);
+            const std::uint64_t before = transfer.received();
+            const Instant from = monotonic_now();
+            world.pass(2s);
+            const auto passed = static_cast<double>(transfer.received() - before);
+            const std::chrono::duration<double> time = monotonic_now() - from;
+            const double share = (v6 ? 1428.0 : 1448.0) / 1514.0;
+            CHECK(8.0 * passed / time.count() ==
+                  Approx(50e6 * share).epsilon(std::max(0.02, plane.rate_error(50e6))));
+        }
+    });
+}
+
+TEST_CASE("the rate does not depend on how the sender's kernel joins segments") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 5ms 20Mbps", "s1 -- b: 0ms"}};
+        world.host("a").links().limit_segmentation(TestHost::kInterface, 1);
+        const TcpTransfer transfer{world.host("a"), world.host("b")};
+        check_rate(plane, world, world.flow("a", "b"), 20e6);
+    });
+}
+
+TEST_CASE("UDP above the path's bandwidth is cut to it, and the rest is dropped") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 1ms 5Mbps", "s1 -- b: 1ms 5Mbps"}};
+        const UdpBlast blast{world.host("a"), world.host("b"), 10_Mbps};
+        check_rate(plane, world, world.flow("a", "b"), 5e6);
+        CHECK(world.counters(world.flow("a", "b"))->queue_drops > 100);
+    });
+}
+
+TEST_CASE("a cap is kept to, and lifted") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 1ms 100Mbps", "s1 -- b: 1ms 100Mbps"}};
+        world.plane().set_caps({{world.flow("a", "b"), 20_Mbps}});
+        const TcpTransfer transfer{world.host("a"), world.host("b")};
+        check_rate(plane, world, world.flow("a", "b"), 20e6);
+        world.plane().set_caps({{world.flow("a", "b"), Bandwidth::unlimited()}});
+        check_rate(plane, world, world.flow("a", "b"), 100e6);
+    });
+}
+
+TEST_CASE("a queue holds what it is said to hold, and what does not fit is counted", "[short]") {
+    for_each_plane([](const Plane& plane) {
+        // Datagrams of 1000 bytes on the link, 16 ms each: one leaves, 20 wait.
+        PlaneWorld world{plane.open, {"a -- s1: 0ms 500kbps queue=20000B", "s1 -- b: 0ms"}};
+        Stream burst = world.stream("a", "b", 50);
+        burst.payload = 958;
+        burst.interval = Duration::zero();
+        const StreamResult result = world.exchange(burst);
+        const auto counters = world.counters(world.flow("a", "b"));
+        REQUIRE(counters);
+        CHECK(counters->queue_drops == 50 - result.arrivals.size());
+        CHECK(counters->packets == result.arrivals.size());
+        if (plane.queues_bytes) CHECK(result.arrivals.size() == 21);
+        for (std::size_t i = 0; i < result.arrivals.size(); ++i) {
+            CHECK(result.arrivals[i].number == static_cast<int>(i));
+        }
+    });
+}
+
+TEST_CASE("counters say what was sent, to the byte", "[short]") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 1ms 100Mbps", "s1 -- b: 1ms"}};
+        // 500 bytes with UDP's, IP's and Ethernet's headers; 40 in packets of five.
+        Stream v4 = world.stream("a", "b", 300);
+        v4.payload = 458;
+        Stream v6 = world.stream("a", "b", 200);
+        v6.payload = 438;
+        v6.v6 = true;
+        Stream joined = world.stream("a", "b", 8);
+        joined.payload = 458;
+        joined.segments = 5;
+        for (const StreamResult& result : world.exchange({v4, v6, joined})) {
+            CHECK(result.send_errors == 0);
+        }
+        const auto counters = world.counters(world.flow("a", "b"));
+        REQUIRE(counters);
+        CHECK(counters->packets == 540);
+        CHECK(counters->bytes == 540 * 500);
+        CHECK(counters->queue_drops == 0);
+        CHECK(counters->loss_drops == 0);
+        CHECK(counters->unreachable_drops == 0);
+        CHECK(world.counters(world.flow("b", "a")) == nullptr);
+    });
+}
+
+TEST_CASE("a host's link is never exceeded, whatever its paths together ask for") {
+    for_each_plane([](const Plane& plane) {
+        const std::string access = "a -- s1: 1ms 20Mbps queue=30ms";
+        PlaneWorld world{plane.open, {access, "s1 -- b: 1ms", "s1 -- c: 3ms"}};
+        std::vector<Stream> streams{world.stream("a", "b", 1500), world.stream("a", "c", 1500)};
+        for (Stream& one : streams) {
+            one.payload = 958;     // 1000 bytes on the link
+            one.interval = 500us;  // 16 Mbps
+        }
+        const auto results = world.exchange(streams);
+        // When each packet left the link: it arrived by its path's latency later.
+        std::vector<Instant> departures;
+        Instant first_sent = results[0].arrivals.at(0).sent;
+        for (const Arrival& one : results[0].arrivals) {
+            departures.push_back(one.sent + one.one_way - 2ms);
+            first_sent = std::min(first_sent, one.sent);
+        }
+        for (const Arrival& one : results[1].arrivals) {
+            departures.push_back(one.sent + one.one_way - 4ms);
+            first_sent = std::min(first_sent, one.sent);
+        }
+        std::ranges::sort(departures);
+        REQUIRE(departures.size() > 1500);
+        // Each takes 400 us. That arrivals are late hides nothing here: none may be early.
+        int early = 0;
+        for (std::size_t i = 0; i < departures.size(); ++i) {
+            const Instant bound = first_sent + (static_cast<int>(i) + 1) * 400us - plane.burst;
+            early += departures[i] < bound - 50us ? 1 : 0;
+        }
+        CHECK(early == 0);
+        // In any 10 ms 25 packets, one that straddles the beginning, and for the lateness
+        // of arrivals what passes in 1 ms; all but one window in a hundred.
+        std::size_t above = 0;
+        for (std::size_t i = 0; i + 29 < departures.size(); ++i) {
+            above += departures[i + 29] - departures[i] < 10ms - plane.burst ? 1 : 0;
+        }
+        CHECK(above * 100 <= departures.size());
+        // Over all of it, lateness does not matter.
+        const std::chrono::duration<double> time = departures.back() - departures.front();
+        const double rate = 8000.0 * static_cast<double>(departures.size() - 1) / time.count();
+        CHECK(rate < (1.0 + plane.rate_error(20e6)) * 20e6);
+        CHECK(rate > 0.9 * 20e6);
+        // Neither path is left out.
+        CHECK(results[0].arrivals.size() > 500);
+        CHECK(results[1].arrivals.size() > 500);
+    });
+}

@@ -1,0 +1,346 @@
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.hh"
+#include "base/namespaces.hh"
+#include "base/process.hh"
+#include "node/netlink/in_namespace.hh"
+#include "node/underlay/underlay.hh"
+
+using namespace std::chrono_literals;
+
+namespace pleat {
+
+namespace {
+
+constexpr std::uint32_t kFirstAddress = 0x0a000001;
+
+FileDescriptor make_namespace() {
+    FileDescriptor made;
+    std::thread{[&made] {
+        if (::unshare(CLONE_NEWNET) != 0) return;
+        made = FileDescriptor{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
+    }}.join();
+    return made;
+}
+
+// False, with a warning, where no namespaces can be made.
+bool can_make_namespaces() {
+    if (::geteuid() != 0) {
+        try {
+            become_root_of_user_namespace();
+        } catch (const Failure& failure) {
+            WARN("SKIPPED, this machine can't make namespaces: " << failure.what());
+            return false;
+        }
+    }
+    const bool made = make_namespace().open();
+    if (!made) WARN("SKIPPED, this machine can't make namespaces");
+    return made;
+}
+
+keeper::Interface interface_of(std::uint32_t host) {
+    keeper::Interface result;
+    result.host = host;
+    result.ipv4 = kFirstAddress + host;
+    result.ipv6 = {0xfd, 0, 0, 0, 0, 0};
+    result.ipv6[14] = static_cast<std::uint8_t>(host >> 8);
+    result.ipv6[15] = static_cast<std::uint8_t>(host + 1);
+    return result;
+}
+
+// Hosts 0, 1, … in one underlay.
+struct World {
+    explicit World(
+        std::uint32_t count, const std::function<void(keeper::Interface&)>& change = [](auto&) {}) {
+        for (std::uint32_t host = 0; host < count; ++host) {
+            hosts.push_back(make_namespace());
+            REQUIRE(hosts.back().open());
+            keeper::Interface interface = interface_of(host);
+            change(interface);
+            underlay.plug(interface, hosts.back().value());
+        }
+    }
+
+    Underlay underlay;
+    std::vector<FileDescriptor> hosts;
+};
+
+// The exit code of a program in a namespace; its output is the test's.
+int run_in(int network_namespace, const std::vector<std::string>& arguments) {
+    int code = -1;
+    in_network_namespace(network_namespace, [&] {
+        Command command;
+        command.arguments = arguments;
+        Result<Child> child = Child::start(command);
+        REQUIRE(child);
+        if (const auto status = child->wait_until(monotonic_now() + 10s)) code = status->code();
+    });
+    return code;
+}
+
+FileDescriptor socket_in(int network_namespace, int family, int type) {
+    FileDescriptor result;
+    in_network_namespace(network_namespace, [&] {
+        result = FileDescriptor{::socket(family, type | SOCK_CLOEXEC, 0)};
+    });
+    REQUIRE(result.open());
+    return result;
+}
+
+sockaddr_in6 address_of(std::uint32_t host, std::uint16_t port, int family) {
+    const keeper::Interface interface = interface_of(host);
+    sockaddr_in6 six{};
+    if (family == AF_INET6) {
+        six.sin6_family = AF_INET6;
+        six.sin6_port = htons(port);
+        std::copy(interface.ipv6.begin(), interface.ipv6.end(), six.sin6_addr.s6_addr);
+        return six;
+    }
+    auto& four = reinterpret_cast<sockaddr_in&>(six);
+    four.sin_family = AF_INET;
+    four.sin_port = htons(port);
+    four.sin_addr.s_addr = htonl(interface.ipv4);
+    return six;
+}
+
+const sockaddr* any(const sockaddr_in6& address) {
+    return reinterpret_cast<const sockaddr*>(&address);
+}
+
+// Bytes that arrive at host `to` of what host `from` sends in one TCP connection.
+std::size_t send_by_tcp(const World& world, std::uint32_t from, std::uint32_t to, int family,
+                        std::size_t size) {
+    const FileDescriptor listener = socket_in(world.hosts[to].value(), family, SOCK_STREAM);
+    const FileDescriptor sender = socket_in(world.hosts[from].value(), family, SOCK_STREAM);
+    const sockaddr_in6 address = address_of(to, 4000, family);
+    REQUIRE(::bind(listener.value(), any(address), sizeof address) == 0);
+    REQUIRE(::listen(listener.value(), 1) == 0);
+    const timeval patience{10, 0};
+    ::setsockopt(sender.value(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    REQUIRE(::connect(sender.value(), any(address), sizeof address) == 0);
+    const FileDescriptor receiver{::accept4(listener.value(), nullptr, nullptr, SOCK_CLOEXEC)};
+    REQUIRE(receiver.open());
+    ::setsockopt(receiver.value(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    std::thread sending{[&sender, size] {
+        const std::vector<char> bytes(size, 'x');
+        static_cast<void>(!::send(sender.value(), bytes.data(), size, MSG_NOSIGNAL));
+        ::shutdown(sender.value(), SHUT_WR);
+    }};
+    std::size_t received = 0;
+    std::vector<char> buffer(1U << 20U);
+    for (ssize_t n = 0; (n = ::recv(receiver.value(), buffer.data(), buffer.size(), 0)) > 0;) {
+        received += static_cast<std::size_t>(n);
+    }
+    sending.join();
+    return received;
+}
+
+// Waits for the kernel to say that an interface of this namespace is gone.
+class Departure {
+  public:
+    explicit Departure(int network_namespace) {
+        in_network_namespace(network_namespace, [this] {
+            socket_ = FileDescriptor{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+            sockaddr_nl address{};
+            address.nl_family = AF_NETLINK;
+            address.nl_groups = RTMGRP_LINK;
+            check("bind",
+                  ::bind(socket_.value(), reinterpret_cast<sockaddr*>(&address), sizeof address));
+        });
+    }
+
+    bool seen_within(Duration patience) const {
+        const Instant deadline = monotonic_now() + patience;
+        while (monotonic_now() < deadline) {
+            pollfd wait{socket_.value(), POLLIN, 0};
+            if (::poll(&wait, 1, 100) != 1) continue;
+            alignas(nlmsghdr) std::array<char, 16384> buffer{};
+            const ssize_t n = ::recv(socket_.value(), buffer.data(), buffer.size(), 0);
+            if (n <= 0) return false;
+            if (reinterpret_cast<const nlmsghdr*>(buffer.data())->nlmsg_type == RTM_DELLINK) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+  private:
+    FileDescriptor socket_;
+};
+
+unsigned index_in(int network_namespace, const char* name) {
+    unsigned index = 0;
+    in_network_namespace(network_namespace, [&] { index = ::if_nametoindex(name); });
+    return index;
+}
+
+}  // namespace
+
+TEST_CASE("hosts of an underlay reach each other by IPv4 and IPv6") {
+    if (!can_make_namespaces()) return;
+    const World world{2};
+    CHECK(run_in(world.hosts[0].value(), {"ping", "-q", "-c1", "-W2", "10.0.0.2"}) == 0);
+    CHECK(run_in(world.hosts[1].value(), {"ping", "-q", "-c1", "-W2", "10.0.0.1"}) == 0);
+    // A worker of the kernel puts an IPv6 address in force a moment after it was set.
+    CHECK(run_in(world.hosts[0].value(), {"ping", "-q", "-c1", "-i.2", "-w5", "fd00::2"}) == 0);
+    // Full frames, which are not to be fragmented.
+    CHECK(run_in(world.hosts[0].value(),
+                 {"ping", "-q", "-c1", "-W2", "-Mdo", "-s1472", "10.0.0.2"}) == 0);
+    constexpr std::size_t kSize = 20'000'000;
+    CHECK(send_by_tcp(world, 0, 1, AF_INET, kSize) == kSize);
+    CHECK(send_by_tcp(world, 1, 0, AF_INET6, kSize) == kSize);
+}
+
+TEST_CASE("what is for no host goes nowhere, and the underlay itself can't be reached") {
+    if (!can_make_namespaces()) return;
+    const World world{2, [](keeper::Interface& interface) { interface.default_route = true; }};
+    const int a = world.hosts[0].value();
+    CHECK(run_in(a, {"ping", "-q", "-c1", "-W1", "10.0.0.3"}) != 0);
+    CHECK(run_in(a, {"ping", "-q", "-c1", "-W1", "192.0.2.1"}) != 0);
+    CHECK(run_in(a, {"ping", "-q", "-b", "-c1", "-W1", "10.255.255.255"}) != 0);
+    CHECK(run_in(a, {"ping", "-q", "-c1", "-W1", "fd00::9"}) != 0);
+    bool configured = false;
+    in_network_namespace(world.underlay.network_namespace(), [&configured] {
+        const FileDescriptor socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        sockaddr_in unknown{};
+        unknown.sin_family = AF_INET;
+        unknown.sin_port = htons(9);
+        unknown.sin_addr.s_addr = htonl(kFirstAddress);
+        socklen_t size = sizeof unknown;
+        auto* const address = reinterpret_cast<sockaddr*>(&unknown);
+        // The address from which it would send.
+        configured = ::connect(socket.value(), address, size) == 0 &&
+                     ::getsockname(socket.value(), address, &size) == 0 &&
+                     unknown.sin_addr.s_addr != 0;
+    });
+    CHECK_FALSE(configured);
+}
+
+TEST_CASE("what is for no host goes to the outside host when there is one") {
+    if (!can_make_namespaces()) return;
+    const World world{2, [](keeper::Interface& interface) {
+                          interface.outside = interface.host == 1;
+                          interface.default_route = interface.host == 0;
+                      }};
+    // The outside host has the address on its loopback; the answer finds its way back.
+    REQUIRE(run_in(world.hosts[1].value(), {"ip", "address", "add", "192.0.2.1/32", "dev", "lo"}) ==
+            0);
+    CHECK(run_in(world.hosts[0].value(), {"ping", "-q", "-c1", "-W2", "192.0.2.1"}) == 0);
+}
+
+// A machine has one table of neighbours for all its namespaces, of 1024 entries by default:
+// on a bridge, pairs beyond that fail.
+TEST_CASE("each of fifty hosts can speak to each other one") {
+    if (!can_make_namespaces()) return;
+    constexpr std::uint32_t kHosts = 50;
+    const World world{kHosts};
+    std::vector<FileDescriptor> sockets;
+    for (std::uint32_t host = 0; host < kHosts; ++host) {
+        sockets.push_back(socket_in(world.hosts[host].value(), AF_INET, SOCK_DGRAM));
+        const sockaddr_in6 own = address_of(host, 4000, AF_INET);
+        REQUIRE(::bind(sockets.back().value(), any(own), sizeof own) == 0);
+    }
+    for (const FileDescriptor& socket : sockets) {
+        for (std::uint32_t to = 0; to < kHosts; ++to) {
+            const sockaddr_in6 address = address_of(to, 4000, AF_INET);
+            REQUIRE(::sendto(socket.value(), "x", 1, 0, any(address), sizeof address) == 1);
+        }
+    }
+    for (const FileDescriptor& socket : sockets) {
+        std::uint32_t received = 0;
+        pollfd wait{socket.value(), POLLIN, 0};
+        while (received < kHosts && ::poll(&wait, 1, 2000) == 1) {
+            std::array<char, 4> byte{};
+            if (::recv(socket.value(), byte.data(), byte.size(), 0) == 1) ++received;
+        }
+        CHECK(received == kHosts);
+    }
+}
+
+TEST_CASE("an underlay is gone with its last descriptor, and a host's interface with it") {
+    if (!can_make_namespaces()) return;
+    FileDescriptor host;
+    FileDescriptor kept;
+    std::optional<Departure> departure;
+    {
+        World world{2};
+        host = std::move(world.hosts[0]);
+        kept = FileDescriptor{::fcntl(world.underlay.network_namespace(), F_DUPFD_CLOEXEC, 0)};
+        departure.emplace(host.value());
+    }
+    // The underlay's maker is gone; a keeper's descriptor keeps it.
+    CHECK(index_in(host.value(), "pleat0") != 0);
+    {
+        const Underlay adopted{std::move(kept)};
+        const FileDescriptor fresh = make_namespace();
+        adopted.plug(interface_of(7), fresh.value());
+        CHECK(run_in(fresh.value(), {"ping", "-q", "-c1", "-W2", "10.0.0.1"}) == 0);
+    }
+    CHECK(departure->seen_within(10s));
+    CHECK(index_in(host.value(), "pleat0") == 0);
+}
+
+TEST_CASE("a host that goes leaves no port and no route in the underlay") {
+    if (!can_make_namespaces()) return;
+    World world{2};
+    const Departure departure{world.underlay.network_namespace()};
+    CHECK(index_in(world.underlay.network_namespace(), "port0") != 0);
+    world.hosts[0].close();
+    REQUIRE(departure.seen_within(10s));
+    CHECK(index_in(world.underlay.network_namespace(), "port0") == 0);
+    // Its number and address are free again.
+    world.hosts[0] = make_namespace();
+    world.underlay.plug(interface_of(0), world.hosts[0].value());
+    CHECK(run_in(world.hosts[1].value(), {"ping", "-q", "-c1", "-W2", "10.0.0.1"}) == 0);
+}
+
+TEST_CASE("fifteen hundred hosts plug in") {
+    if (!can_make_namespaces()) return;
+    constexpr std::uint32_t kHosts = 1500;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kHosts + 200);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < kHosts + 200) {
+        WARN("SKIPPED: at most " << limit.rlim_max << " descriptors");
+        return;
+    }
+    std::vector<FileDescriptor> hosts;
+    for (std::uint32_t host = 0; host < kHosts; ++host) {
+        hosts.push_back(make_namespace());
+        REQUIRE(hosts.back().open());
+    }
+    const Underlay underlay;
+    const Instant begin = monotonic_now();
+    for (std::uint32_t host = 0; host < kHosts; ++host) {
+        underlay.plug(interface_of(host), hosts[host].value());
+    }
+    const Duration each = (monotonic_now() - begin) / kHosts;
+    std::cout << "1500 hosts plugged in, "
+              << std::chrono::duration_cast<std::chrono::microseconds>(each).count()
+              << " us each\n";
+    CHECK(run_in(hosts[0].value(), {"ping", "-q", "-c1", "-W2", "10.0.5.220"}) == 0);
+    CHECK(run_in(hosts[kHosts - 1].value(), {"ping", "-q", "-c1", "-W2", "10.0.0.1"}) == 0);
+}
+
+}  // namespace pleat
