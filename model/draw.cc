@@ -22,8 +22,12 @@ constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15ULL;
 
 }  // namespace
 
+std::uint64_t draw_seed_key(std::uint64_t seed) {
+    return mixed(seed + kGolden);
+}
+
 DrawStream::DrawStream(std::uint64_t seed, FlowKey path, std::uint8_t protocol)
-    : key_{mixed(seed + kGolden)} {
+    : key_{draw_seed_key(seed)} {
     key_ = mixed(key_ ^ ((std::uint64_t{path.source.value} << 32U) | path.destination.value));
     key_ = mixed(key_ + (std::uint64_t{protocol} + 1) * kGolden);
 }

@@ -23,6 +23,9 @@ enum class DrawPurpose : std::uint8_t {
     jitter_angle,
 };
 
+// What of the key comes from the seed alone, for those who draw elsewhere (bpf/edt.bpf.c).
+std::uint64_t draw_seed_key(std::uint64_t seed);
+
 // The draws of the packets of one IP protocol on one path.
 class DrawStream {
   public:

@@ -36,6 +36,22 @@ enum edt_path_flags {
     EDT_BURST_LOSS = 2,
 };
 
+/* Clocks count 1/256 ns: a full-size packet takes 121.12 ns at 100 Gbps. */
+#define EDT_TICK_SHIFT 8
+
+/* Quantiles of the distributions of jitter, at i / EDT_JITTER_STEPS, in units of
+ * jitter_ns / 2^EDT_JITTER_SHIFT; between them it is linear. */
+#define EDT_JITTER_STEPS 4096
+#define EDT_JITTER_STEPS_SHIFT 12
+#define EDT_JITTER_SHIFT 26
+
+/* What is fixed when the program is loaded. */
+struct edt_constants {
+    __u64 copy_key;   /* by which the program knows a duplicate that it made; secret */
+    __u32 fake_clock; /* in tests: the time is control.fake_now_ns */
+    __s32 jitter[EDT_DISTRIBUTIONS][EDT_JITTER_STEPS + 1];
+};
+
 /* One path in one epoch. */
 struct edt_path {
     __u64 time_per_byte;
@@ -101,7 +117,9 @@ struct edt_control {
     __u32 destinations;
     __u32 paths; /* sources * destinations */
     __u32 uplinks;
+    __u32 zero;         /* stays 0: what the verifier can't know */
     __u32 pass_unknown; /* what goes to no host: 1 passes unshaped, 0 is dropped; both counted */
+    __u32 pad;
 };
 
 /* A path's first packet after silence. */

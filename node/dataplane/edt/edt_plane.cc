@@ -84,7 +84,7 @@ class EdtPlane final : public DataPlane {
           places_{options_.pins.value()},
           caps_{object_.caps(), object_.destinations()},
           flows_{object_.counters()},
-          plan_{begins_of(object_.control())},
+          plan_{RowWorker::can_wait_for_readers(), begins_of(object_.control())},
           worker_{context_.folder},
           shapings_(object_.sources()),
           watches_(object_.sources()),
@@ -264,11 +264,13 @@ void EdtPlane::add_host(HostPort port) {
     // As it was left by an earlier plane, or as we know it.
     if (shapings_[place]->is_cut()) caps_.cut(port.host);
     if (caps_.is_cut(port.host)) shapings_[place]->cut(object_.drop_all_program());
+    caps_.host_there(port.host);
 }
 
 void EdtPlane::remove_host(HostId host) {
     const auto place = places_.find(host);
     if (!place) return;
+    caps_.host_gone(host);
     watches_[*place].reset();
     shapings_[*place].reset();
 }
@@ -279,6 +281,7 @@ void EdtPlane::interface_gone(std::uint32_t place) {
     spdlog::warn("interface is gone host={} interface={}",
                  context_.folder.topology().host(places_.hosts()[place]).name,
                  shapings_[place]->interface());
+    caps_.host_gone(places_.hosts()[place]);
     watches_[place].reset();
     shapings_[place]->leave();
     shapings_[place].reset();
@@ -375,8 +378,11 @@ void EdtPlane::settle(Instant now) {
     store_begins();
     while (const std::optional<SlotPlan::Fill> fill = plan_.next_fill(now)) {
         store_begins();
-        worker_.fill({fill->slot, tables_.at(fill->ticket).rows, object_.paths(fill->slot),
-                      object_.uplinks(fill->slot)});
+        worker_.fill({.slot = fill->slot,
+                      .rows = tables_.at(fill->ticket).rows,
+                      .paths = object_.paths(fill->slot),
+                      .uplinks = object_.uplinks(fill->slot),
+                      .wait_for_readers = fill->wait_for_readers});
     }
     forget_old_tables();
     const std::optional<Instant> next = plan_.next_instant(now);

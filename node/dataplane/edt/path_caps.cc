@@ -8,13 +8,20 @@
 namespace pleat {
 
 PathCaps::PathCaps(std::span<std::uint64_t> caps, std::size_t destinations)
-    : caps_{caps}, destinations_{static_cast<std::uint32_t>(destinations)}, cut_(destinations) {}
+    : caps_{caps},
+      destinations_{static_cast<std::uint32_t>(destinations)},
+      cut_(destinations),
+      gone_(destinations) {
+    for (std::uint32_t path = 0; path < caps.size(); ++path) {
+        if (caps[path] != 0 && caps[path] != EDT_BLOCKED) wanted_[path] = caps[path];
+    }
+}
 
 void PathCaps::name_source(std::uint32_t place, HostId host) {
     PLEAT_ASSERT(place <= sources_.size());
     if (place == sources_.size()) sources_.push_back(host);
     sources_[place] = host;
-    if (is_cut(host)) write_all_of(host);
+    if (blocked(host)) write_all_of(host);
 }
 
 void PathCaps::set(std::uint32_t place, HostId destination, Bandwidth cap) {
@@ -37,10 +44,20 @@ void PathCaps::connect(HostId host) {
     write_all_of(host);
 }
 
+void PathCaps::host_gone(HostId host) {
+    gone_[host.value] = true;
+    write_all_of(host);
+}
+
+void PathCaps::host_there(HostId host) {
+    gone_[host.value] = false;
+    write_all_of(host);
+}
+
 void PathCaps::write(std::uint32_t place, std::uint32_t destination) {
     const std::uint32_t path = place * destinations_ + destination;
     std::uint64_t value = EDT_BLOCKED;
-    if (!cut_[destination] && !is_cut(sources_[place])) {
+    if (!blocked(HostId{destination}) && !blocked(sources_[place])) {
         const auto found = wanted_.find(path);
         value = found == wanted_.end() ? 0 : found->second;
     }
