@@ -34,16 +34,12 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
         .loop = loop_,
         .local_hosts = local_hosts});
     if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
-        underlay_ = std::make_unique<TestUnderlay>();
+        underlay_ = std::make_unique<Underlay>();
     }
     for (std::uint32_t i = 0; i < topology_.hosts().size(); ++i) {
         const std::string& name = topology_.hosts()[i].name;
         if (!options.local(name)) continue;
         auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get());
-        for (const auto& [other_name, other] : hosts_) {
-            made->acquaint(*other);
-            other->acquaint(*made);
-        }
         options.prepare(*made);
         plane_->add_host(made->take_port());
         hosts_[name] = std::move(made);
@@ -60,7 +56,7 @@ void PlaneWorld::destroy_host(const std::string& name) {
 
 void PlaneWorld::remove_interface(const std::string& name) {
     PLEAT_ASSERT(underlay_ != nullptr);
-    underlay_->remove_interface(*topology_.find_host(name));
+    host(name).links().remove(TestHost::kInterface);
 }
 
 FlowKey PlaneWorld::flow(const std::string& from, const std::string& to) const {

@@ -87,7 +87,7 @@ class PlaneWorld {
     AddressPlan plan_;
     Topology topology_;
     PathFolder folder_;
-    std::unique_ptr<TestUnderlay> underlay_;  // of planes that attach to interfaces
+    std::unique_ptr<Underlay> underlay_;  // of planes that attach to interfaces
     std::map<std::string, std::unique_ptr<TestHost>> hosts_;
     std::vector<FlowStarted> started_;
     std::vector<TableActivated> activated_;

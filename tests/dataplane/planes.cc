@@ -3,10 +3,12 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include <catch2/catch.hpp>
 
 #include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/netem/netem_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 
 namespace pleat::testing {
@@ -15,12 +17,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string missing_for_edt_hosts() {
-    static const std::string missing = [] {
-        const std::string hosts = missing_for_hosts(AttachmentKind::kernel_interface);
-        return hosts.empty() ? missing_for_edt() : hosts;
-    }();
-    return missing;
+// What the hosts need, else what the plane needs: asked once.
+std::function<std::string()> missing_for(AttachmentKind hosts, std::string (*plane)()) {
+    return [hosts, plane, found = std::optional<std::string>{}]() mutable {
+        if (!found) {
+            found = missing_for_hosts(hosts);
+            if (found->empty() && plane != nullptr) found = plane();
+        }
+        return *found;
+    };
 }
 
 std::vector<Plane> all_planes() {
@@ -28,17 +33,32 @@ std::vector<Plane> all_planes() {
         {.name = "tun",
          .open = open_tun_plane,
          .attachment = AttachmentKind::tun_device,
-         .missing = [] { return missing_for_hosts(AttachmentKind::tun_device); },
+         .missing = missing_for(AttachmentKind::tun_device, nullptr),
          .rtt_error = 250us,
          .rate_error = [](double) { return 0.01; }},
         {.name = "edt",
          .open = [](PlaneContext context) { return open_edt_plane(std::move(context)); },
          .attachment = AttachmentKind::kernel_interface,
-         .missing = missing_for_edt_hosts,
+         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
          .rtt_error = 400us,
          .rate_error = [](double) { return 0.015; },
          // The program compares the clock; what is late is not the switch.
          .switch_lateness = 1us},
+        {.name = "netem",
+         .open = [](PlaneContext context) { return open_netem_plane(std::move(context)); },
+         .attachment = AttachmentKind::kernel_interface,
+         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
+         .rtt_error = 500us,
+         .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
+         // HTB's, of the rate.
+         .burst = 2ms,
+         .draws_by_model = false,
+         .draws_by_segment = false,
+         .queues_bytes = false,
+         // A request for each path, in User Mode Linux 1 ms.
+         .switch_lateness = 20ms,
+         .keeps_order_when_sooner = false,
+         .switches_at_once = false},
     };
 }
 

@@ -1,3 +1,6 @@
+// Cases are tagged [short] when they judge no time closely: they also hold on a machine that
+// is emulated.
+//
 // The planes of the conformance suite, and where each may differ from the others. Nothing
 // else may differ: a case knows only the DataPlane interface and what is declared here.
 #pragma once
@@ -21,6 +24,8 @@ struct Plane {
     Duration rtt_error;
     // Of the rate that a path lets through, by its bits per second.
     std::function<double(double)> rate_error;
+    // For how long it may be faster than the rate after a pause.
+    Duration burst{};
     // The packets that are lost are those that model/draw.hh says.
     bool draws_by_model = true;
     // Each segment that a GSO packet stands for is lost for itself.

@@ -45,10 +45,6 @@ class EdtWorld {
             const std::string& name = topology_.hosts()[i].name;
             if (name.starts_with("far")) continue;  // of another machine
             auto made = std::make_unique<TestHost>(plan_, HostId{i}, &underlay_);
-            for (const auto& [other_name, other] : hosts_) {
-                made->acquaint(*other);
-                other->acquaint(*made);
-            }
             hosts_[name] = std::move(made);
         }
     }
@@ -84,7 +80,7 @@ class EdtWorld {
     void close() { plane_.reset(); }
 
     void remove_interface(const std::string& name) {
-        underlay_.remove_interface(*topology_.find_host(name));
+        host(name).links().remove(TestHost::kInterface);
     }
 
     DataPlane& plane() { return *plane_; }
@@ -94,7 +90,7 @@ class EdtWorld {
         plane_->add_host(HostPort{
             .host = id,
             .attachment = KernelInterface{.network_namespace = copy(host(name).network_namespace()),
-                                          .name = "eth0",
+                                          .name = TestHost::kInterface,
                                           .takeover = takeover},
             .ipv4 = plan_.ipv4(id),
             .ipv6 = plan_.ipv6(id)});
@@ -144,7 +140,7 @@ class EdtWorld {
     }
 
     TrafficControl control(const std::string& name) const {
-        return TrafficControl{host(name).network_namespace(), "eth0"};
+        return TrafficControl{host(name).network_namespace(), TestHost::kInterface};
     }
 
     // "KIND" of the root qdisc, of clsact and of egress filters, as they are.
@@ -171,7 +167,7 @@ class EdtWorld {
     std::vector<std::string> lines_;
     Topology topology_;
     PathFolder folder_;
-    TestUnderlay underlay_;
+    Underlay underlay_;
     std::map<std::string, std::unique_ptr<TestHost>> hosts_;
     boost::asio::io_context loop_;
     std::unique_ptr<DataPlane> plane_;
@@ -198,19 +194,19 @@ TEST_CASE("a host's interface gets fq, clsact and the filter, and loses them at 
 TEST_CASE("somebody else's root qdisc is refused by name, and stays as it is") {
     if (!possible()) return;
     EdtWorld world{kPair};
-    world.host("a").links().add_token_bucket("eth0");
+    world.host("a").links().add_token_bucket(TestHost::kInterface);
     const std::string before = world.attached("a");
     world.open();
     CHECK_THROWS_WITH(world.add("a"), Catch::Contains("root qdisc 'tbf'") &&
-                                          Catch::Contains("interface eth0") &&
-                                          Catch::Contains("tc qdisc del dev eth0 root"));
+                                          Catch::Contains("interface pleat0") &&
+                                          Catch::Contains("tc qdisc del dev pleat0 root"));
     CHECK(world.attached("a") == before);
 }
 
 TEST_CASE("what is taken over is put back at the end as it was") {
     if (!possible()) return;
     EdtWorld world{kPair};
-    world.host("a").links().add_token_bucket("eth0");
+    world.host("a").links().add_token_bucket(TestHost::kInterface);
     TrafficControl at = world.control("a");
     const auto root = [&at] {
         for (const QdiscFound& one : at.qdiscs()) {

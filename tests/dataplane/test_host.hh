@@ -1,6 +1,6 @@
-// TestHost: an emulated host for tests: a network namespace whose eth0 is a TUN device, or
-// one end of a veth pair that is plugged into a bridge. Needs root, or a kernel that lets
-// users make namespaces.
+// TestHost: an emulated host for tests: a network namespace with the interface that a
+// keeper would make there: a TUN device, or one that is plugged into an underlay. Needs
+// root, or a kernel that lets users make namespaces.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "model/addressing.hh"
 #include "node/dataplane/data_plane.hh"
 #include "node/netlink/in_namespace.hh"
+#include "node/underlay/underlay.hh"
 #include "tests/dataplane/links.hh"
 
 namespace pleat::testing {
@@ -38,28 +39,12 @@ class Program {
     std::string read_;
 };
 
-// What connects hosts whose packets stay in the kernel: a bridge in a namespace of its own.
-class TestUnderlay {
-  public:
-    TestUnderlay();
-
-    int network_namespace() const { return namespace_.value(); }
-
-    // A veth pair from the bridge to "eth0" in the other namespace.
-    void attach(HostId host, int network_namespace);
-
-    // As if somebody removed it: the host's end goes, too.
-    void remove_interface(HostId host);
-
-  private:
-    FileDescriptor namespace_;
-    Links links_;
-};
-
 class TestHost {
   public:
-    // With a TUN device, or attached to the underlay.
-    TestHost(const AddressPlan& plan, HostId host, TestUnderlay* underlay = nullptr);
+    static constexpr const char* kInterface = keeper::kInterface;
+
+    // With a TUN device, or plugged into the underlay.
+    TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay = nullptr);
 
     // For the plane; once.
     HostPort take_port() { return std::move(port_); }
@@ -67,10 +52,6 @@ class TestHost {
     const std::string& address() const { return address_; }
 
     const std::string& address6() const { return address6_; }
-
-    // The other's address is known, nobody need ask for it. TUN devices need none.
-    void acquaint(const TestHost& other) const;
-    void acquaint(std::uint32_t ipv4) const;  // host byte order; leads nowhere
 
     Program start(const std::vector<std::string>& arguments) const {
         return Program{namespace_.value(), arguments};
@@ -92,12 +73,8 @@ class TestHost {
     Links links() const { return Links{namespace_.value()}; }
 
   private:
-    AddressPlan plan_;
-    HostId host_;
     std::string address_;
     std::string address6_;
-    bool tun_;
-    Links::HardwareAddress hardware_address_{};
     FileDescriptor namespace_;
     HostPort port_;
 };

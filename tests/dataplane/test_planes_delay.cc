@@ -121,7 +121,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
     });
 }
 
-TEST_CASE("order is kept, whatever the jitter") {
+TEST_CASE("order is kept, whatever the jitter", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 10ms~4ms", "s1 -- b: 0ms"}};
         const StreamResult result = world.exchange(world.stream("a", "b", 600));
@@ -132,7 +132,7 @@ TEST_CASE("order is kept, whatever the jitter") {
     });
 }
 
-TEST_CASE("packets that are to be reordered overtake the others") {
+TEST_CASE("packets that are to be reordered overtake the others", "[short]") {
     for_each_plane([](const Plane& plane) {
         const std::vector<std::string> lines{"a -- s1: 20ms", "s1 -- b: 0ms"};
         PlaneWorld world{plane.open, lines};

@@ -32,7 +32,7 @@ std::vector<int> missing_of(const StreamResult& result, int count) {
 
 }  // namespace
 
-TEST_CASE("as many packets are lost as asked, and the sender is not told") {
+TEST_CASE("as many packets are lost as asked, and the sender is not told", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -> s1: 1ms loss=20%", "s1 -- b: 1ms", "s1 -> a: 1ms"}};
         const auto times = world.ping("a", "b", 500, 2ms);
@@ -47,7 +47,7 @@ TEST_CASE("as many packets are lost as asked, and the sender is not told") {
     });
 }
 
-TEST_CASE("the packets that are lost are those that the seed says") {
+TEST_CASE("the packets that are lost are those that the seed says", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (!plane.draws_by_model) return;
         PlaneWorld world{plane.open, {"a -> s1: 1ms loss=5%", "s1 -- b: 1ms", "s1 -> a: 1ms"}};
@@ -59,7 +59,7 @@ TEST_CASE("the packets that are lost are those that the seed says") {
     });
 }
 
-TEST_CASE("a joined packet's segments are lost one by one") {
+TEST_CASE("a joined packet's segments are lost one by one", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -> s1: 1ms loss=1%", "s1 -- b: 1ms", "s1 -> a: 1ms"}};
         Stream stream = world.stream("a", "b", 150);
@@ -78,7 +78,7 @@ TEST_CASE("a joined packet's segments are lost one by one") {
     });
 }
 
-TEST_CASE("TCP sees losses: what is lost is sent again") {
+TEST_CASE("TCP sees losses: what is lost is sent again", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open,
                          {"a -> s1: 2ms 100Mbps loss=1%", "s1 -- b: 0ms", "s1 -> a: 2ms"}};
@@ -98,7 +98,7 @@ TEST_CASE("TCP sees losses: what is lost is sent again") {
     });
 }
 
-TEST_CASE("bursts of loss are as long and as frequent as their chain says") {
+TEST_CASE("bursts of loss are as long and as frequent as their chain says", "[short]") {
     for_each_plane([](const Plane& plane) {
         const std::vector<std::string> lines{"a -- s1: 1ms", "s1 -- b: 1ms"};
         PlaneWorld world{plane.open, lines};
@@ -131,7 +131,7 @@ TEST_CASE("bursts of loss are as long and as frequent as their chain says") {
     });
 }
 
-TEST_CASE("packets are doubled and damaged as often as asked") {
+TEST_CASE("packets are doubled and damaged as often as asked", "[short]") {
     for_each_plane([](const Plane& plane) {
         const std::vector<std::string> lines{"a -- s1: 1ms", "s1 -- b: 0ms"};
         PlaneWorld world{plane.open, lines};

@@ -31,7 +31,7 @@ TEST_CASE("tables take effect at their instants") {
     });
 }
 
-TEST_CASE("a table for the past takes effect at once, and replaces its namesake") {
+TEST_CASE("a table for the past takes effect at once, and replaces its namesake", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- b: 0ms"}};
         world.plane().activate_at(world.table({"a -- s1: 5ms", "s1 -- b: 0ms"}, 2),

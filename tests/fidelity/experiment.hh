@@ -38,8 +38,8 @@ struct Run {
     double started_s(const std::string& host) const;
 };
 
-// Runs `count` times, all at once: the experiments here are light, and what they
-// measure is paced by pleat, not by the machine's speed. Fails the test when one can't.
+// Runs `count` times, two at once: what these experiments measure is paced by pleat, and
+// each takes about half a core. Fails the test when one can't.
 std::vector<Run> run_together(const Workspace& workspace, const std::string& topology, int count);
 Run run_once(const Workspace& workspace, const std::string& topology);
 

@@ -198,6 +198,27 @@ double rate_reaction(const Run& run, const Interval& interval) {
     return interval.to - interval.from;
 }
 
+// When the flow's last byte departed: within its last sample it sent at its share, so that
+// sample's bytes say how far it got.
+double last_departure(const Run& run, const std::string& source, const std::string& destination) {
+    for (const auto& series : run.document.at("flows")) {
+        if (series.at("src") != source || series.at("dst") != destination) continue;
+        const auto& times = series.at("t_s");
+        std::size_t last = 0;
+        for (std::size_t i = 0; i < times.size(); ++i) {
+            if (series.at("measured_bps")[i].get<double>() > 0) last = i;
+        }
+        REQUIRE(last > 0);
+        const double begin = times[last - 1].get<double>();
+        const double length = times[last].get<double>() - begin;
+        const double measured = series.at("measured_bps")[last].get<double>();
+        const double allowed = series.at("allowed_bps")[last].get<double>();
+        return begin + length * std::min(1.0, measured / allowed);
+    }
+    FAIL("no flow from " << source);
+    return 0;
+}
+
 void check_reaction(const std::vector<Run>& runs, const std::vector<Interval>& intervals) {
     for (const Interval& interval : intervals) {
         std::vector<double> share_times;
@@ -247,16 +268,17 @@ TEST_CASE("Figure 5.5: every flow's goodput is its closed-form share in every in
     check_reaction(runs, intervals_5_5());
 }
 
-TEST_CASE("shares follow a flow that starts within 150 ms, and one that stops", "[startstop]") {
+TEST_CASE("shares follow a flow that starts within 150 ms, that crashes, and that stops",
+          "[startstop]") {
     // nc sends from the first round trip on: no conversation of iperf3's before it. Its
     // congestion control is the machine's default.
     const Workspace workspace;
     const std::string topology = R"(pleat: 1
 name: start-and-stop
-duration: 16s
+duration: 20s
 hosts:
-  server: {replicas: 2, run: sh -c 'exec nc -l -p 5201 > /dev/null', ready: {tcp: 5201}}
-  client: {replicas: 2, run: sh -c 'exec nc server-$i 5201 < /dev/zero', start: manual}
+  server: {replicas: 3, run: sh -c 'exec nc -l -p 5201 > /dev/null', ready: {tcp: 5201}}
+  client: {replicas: 3, run: sh -c 'exec nc server-$i 5201 < /dev/zero', start: manual}
 bridges: [s1, s2]
 links:
   - client -- s1: 5ms 100Mbps
@@ -266,27 +288,39 @@ events:
   0s: start client[0]
   6s: start client[1]
   11s: crash client[1]
+  13s: start client[2]
+  16s: stop client[2]
 )";
     // One after another: what is measured here is a matter of milliseconds.
     std::vector<Run> runs;
     for (int i = 0; i < std::max(5, repetitions()); ++i)
         runs.push_back(run_once(workspace, topology));
-    const Interval both{6, 11, {30, 30}, true, Interval::Cause::start};
-    const Interval alone{11, 16, {60, 0}, false, Interval::Cause::crash};
+    const Interval both{6, 11, {30, 30, 0}, true, Interval::Cause::start};
+    const Interval alone{11, 13, {60, 0, 0}, false, Interval::Cause::crash};
     std::vector<double> started_shares;
     std::vector<double> started_rates;
     std::vector<double> crashed_shares;
+    std::vector<double> stopped_shares;
     for (const Run& run : runs) {
         // The first byte of data enters after exec and one round trip of 40 ms.
         const double first_byte = run.started_s(client(1)) + 0.040 - 6;
         started_shares.push_back(share_reaction(run, both) - first_byte);
         started_rates.push_back(rate_reaction(run, both) - first_byte);
         crashed_shares.push_back(share_reaction(run, alone));
+        // What its kernel had taken from nc drains first; the rest of the network hears of
+        // the end by the flow's silence.
+        const double last_byte = last_departure(run, client(2), server(2));
+        const Interval after{last_byte, 20, {60, 0, 0}, false, Interval::Cause::stop};
+        stopped_shares.push_back(share_reaction(run, after));
     }
     std::cout << "a flow starts: shares after " << median(started_shares) * 1000
               << " ms, rates after " << median(started_rates) * 1000
-              << " ms; it crashes: shares after " << median(crashed_shares) * 1000 << " ms\n";
+              << " ms; it crashes: shares after " << median(crashed_shares) * 1000
+              << " ms; it stops: shares after " << median(stopped_shares) * 1000
+              << " ms from its last byte\n";
     CHECK(median(started_shares) <= 0.150);
     CHECK(median(started_rates) <= 0.500);
     CHECK(median(crashed_shares) <= 0.010);
+    // 100 ms of silence, then 150 ms.
+    CHECK(median(stopped_shares) <= 0.250);
 }

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -33,9 +35,25 @@ std::size_t page_rounded(std::size_t bytes) {
     return (bytes + page - 1) / page * page;
 }
 
-// libbpf says on its own what it does not like; we say it once, in our errors.
-int quiet(libbpf_print_level, const char*, va_list) {
-    return 0;
+// What libbpf has warned of; it has no other way to say why. Warnings go into our errors.
+thread_local std::string warnings;  // NOLINT: libbpf's printer knows no object
+
+[[gnu::format(printf, 2, 0)]] int note(libbpf_print_level level, const char* format,
+                                       va_list arguments) {
+    if (level != LIBBPF_WARN) return 0;
+    std::array<char, 1024> text{};
+    const int size = std::vsnprintf(text.data(), text.size(), format, arguments);
+    warnings += text.data();
+    return size;
+}
+
+FileDescriptor new_rows(std::uint32_t size) {
+    LIBBPF_OPTS(bpf_map_create_opts, options);
+    options.map_flags = BPF_F_MMAPABLE;
+    FileDescriptor map{bpf_map_create(BPF_MAP_TYPE_ARRAY, "netem_rows", sizeof(std::uint32_t),
+                                      sizeof(netem_row), size, &options)};
+    if (!map.open()) throw failure("make a BPF map", errno);
+    return map;
 }
 
 }  // namespace
@@ -68,7 +86,8 @@ void Classifier::Close::operator()(ring_buffer* ring) const {
 Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown,
                        Duration idle)
     : hosts_{hosts} {
-    libbpf_set_print(quiet);
+    libbpf_set_print(note);
+    warnings.clear();
     std::array<char, 64 * 1024> log{};
     LIBBPF_OPTS(bpf_object_open_opts, options);
     options.kernel_log_buf = log.data();
@@ -76,18 +95,21 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     object_.reset(bpf_object__open_mem(
         pleat_bpf_netem_begin,
         static_cast<std::size_t>(pleat_bpf_netem_end - pleat_bpf_netem_begin), &options));
-    if (object_ == nullptr) throw failure("read the BPF classifier", errno);
+    if (object_ == nullptr) {
+        throw Failure{failure("read the BPF classifier", errno).what() + ("\n" + warnings)};
+    }
     const auto size = static_cast<std::uint32_t>(std::max<std::size_t>(hosts, 1));
     // Two addresses each.
     bpf_map__set_max_entries(bpf_object__find_map_by_name(object_.get(), "destinations"), 2 * size);
     bpf_map* sources = bpf_object__find_map_by_name(object_.get(), "sources");
-    bpf_map__set_max_entries(bpf_map__inner_map(sources), size);
+    // The pattern of every source's map. (libbpf 1.1 can't change the program's own one.)
+    const FileDescriptor pattern = new_rows(size);
+    bpf_map__set_inner_map_fd(sources, pattern.value());
     if (bpf_object__load(object_.get()) < 0) {
         const int error = errno;
-        std::string text{log.data()};
-        if (text.size() > 400) text = "..." + text.substr(text.size() - 400);
-        throw Failure{failure("load the BPF classifier", error).what() +
-                      (text.empty() ? std::string{} : "\n" + text)};
+        std::string text = "\n" + warnings + log.data();
+        if (text.size() > 2000) text = "\n..." + text.substr(text.size() - 2000);
+        throw Failure{failure("load the BPF classifier", error).what() + text};
     }
     control_ = MappedArray<netem_control>{map("control"), 1};
     totals_ = MappedArray<netem_totals>{map("totals"), 1};
@@ -130,13 +152,8 @@ int Classifier::cut_program() const {
 std::unique_ptr<Classifier::Source> Classifier::add_source(std::uint16_t place) {
     auto source = std::make_unique<Source>();
     source->place = place;
-    LIBBPF_OPTS(bpf_map_create_opts, options);
-    options.map_flags = BPF_F_MMAPABLE;
     const std::size_t size = std::max<std::size_t>(hosts_, 1);
-    source->map = FileDescriptor{bpf_map_create(BPF_MAP_TYPE_ARRAY, "netem_rows",
-                                                sizeof(std::uint32_t), sizeof(netem_row),
-                                                static_cast<std::uint32_t>(size), &options)};
-    if (!source->map.open()) throw failure("make a BPF map for an interface", errno);
+    source->map = new_rows(static_cast<std::uint32_t>(size));
     source->rows = MappedArray<netem_row>{source->map.value(), size};
     const std::uint32_t key = place;
     const int descriptor = source->map.value();

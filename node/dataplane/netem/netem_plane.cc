@@ -40,7 +40,7 @@ struct Row {
     bool open = false;
     std::uint16_t destination = 0;  // in Tcal; 0: none yet
     std::uint16_t uplink = 0;       // in Tcal, that the destination is behind
-    std::uint16_t filtered = 0;     // without BPF: the destination that filters lead to
+    std::uint32_t filtered = 0;     // without BPF: the class that filters lead to
     // Behind other uplinks, in earlier tables: (uplink, destination).
     std::vector<std::pair<std::uint16_t, std::uint16_t>> former;
 };
@@ -94,7 +94,7 @@ class NetemPlane final : public DataPlane {
 
     Local* find(HostId host);
     void make_filters(Local& local);
-    void filter(Local& local, std::uint32_t destination);
+    void filter(Local& local, std::uint32_t destination, std::uint32_t classid);
     void shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape);
     void refresh(Local& local, std::uint32_t destination);
     void open(Local& local, std::uint32_t destination);
@@ -132,7 +132,7 @@ class NetemPlane final : public DataPlane {
     std::unordered_map<FlowKey, FlowAccount> flows_;
     std::set<FlowKey> active_;
     std::multimap<Instant, Flush> flushes_;
-    std::uint64_t unknown_drops_ = 0;  // without BPF
+    Tcal::Dropped dropped_;  // without BPF
     boost::asio::posix::stream_descriptor rows_readable_;
     boost::asio::posix::stream_descriptor events_readable_;
     boost::asio::steady_timer switch_timer_;
@@ -233,17 +233,20 @@ void NetemPlane::make_filters(Local& local) {
         tcal.request("make a hash of u32 filters", messages.u32_hash(v6));
         tcal.request("make a u32 filter", messages.u32_rest(v6, rest));
     }
-    for (std::uint8_t type = 133; type <= 137; ++type) {  // RFC 4861
-        tcal.request("make a u32 filter", messages.u32_neighbours(type));
+    // Neighbour discovery (RFC 4861) and reports of its groups (RFC 3810).
+    for (const int type : {133, 134, 135, 136, 137, 131, 132, 143}) {
+        const bool grouped = type < 133 || type > 137;
+        tcal.request("make a u32 filter",
+                     messages.u32_neighbours(static_cast<std::uint8_t>(type), grouped));
     }
 }
 
-void NetemPlane::filter(Local& local, std::uint32_t destination) {
+// Leads the destination's packets to a class.
+void NetemPlane::filter(Local& local, std::uint32_t destination, std::uint32_t classid) {
     Row& row = local.rows[destination];
-    if (classifier_ || row.filtered == row.destination) return;
-    row.filtered = row.destination;
+    if (classifier_ || row.filtered == classid) return;
+    row.filtered = classid;
     Tcal& tcal = *local.tcal;
-    const std::uint32_t classid = class_id(row.destination);
     // Those of a bucket of 256 are numbered from 1.
     const auto item = static_cast<std::uint16_t>(destination / 256 + 1);
     const HostId host{destination};
@@ -349,7 +352,7 @@ void NetemPlane::switch_to(Prepared prepared) {
 void NetemPlane::shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape) {
     Row& row = local.rows[destination];
     const bool open = shape && !blocked({local.host, HostId{destination}});
-    if (open == row.open && row.shape == shape) return;
+    if (open == row.open && row.shape == shape && (classifier_ || row.filtered != 0)) return;
     row.shape = std::move(shape);
     refresh(local, destination);
 }
@@ -360,6 +363,7 @@ void NetemPlane::refresh(Local& local, std::uint32_t destination) {
     const FlowKey key{local.host, HostId{destination}};
     if (!row.shape || blocked(key)) {
         if (row.open) close(local, destination, blocked(key));
+        if (key.source != key.destination) filter(local, destination, kUnreachableClass);
         return;
     }
     Tcal& tcal = *local.tcal;
@@ -387,7 +391,7 @@ void NetemPlane::refresh(Local& local, std::uint32_t destination) {
     if (row.shape->path.has_chances()) {
         if (const auto flow = flows_.find(key); flow != flows_.end()) flow->second.may_lose();
     }
-    filter(local, destination);
+    filter(local, destination, class_id(row.destination));
     local.opening.push_back(destination);
 }
 
@@ -420,14 +424,6 @@ void NetemPlane::close(Local& local, std::uint32_t destination, bool at_once) {
         std::atomic_ref<std::uint32_t>{local.source->rows[destination].classid}.store(
             0, std::memory_order_release);
         if (!flows_.contains(key)) return;  // nothing has ever entered
-    } else {
-        const Tcal& tcal = *local.tcal;
-        NetemShape nothing = tcal.shape_of(row.destination).netem;
-        nothing.loss = kAlways;
-        nothing.burst_loss.reset();
-        DestinationShape closed = tcal.shape_of(row.destination);
-        closed.netem = nothing;
-        local.tcal->shape_destination(row.destination, row.uplink, closed);
     }
     if (!at_once) {
         const NetemShape& netem = local.tcal->shape_of(row.destination).netem;
@@ -484,10 +480,15 @@ void NetemPlane::cut(HostId host) {
     Local* const local = find(host);
     if (local == nullptr) return;
     const TcMessages& messages = local->tcal->messages();
-    local->tcal->request(
-        "drop what comes in",
-        classifier_ ? messages.program(false, classifier_->cut_program(), "pleat_cut", local->place)
-                    : messages.ingress_drop());
+    if (classifier_) {
+        local->tcal->request(
+            "drop what comes in",
+            messages.program(false, classifier_->cut_program(), "pleat_cut", local->place));
+    } else {
+        // Where act_gact is missing: nothing is sent to it any more; what is between two
+        // hosts at this moment arrives.
+        local->tcal->request_quietly(messages.ingress_drop());
+    }
     local->tcal->commit();
 }
 
@@ -646,8 +647,12 @@ void NetemPlane::read_counters(Instant now) {
         }
     }
     if (classifier_) return;
-    unknown_drops_ = 0;
-    for (const auto& [host, local] : locals_) unknown_drops_ += local->tcal->unknown_drops();
+    dropped_ = {};
+    for (const auto& [host, local] : locals_) {
+        const Tcal::Dropped dropped = local->tcal->dropped();
+        dropped_.unknown += dropped.unknown;
+        dropped_.unreachable += dropped.unreachable;
+    }
 }
 
 PlaneTotals NetemPlane::totals() const {
@@ -661,7 +666,8 @@ PlaneTotals NetemPlane::totals() const {
         totals.loss_drops += counters.loss_drops;
         totals.unreachable_drops += counters.unreachable_drops;
     }
-    totals.unknown_destination_drops = unknown_drops_;
+    totals.unknown_destination_drops = dropped_.unknown;
+    totals.unreachable_drops += dropped_.unreachable;
     if (classifier_) {
         const netem_totals& kernel = classifier_->totals();
         totals.packets_in = kernel.packets_in;

@@ -68,6 +68,8 @@ void RequestBatch::prepare(RouteSocket& socket) {
     };
     set_size(SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
     set_size(SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
+    // We read acknowledgements past libnl, which would miss them.
+    nl_socket_disable_seq_check(socket.handle());
     const int on = 1;
     static_cast<void>(::setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on));
 }

@@ -120,20 +120,23 @@ nlattr* options_of(nl_msg* message) {
     return options;
 }
 
-// Appends attributes to the options, which are a message's last attribute: `put` puts them
-// at its end.
+// Appends attributes to the options, a message's last attribute: `put_attributes` puts them
+// at its end. (libnl 3.7 counts netem's inner attributes twice: the message is longer than
+// what is in it.)
 template <typename PutAttributes>
 void extend_options(nl_msg* message, std::size_t room, PutAttributes put_attributes) {
     const std::size_t wanted = nlmsg_hdr(message)->nlmsg_len + room;
     if (wanted > nlmsg_get_max_size(message)) must(nlmsg_expand(message, wanted));
     nlattr* options = options_of(message);
-    const auto* end = reinterpret_cast<const char*>(nlmsg_hdr(message)) +
-                      NLMSG_ALIGN(nlmsg_hdr(message)->nlmsg_len);
-    PLEAT_ASSERT(reinterpret_cast<const char*>(options) + NLA_ALIGN(options->nla_len) == end);
-    const std::uint32_t before = NLMSG_ALIGN(nlmsg_hdr(message)->nlmsg_len);
+    nlmsghdr* header = nlmsg_hdr(message);
+    const auto end = static_cast<std::uint32_t>(reinterpret_cast<const char*>(options) -
+                                                reinterpret_cast<const char*>(header)) +
+                     static_cast<std::uint32_t>(NLA_ALIGN(options->nla_len));
+    PLEAT_ASSERT(end <= NLMSG_ALIGN(header->nlmsg_len));
+    header->nlmsg_len = end;
     put_attributes();
-    const std::uint32_t after = NLMSG_ALIGN(nlmsg_hdr(message)->nlmsg_len);
-    options->nla_len = static_cast<std::uint16_t>(NLA_ALIGN(options->nla_len) + after - before);
+    options->nla_len = static_cast<std::uint16_t>(NLA_ALIGN(options->nla_len) +
+                                                  NLMSG_ALIGN(header->nlmsg_len) - end);
 }
 
 tcmsg header_of(int interface, std::uint32_t parent, std::uint32_t handle) {
@@ -346,12 +349,13 @@ NetlinkMessage TcMessages::u32_destination(const std::array<std::uint8_t, 16>& a
     return request(filter);
 }
 
-NetlinkMessage TcMessages::u32_neighbours(std::uint8_t icmp_type) const {
+NetlinkMessage TcMessages::u32_neighbours(std::uint8_t icmp_type, bool grouped) const {
     const Filter filter = new_filter(interface_, kHtb, kNeighbourPriority, ETH_P_IPV6);
     constexpr int kNextHeader = 6;
-    constexpr int kIcmpType = 40;
-    must(rtnl_u32_add_key_uint8(filter.get(), IPPROTO_ICMPV6, 0xff, kNextHeader, 0));
-    must(rtnl_u32_add_key_uint8(filter.get(), icmp_type, 0xff, kIcmpType, 0));
+    const int type_at = grouped ? 48 : 40;
+    must(rtnl_u32_add_key_uint8(filter.get(), grouped ? IPPROTO_HOPOPTS : IPPROTO_ICMPV6, 0xff,
+                                kNextHeader, 0));
+    must(rtnl_u32_add_key_uint8(filter.get(), icmp_type, 0xff, type_at, 0));
     must(rtnl_u32_set_classid(filter.get(), kDefaultClass));
     must(rtnl_u32_set_cls_terminal(filter.get()));
     return request(filter);

@@ -4,7 +4,8 @@
 // Handles of an interface (major:minor):
 //     fffe:          the HTB                     1:     packets of the default class
 //     fffe:ffff      default class               2:     netem of the class of the unknown
-//     fffe:fffe      class of the unknown        fffe:8000 + u   uplink u
+//     fffe:fffe      class of the unknown        3:     netem of the class of the unreachable
+//     fffe:fffd      class of the unreachable    fffe:8000 + u   uplink u
 //     fffe:M         destination of minor M, with netem 2M: and its queue 2M+1:
 #pragma once
 
@@ -25,6 +26,10 @@ constexpr std::uint32_t kHtbMajor = 0xfffe;
 constexpr std::uint32_t kHtb = handle_of(kHtbMajor);
 constexpr std::uint32_t kDefaultClass = handle_of(kHtbMajor, 0xffff);
 constexpr std::uint32_t kUnknownClass = handle_of(kHtbMajor, 0xfffe);
+constexpr std::uint32_t kUnreachableClass = handle_of(kHtbMajor, 0xfffd);
+constexpr std::uint32_t kDefaultQueue = handle_of(1);
+constexpr std::uint32_t kUnknownNetem = handle_of(2);
+constexpr std::uint32_t kUnreachableNetem = handle_of(3);
 
 // Minors of destinations: an HTB has 65,535 classes, and each destination needs two more
 // handles, of 65,534.
@@ -80,8 +85,9 @@ class TcMessages {
                                    std::uint16_t item) const;
     NetlinkMessage u32_destination(const std::array<std::uint8_t, 16>& address,
                                    std::uint32_t classid, std::uint16_t item) const;
-    // Neighbour discovery (one of five types) goes to the default class.
-    NetlinkMessage u32_neighbours(std::uint8_t icmp_type) const;
+    // ICMPv6 of this type goes to the default class; `grouped`: behind a hop-by-hop option,
+    // as the reports of groups are.
+    NetlinkMessage u32_neighbours(std::uint8_t icmp_type, bool grouped) const;
     // IP packets to no host go to this class.
     NetlinkMessage u32_rest(bool v6, std::uint32_t classid) const;
 

@@ -25,7 +25,7 @@ struct PutLink {
     void operator()(rtnl_link* link) const { rtnl_link_put(link); }
 };
 
-constexpr std::uint32_t kDefaultQueue = 100'000;  // packets; drops nothing
+constexpr std::uint32_t kDefaultPackets = 100'000;  // drops nothing
 
 ClassShape unlimited() {
     return class_shape(Bandwidth::unlimited(), Bandwidth::unlimited(), Overhead{});
@@ -153,11 +153,14 @@ void Tcal::make_base() {
     request("make an HTB", messages_.htb());
     request("make the default class", messages_.uplink(kDefaultClass, unlimited()));
     request("make the default class",
-            messages_.packet_queue(kDefaultClass, handle_of(1), kDefaultQueue));
-    request("make the class of unknown destinations", messages_.uplink(kUnknownClass, unlimited()));
+            messages_.packet_queue(kDefaultClass, kDefaultQueue, kDefaultPackets));
     NetemShape nothing;
     nothing.loss = kAlways;
-    request("make a netem", messages_.netem(kUnknownClass, handle_of(2), nothing, seed_));
+    for (const auto& [classid, netem] : {std::pair{kUnknownClass, kUnknownNetem},
+                                         std::pair{kUnreachableClass, kUnreachableNetem}}) {
+        request("make a class that drops", messages_.uplink(classid, unlimited()));
+        request("make a class that drops", messages_.netem(classid, netem, nothing, seed_));
+    }
     if (own_clsact_) request("make a clsact", messages_.clsact());
     commit();
 }
@@ -396,15 +399,18 @@ std::vector<DestinationUsage> Tcal::usage_of_all() {
     return all;
 }
 
-std::uint64_t Tcal::unknown_drops() {
-    if (gone_) return 0;
-    std::uint64_t drops = 0;
+Tcal::Dropped Tcal::dropped() {
+    Dropped result;
+    if (gone_) return result;
     RequestBatch reading;
-    reading.add(messages_.read_qdisc(kUnknownClass, handle_of(2)));
-    reading.send(socket_, [&drops](const nlmsghdr& header) {
-        if (const auto one = tc_statistics(header)) drops = one->drops;
+    reading.add(messages_.read_qdisc(kUnknownClass, kUnknownNetem));
+    reading.add(messages_.read_qdisc(kUnreachableClass, kUnreachableNetem));
+    reading.send(socket_, [&result](const nlmsghdr& header) {
+        const auto one = tc_statistics(header);
+        if (!one) return;
+        (one->handle == kUnknownNetem ? result.unknown : result.unreachable) = one->drops;
     });
-    return drops;
+    return result;
 }
 
 }  // namespace pleat

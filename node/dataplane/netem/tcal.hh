@@ -7,7 +7,7 @@
 //           |                                    |        netem -> queue in bytes
 //           |                                    +-- ...
 //           +-- default class: ARP, neighbour discovery, what passes unshaped
-//           +-- class of the unknown: all of it is dropped
+//           +-- classes of the unknown and the unreachable: all of it is dropped
 //
 // (1) Requests wait until commit(), which sends only what differs from what is in force.
 // (2) A destination's class borrows all from its uplink's, up to its own ceil: together
@@ -91,8 +91,13 @@ class Tcal {
     // In one dump each of classes and qdiscs.
     std::vector<DestinationUsage> usage_of_all();
 
-    // Packets of the class of the unknown, which are all dropped.
-    std::uint64_t unknown_drops();
+    // Of the classes of the unknown and of the unreachable.
+    struct Dropped {
+        std::uint64_t unknown = 0;
+        std::uint64_t unreachable = 0;
+    };
+
+    Dropped dropped();
 
   private:
     struct Destination {
