@@ -42,6 +42,8 @@ std::vector<Plane> all_planes() {
          .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
          .rtt_error = 400us,
          .rate_error = [](double) { return 0.015; },
+         // A bucket of the link's calendar: at 20 Mbps 2^22 ns; and a packet more.
+         .burst = 4600us,
          .joined_loss = JoinedLoss::as_first,
          // The program compares the clock; what is late is not the switch.
          .switch_lateness = 1us},

@@ -30,7 +30,7 @@ struct Plane {
     Duration rtt_error;
     // Of the rate that a path lets through, by its bits per second.
     std::function<double(double)> rate_error;
-    // For how long it may be faster than the rate after a pause.
+    // How far a host's link of 20 Mbps may be ahead of its rate.
     Duration burst{};
     // The packets that are lost are those that model/draw.hh says.
     bool draws_by_model = true;
