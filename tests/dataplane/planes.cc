@@ -53,8 +53,8 @@ std::vector<Plane> all_planes() {
          .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
          .rtt_error = 500us,
          .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
-         // HTB's, of a host's link and of a path.
-         .burst = 3ms,
+         // HTB lets 2 ms of the rate pass after a pause: of the link, and of a path.
+         .burst = 4ms,
          .draws_by_model = false,
          .joined_loss = JoinedLoss::all_or_nothing,
          .queues_bytes = false,
