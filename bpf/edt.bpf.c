@@ -446,7 +446,8 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
      * of one that stands for many, for all but the first. On an idle path it begins at once. */
     const __u64 rate = path->time_per_byte > at->cap ? path->time_per_byte : at->cap;
     const __u64 bytes = packet->ip_bytes + packet->segments * path->overhead;
-    const __u64 time = edt_ticks(bytes, rate);
+    /* Rounded up: a packet has not left until its last bit has. */
+    const __u64 time = edt_ticks(bytes, rate, EDT_ROUND_UP);
     const __u64 now_ticks = now << EDT_TICK_SHIFT;
     const __u64 clock = state->clock;
     const __u64 departed = clock + ((__u64)state->departed_ns << EDT_TICK_SHIFT);
@@ -458,7 +459,7 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
         /* 4 MiB at 2 kbit/s and less is 5 hours: no need to overflow. */
         __u64 queue = path->queue_bytes;
         if (slowest >> (EDT_TIME_PER_BYTE_SHIFT + 22) && queue > (1U << 22)) queue = 1U << 22;
-        if (waiting > edt_ticks(queue, slowest)) {
+        if (waiting > edt_ticks(queue, slowest, 0)) {
             outcome->fate = FATE_QUEUE_FULL;
             return;
         }
@@ -472,8 +473,8 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
         if (calendar->time_per_byte != at->uplink_rate) {
             edt_calendar_reshape(calendar, at->uplink_rate);
         }
-        const __u64 link_time =
-            edt_ticks(packet->ip_bytes + packet->segments * at->uplink_overhead, at->uplink_rate);
+        const __u64 link_time = edt_ticks(packet->ip_bytes + packet->segments * at->uplink_overhead,
+                                          at->uplink_rate, 0);
         leaves = edt_calendar_book(calendar, now_ticks, ready, link_time);
         if (leaves == 0) {
             outcome->fate = FATE_QUEUE_FULL;

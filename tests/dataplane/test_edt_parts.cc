@@ -85,6 +85,15 @@ TEST_CASE("a host that is gone is blocked like one that is cut, each for itself"
     CHECK(world.array == std::vector<std::uint64_t>(6));
 }
 
+TEST_CASE("caps that are there already are kept, also over a block that is lifted") {
+    std::vector<std::uint64_t> array{0, 77, EDT_BLOCKED};
+    PathCaps caps{array, 3};
+    caps.name_source(0, HostId{0});
+    CHECK(array == std::vector<std::uint64_t>{0, 77, EDT_BLOCKED});
+    caps.host_there(HostId{0});
+    CHECK(array == std::vector<std::uint64_t>{0, 77, 0});
+}
+
 TEST_CASE("a host that gets its place while it is cut is blocked from the start") {
     std::vector<std::uint64_t> array(3);
     PathCaps caps{array, 3};
@@ -234,7 +243,7 @@ TEST_CASE("the worker copies rows into a slot") {
     std::vector<edt_path> paths(4);
     paths[2].delay_ns = 77;
     std::vector<edt_uplink> uplinks(2);
-    worker.fill({2, rows, paths, uplinks});
+    worker.fill({2, rows, paths, uplinks, RowWorker::can_wait_for_readers()});
     CHECK(std::get<RowWorker::Filled>(next(worker)).slot == 2);
     CHECK(same(paths[1], world.rows("a")[1]));
     CHECK(paths[2].delay_ns == 77);

@@ -16,7 +16,7 @@ constexpr Instant kStart{100s};
 // watches what the program would do with begins().
 class Owner {
   public:
-    explicit Owner(Duration fold = 0ms, Duration fill = 0ms, SlotPlan plan = SlotPlan{})
+    explicit Owner(Duration fold = 0ms, Duration fill = 0ms, SlotPlan plan = SlotPlan{false})
         : fold_{fold}, fill_{fill}, plan_{plan} {}
 
     Instant now() const { return now_; }
@@ -58,6 +58,9 @@ class Owner {
 
     SlotPlan& plan() { return plan_; }
 
+    // How often the owner had to wait for programs under way.
+    int waits() const { return waits_; }
+
   private:
     struct Todo {
         SlotPlan::Ticket folded = 0;
@@ -96,8 +99,11 @@ class Owner {
             // Rule (2): nobody reads it.
             CHECK(slot_in_force(now_) != fill->slot);
             CHECK_FALSE(plan_.begins()[fill->slot].has_value());
-            if (left_.contains(fill->slot))
-                CHECK(now_ - left_[fill->slot] >= SlotPlan::kRetirement);
+            if (left_.contains(fill->slot)) {
+                const bool recent = now_ - left_[fill->slot] < SlotPlan::kRetirement;
+                CHECK(fill->wait_for_readers == recent);
+                if (recent) ++waits_;
+            }
             content_[fill->slot] = 0;
             if (fill_ == 0ms) {
                 content_[fill->slot] = fill->ticket;
@@ -126,6 +132,7 @@ class Owner {
     std::array<SlotPlan::Ticket, EDT_SLOTS> content_{};
     std::optional<SlotPlan::Slot> last_slot_;
     std::map<SlotPlan::Slot, Instant> left_;
+    int waits_ = 0;
     std::vector<SlotPlan::InForce> reports_;
 };
 
@@ -198,6 +205,28 @@ TEST_CASE("a chain of epochs 20 ms apart is in force on time, far beyond the slo
     owner.run_until(kStart + 5s);
     REQUIRE(owner.reports().size() == 50);
     for (const SlotPlan::InForce& one : owner.reports()) CHECK(one.actual == one.table.when);
+    CHECK(owner.waits() == 0);
+}
+
+TEST_CASE("who can wait for programs under way has a chain as fast as it fills slots") {
+    Owner owner{1ms, 8ms, SlotPlan{true}};
+    for (std::uint32_t epoch = 0; epoch < 50; ++epoch) {
+        owner.ask(1, epoch, kStart + 100ms + epoch * 5ms);
+    }
+    owner.run_until(kStart + 5s);
+    REQUIRE(owner.reports().size() == 50);
+    for (const SlotPlan::InForce& one : owner.reports()) CHECK(one.actual == one.table.when);
+    CHECK(owner.waits() > 40);
+}
+
+TEST_CASE("a slot that was left long ago needs no waiting") {
+    Owner owner{1ms, 1ms, SlotPlan{true}};
+    for (std::uint32_t epoch = 0; epoch < 20; ++epoch) {
+        owner.ask(1, epoch, owner.now());
+        owner.run_until(owner.now() + 100ms);
+    }
+    CHECK(owner.reports().size() == 20);
+    CHECK(owner.waits() == 0);
 }
 
 TEST_CASE("a burst of epochs is on time as far as slots reach; then the lateness is told") {
@@ -241,7 +270,7 @@ TEST_CASE("what an earlier owner left stays in force until something else does")
     left[2] = kStart - 5s;
     left[0] = kStart - 10s;
     left[1] = kStart + 1s;
-    Owner owner{1ms, 1ms, SlotPlan{left}};
+    Owner owner{1ms, 1ms, SlotPlan{GENERATE(false, true), left}};
     owner.run_until(kStart + 500ms);
     CHECK(owner.reports().empty());
     CHECK(owner.plan().begins()[2] == kStart - 5s);
@@ -285,7 +314,7 @@ TEST_CASE("whatever is asked, the table in force is the ideal one as soon as slo
     const auto below = [&random](unsigned n) {
         return std::uniform_int_distribution{0U, n - 1}(random);
     };
-    Owner owner{below(2) * 3ms, below(2) * 2ms};
+    Owner owner{below(2) * 3ms, below(2) * 2ms, SlotPlan{below(2) == 1}};
     Ideal ideal;
     for (int step = 0; step < 60; ++step) {
         const std::uint32_t epoch = below(12);

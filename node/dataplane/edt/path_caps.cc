@@ -11,7 +11,11 @@ PathCaps::PathCaps(std::span<std::uint64_t> caps, std::size_t destinations)
     : caps_{caps},
       destinations_{static_cast<std::uint32_t>(destinations)},
       cut_(destinations),
-      gone_(destinations) {}
+      gone_(destinations) {
+    for (std::uint32_t path = 0; path < caps.size(); ++path) {
+        if (caps[path] != 0 && caps[path] != EDT_BLOCKED) wanted_[path] = caps[path];
+    }
+}
 
 void PathCaps::name_source(std::uint32_t place, HostId host) {
     PLEAT_ASSERT(place <= sources_.size());
@@ -46,7 +50,6 @@ void PathCaps::host_gone(HostId host) {
 }
 
 void PathCaps::host_there(HostId host) {
-    if (!gone_[host.value]) return;
     gone_[host.value] = false;
     write_all_of(host);
 }

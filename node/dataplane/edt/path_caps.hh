@@ -3,7 +3,8 @@
 //
 // (1) A path is blocked while its source or its destination is cut, or gone; its cap is kept
 //     meanwhile, and may change.
-// (2) Hosts that are not said to be gone are there: those of other machines.
+// (2) What is there at first are the caps that an earlier owner left.
+// (3) Hosts that are not said to be gone are there: those of other machines.
 #pragma once
 
 #include <span>

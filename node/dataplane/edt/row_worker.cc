@@ -3,12 +3,29 @@
 #include <cstring>
 #include <utility>
 
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/error.hh"
 #include "base/overload.hh"
 
 namespace pleat {
+
+namespace {
+
+// The kernel's own synchronize_rcu(): programs run in what it waits for. 5 to 15 ms.
+bool wait_for_readers() {
+    return ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
+
+}  // namespace
+
+bool RowWorker::can_wait_for_readers() {
+    return wait_for_readers();  // not with nohz_full
+}
 
 RowWorker::RowWorker(const PathFolder& folder) : folder_{&folder}, thread_{[this] { run(); }} {
     ::pthread_setname_np(thread_.native_handle(), "pleat-rows");
@@ -65,6 +82,7 @@ void RowWorker::fold_one_source() {
 }
 
 void RowWorker::copy(const Fill& job) {
+    if (job.wait_for_readers) PLEAT_ASSERT(wait_for_readers());
     // Both are plain memory; the loop stores begins_at after it has heard of this.
     std::memcpy(job.paths.data(), job.rows->paths.data(),
                 job.rows->paths.size() * sizeof(edt_path));

@@ -39,6 +39,7 @@ class RowWorker {
         std::shared_ptr<const TableRows> rows;
         std::span<edt_path> paths;  // of the slot
         std::span<edt_uplink> uplinks;
+        bool wait_for_readers = false;  // first
     };
 
     struct Filled {
@@ -46,6 +47,9 @@ class RowWorker {
     };
 
     using Result = std::variant<Folded, Filled>;
+
+    // Whether this kernel lets one wait until no program is under way that began before.
+    static bool can_wait_for_readers();
 
     // The folder must outlive it.
     explicit RowWorker(const PathFolder& folder);

@@ -11,7 +11,8 @@ constexpr Duration kTooClose = std::chrono::milliseconds{1};
 
 }  // namespace
 
-SlotPlan::SlotPlan(const Begins& left) : begins_{left} {
+SlotPlan::SlotPlan(bool can_wait_for_readers, const Begins& left)
+    : can_wait_for_readers_{can_wait_for_readers}, begins_{left} {
     for (Slot slot = 0; slot < EDT_SLOTS; ++slot) {
         if (!left[slot]) continue;
         entries_.push_back(Entry{.asked = {.ticket = 0, .when = *left[slot]},
@@ -30,10 +31,19 @@ std::size_t SlotPlan::past(Instant now) const {
     return static_cast<std::size_t>(entries_.rend() - last);
 }
 
+// Programs that began before `since` may be reading it.
+void SlotPlan::release(Slot slot, Instant since) {
+    begins_[slot].reset();
+    read_until_[slot] = since + kRetirement;
+}
+
 void SlotPlan::take_back(Entry& entry, Instant now) {
     if (entry.state != State::armed) return;
-    free_from_[entry.slot] = begin(entry) - now < kTooClose ? now + kRetirement : now;
-    begins_[entry.slot].reset();
+    if (begin(entry) - now < kTooClose) {
+        release(entry.slot, now);
+    } else {
+        begins_[entry.slot].reset();
+    }
     entry.state = State::ready;
 }
 
@@ -59,18 +69,18 @@ void SlotPlan::folded(Ticket ticket) {
 }
 
 void SlotPlan::retire(Instant now) {
+    const Duration wait = can_wait_for_readers_ ? Duration::zero() : kRetirement;
     const Entry* successor = nullptr;
     for (std::size_t i = past(now); i-- > 0;) {
         Entry& one = entries_[i];
         if (one.state != State::armed) continue;
-        one.over = one.reported && successor != nullptr && begin(*successor) + kRetirement <= now;
+        one.over = one.reported && successor != nullptr && begin(*successor) + wait <= now;
+        if (one.over) one.left = begin(*successor);
         successor = &one;
     }
-    std::erase_if(entries_, [this, now](const Entry& one) {
-        if (!one.over) return false;
-        begins_[one.slot].reset();
-        free_from_[one.slot] = now;
-        return true;
+    std::erase_if(entries_, [this](const Entry& one) {
+        if (one.over) release(one.slot, one.left);
+        return one.over;
     });
 }
 
@@ -90,7 +100,8 @@ SlotPlan::Entry* SlotPlan::next_to_fill(Instant now) {
 
 std::optional<SlotPlan::Slot> SlotPlan::free_slot(Instant now) const {
     for (Slot slot = 0; slot < EDT_SLOTS; ++slot) {
-        if (!begins_[slot] && !being_filled_[slot] && free_from_[slot] <= now) return slot;
+        if (begins_[slot] || being_filled_[slot]) continue;
+        if (can_wait_for_readers_ || read_until_[slot] <= now) return slot;
     }
     return std::nullopt;
 }
@@ -115,7 +126,8 @@ std::optional<SlotPlan::Fill> SlotPlan::next_fill(Instant now) {
     entry->state = State::filling;
     entry->slot = *slot;
     being_filled_[*slot] = true;
-    return Fill{.ticket = entry->asked.ticket, .slot = *slot};
+    return Fill{
+        .ticket = entry->asked.ticket, .slot = *slot, .wait_for_readers = read_until_[*slot] > now};
 }
 
 void SlotPlan::filled(Slot slot, Instant now) {
@@ -168,10 +180,12 @@ std::optional<Instant> SlotPlan::next_instant(Instant now) const {
     if (!any_ready) return next;
     for (const Entry& one : entries_) {
         if (one.state != State::armed) continue;
-        if (const Instant at = begin(one) + kRetirement; at > now) consider(at);
+        for (const Instant at : {begin(one), begin(one) + kRetirement}) {
+            if (at > now) consider(at);
+        }
     }
     for (Slot slot = 0; slot < EDT_SLOTS; ++slot) {
-        if (!begins_[slot] && free_from_[slot] > now) consider(free_from_[slot]);
+        if (!begins_[slot] && read_until_[slot] > now) consider(read_until_[slot]);
     }
     return next;
 }

@@ -11,8 +11,9 @@
 // (1) A table for the past is for now. Tables take effect in the order of their instants; of two
 //     with the same instant the later call wins, and so does a later table of the same
 //     (version, epoch) while the earlier is not in force. What has lost is never reported.
-// (2) A slot is given anew only when no program can be reading it: kRetirement after its
-//     successor came into force, or after it was taken back shortly before its instant.
+// (2) A slot is written anew only when no program can be reading it: kRetirement after its
+//     successor came into force, or after it was taken back shortly before its instant. An
+//     owner that can wait for a program that is under way may have it earlier.
 // (3) The earliest tables have the slots: when one comes that is earlier than what holds
 //     the last slot, it takes that one, if it is not about to come into force.
 // (4) A table that is filled after its instant is in force from then on, and says so. One that
@@ -53,6 +54,7 @@ class SlotPlan {
     struct Fill {
         Ticket ticket = 0;
         Slot slot = 0;
+        bool wait_for_readers = false;  // first: programs that began before may read it
     };
 
     struct InForce {
@@ -60,11 +62,9 @@ class SlotPlan {
         Instant actual;
     };
 
-    SlotPlan() = default;
-
-    // Over what an earlier owner left: its tables have no names and are not reported; those
+    // `left`: what an earlier owner left. Its tables have no names and are not reported; those
     // of the future can be replaced by their instants.
-    explicit SlotPlan(const Begins& left);
+    explicit SlotPlan(bool can_wait_for_readers, const Begins& left = {});
 
     void ask(const Asked& table, Instant now);
     void folded(Ticket ticket);
@@ -97,7 +97,8 @@ class SlotPlan {
         Slot slot = 0;          // of one that is filling or armed
         bool reported = false;  // by due()
         bool named = true;      // not left by an earlier owner
-        bool over = false;      // its slot can be used anew
+        bool over = false;      // its slot can be used anew,
+        Instant left{};         // and was left then
     };
 
     Instant begin(const Entry& entry) const { return *begins_[entry.slot]; }
@@ -110,14 +111,16 @@ class SlotPlan {
     std::size_t past(Instant now) const;
     void take_back(Entry& entry, Instant now);
     void retire(Instant now);
+    void release(Slot slot, Instant since);
     Entry* next_to_fill(Instant now);
     std::optional<Slot> free_slot(Instant now) const;
     std::optional<Slot> slot_of_later_than(const Entry& entry, Instant now);
 
+    bool can_wait_for_readers_;
     std::vector<Entry> entries_;  // in the order of their instants, then of calls
     Begins begins_;
-    std::array<Instant, EDT_SLOTS> free_from_{};  // (2)
-    std::array<bool, EDT_SLOTS> being_filled_{};  // also for a table that has lost meanwhile
+    std::array<Instant, EDT_SLOTS> read_until_{};  // (2)
+    std::array<bool, EDT_SLOTS> being_filled_{};   // also for a table that has lost meanwhile
 };
 
 }  // namespace pleat
