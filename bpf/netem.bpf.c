@@ -154,9 +154,16 @@ int netem_egress(struct __sk_buff *skb)
 			count(sum->malformed_drops, 1);
 			return drop();
 		}
+		/* Neighbour discovery (RFC 4861), and reports of its groups (RFC 3810), which
+		 * have a hop-by-hop option before them. */
 		if (next == IPPROTO_ICMPV6 &&
 		    !bpf_skb_load_bytes(skb, offset + sizeof(struct ipv6hdr), &type, 1) &&
-		    type >= 133 && type <= 137) /* neighbour discovery, RFC 4861 */
+		    type >= 133 && type <= 137)
+			return pass_unshaped(skb);
+		if (next == IPPROTO_HOPOPTS &&
+		    (to.words[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0xff020000) &&
+		    !bpf_skb_load_bytes(skb, offset + sizeof(struct ipv6hdr) + 8, &type, 1) &&
+		    (type == 131 || type == 132 || type == 143))
 			return pass_unshaped(skb);
 		from_host = 0;
 	} else {

@@ -37,7 +37,7 @@ struct netem_row {
 struct netem_totals {
 	__u64 packets_in;
 	__u64 unreachable_drops;
-	__u64 unknown_destination; /* also broadcast and multicast that is not ARP or ND */
+	__u64 unknown_destination; /* also broadcast and multicast, but ARP, ND and its MLD */
 	__u64 malformed_drops;
 	__u64 event_losses; /* the ring buffer was full */
 };

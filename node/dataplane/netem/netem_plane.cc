@@ -233,8 +233,11 @@ void NetemPlane::make_filters(Local& local) {
         tcal.request("make a hash of u32 filters", messages.u32_hash(v6));
         tcal.request("make a u32 filter", messages.u32_rest(v6, rest));
     }
-    for (std::uint8_t type = 133; type <= 137; ++type) {  // RFC 4861
-        tcal.request("make a u32 filter", messages.u32_neighbours(type));
+    // Neighbour discovery (RFC 4861) and reports of its groups (RFC 3810).
+    for (const int type : {133, 134, 135, 136, 137, 131, 132, 143}) {
+        const bool grouped = type < 133 || type > 137;
+        tcal.request("make a u32 filter",
+                     messages.u32_neighbours(static_cast<std::uint8_t>(type), grouped));
     }
 }
 

@@ -40,25 +40,28 @@ void loopback_up() {
     check("set the loopback interface up", ::ioctl(socket.value(), SIOCSIFFLAGS, &request));
 }
 
-void send_datagrams() {
-    const FileDescriptor socket{
+// To itself: nothing answers, all packets there are are these.
+FileDescriptor send_datagrams() {
+    FileDescriptor socket{
         check("open a socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(9);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const auto* address = reinterpret_cast<const sockaddr*>(&to);
+    check("bind a socket", ::bind(socket.value(), address, sizeof to));
     const std::array<char, kDatagram> bytes{};
     for (int i = 0; i < kDatagrams; ++i) {
-        // A refusal by the port that nobody listens on may come in between.
-        static_cast<void>(::sendto(socket.value(), bytes.data(), bytes.size(), 0,
-                                   reinterpret_cast<const sockaddr*>(&to), sizeof to));
+        static_cast<void>(
+            ::sendto(socket.value(), bytes.data(), bytes.size(), 0, address, sizeof to));
     }
+    return socket;
 }
 
 // netem lost count of what it had given to an inner queue, until Linux 6.13 and the stable
 // kernels of December 2024; then HTB forgets such a class while packets wait in it.
 std::string trial_of_counts(RouteSocket& socket, const TcMessages& messages) {
-    send_datagrams();
+    const FileDescriptor receiver = send_datagrams();
     const Instant deadline = monotonic_now() + std::chrono::seconds{2};
     while (monotonic_now() < deadline) {
         RequestBatch batch;

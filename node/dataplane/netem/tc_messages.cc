@@ -349,12 +349,13 @@ NetlinkMessage TcMessages::u32_destination(const std::array<std::uint8_t, 16>& a
     return request(filter);
 }
 
-NetlinkMessage TcMessages::u32_neighbours(std::uint8_t icmp_type) const {
+NetlinkMessage TcMessages::u32_neighbours(std::uint8_t icmp_type, bool grouped) const {
     const Filter filter = new_filter(interface_, kHtb, kNeighbourPriority, ETH_P_IPV6);
     constexpr int kNextHeader = 6;
-    constexpr int kIcmpType = 40;
-    must(rtnl_u32_add_key_uint8(filter.get(), IPPROTO_ICMPV6, 0xff, kNextHeader, 0));
-    must(rtnl_u32_add_key_uint8(filter.get(), icmp_type, 0xff, kIcmpType, 0));
+    const int type_at = grouped ? 48 : 40;
+    must(rtnl_u32_add_key_uint8(filter.get(), grouped ? IPPROTO_HOPOPTS : IPPROTO_ICMPV6, 0xff,
+                                kNextHeader, 0));
+    must(rtnl_u32_add_key_uint8(filter.get(), icmp_type, 0xff, type_at, 0));
     must(rtnl_u32_set_classid(filter.get(), kDefaultClass));
     must(rtnl_u32_set_cls_terminal(filter.get()));
     return request(filter);

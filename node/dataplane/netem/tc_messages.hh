@@ -85,8 +85,9 @@ class TcMessages {
                                    std::uint16_t item) const;
     NetlinkMessage u32_destination(const std::array<std::uint8_t, 16>& address,
                                    std::uint32_t classid, std::uint16_t item) const;
-    // Neighbour discovery (one of five types) goes to the default class.
-    NetlinkMessage u32_neighbours(std::uint8_t icmp_type) const;
+    // ICMPv6 of this type goes to the default class; `grouped`: behind a hop-by-hop option,
+    // as the reports of groups are.
+    NetlinkMessage u32_neighbours(std::uint8_t icmp_type, bool grouped) const;
     // IP packets to no host go to this class.
     NetlinkMessage u32_rest(bool v6, std::uint32_t classid) const;
 
