@@ -24,11 +24,26 @@ class Failure : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// The machine lacks a privilege or a kernel feature. The text names `pleat doctor`.
+class MissingFeature : public Failure {
+  public:
+    using Failure::Failure;
+};
+
 // Turns errno into an exception, in one place. `attempt` says what we were
 // doing, in words an operator would use.
 inline int check(std::string_view attempt, int result) {
     if (result < 0) {
         throw std::system_error{errno, std::system_category(), std::string{attempt}};
+    }
+    return result;
+}
+
+// The same for what a machine may not have or not allow.
+inline int check_feature(std::string_view attempt, int result) {
+    if (result < 0) {
+        throw MissingFeature{std::string{attempt} + ": " + std::system_category().message(errno) +
+                             " (see 'pleat doctor')"};
     }
     return result;
 }

@@ -15,7 +15,7 @@ void become_root_of_user_namespace() {
     const std::string user = std::to_string(::geteuid());
     const std::string group = std::to_string(::getegid());
     if (::unshare(CLONE_NEWUSER) != 0) {
-        throw Failure{
+        throw MissingFeature{
             "this user may not make a user namespace: " + std::system_category().message(errno) +
             ". Run as root, or see 'pleat doctor'"};
     }
@@ -24,8 +24,8 @@ void become_root_of_user_namespace() {
          {std::pair{"setgroups", std::string{"deny"}}, std::pair{"uid_map", "0 " + user + " 1"},
           std::pair{"gid_map", "0 " + group + " 1"}}) {
         if (const auto error = write_existing(std::string{"/proc/self/"} + file, content)) {
-            throw Failure{"cannot become root of a user namespace: " + error->message +
-                          ". See 'pleat doctor'"};
+            throw MissingFeature{"cannot become root of a user namespace: " + error->message +
+                                 ". See 'pleat doctor'"};
         }
     }
 }

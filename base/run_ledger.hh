@@ -39,6 +39,9 @@ class [[nodiscard]] RunLedger {
 
     const std::string& directory() const { return directory_; }
 
+    // What tells this run's processes from all others.
+    const std::string& mark() const { return mark_; }
+
     // "PLEAT_MARK=…": belongs in the environment of every process of the run.
     std::string environment_mark() const;
 

@@ -27,6 +27,13 @@ Answer refused(std::string error) {
     return {.data = {}, .error = std::move(error)};
 }
 
+void add_data_plane(CLI::App& app, std::string& name) {
+    app.add_option("--data-plane", name,
+                   "what shapes packets (default: the best that works, see doctor)")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"edt", "netem", "tun"}));
+}
+
 // The parser of the whole line and the values that it fills.
 class Grammar {
   public:
@@ -137,9 +144,7 @@ void Grammar::add_run() {
     app.add_option("--repeat", run_.repeat, "run it N times, one after another")
         ->type_name("N")
         ->check(CLI::Range(std::uint32_t{1}, kMostRepeats, "1..10000"));
-    app.add_option("--data-plane", run_.data_plane, "what shapes packets (default: chosen)")
-        ->type_name("NAME")
-        ->check(CLI::IsMember({"tun", "netem", "edt"}));
+    add_data_plane(app, run_.data_plane);
     app.add_option("--samples", samples_,
                    "how often flows are sampled: none, 1s or 100ms (default: 100ms; 1s from "
                    "500 hosts on)")
@@ -206,6 +211,7 @@ void Grammar::add_shell() {
     app.add_option("--seed", shell_.seed, "seed of loss and jitter")
         ->type_name("N")
         ->check(refuse_negative, "");
+    add_data_plane(app, shell_.data_plane);
     app.add_option("--out", shell_.out, "make the run's directory in DIR (default: pleat-runs)")
         ->type_name("DIR");
 }

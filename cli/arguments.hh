@@ -67,6 +67,7 @@ struct ImportArguments {
 struct ShellArguments {
     std::string link;  // "40ms 10Mbps loss=1%"
     std::vector<std::string> command;
+    std::string data_plane;  // empty: chosen
     std::string out;
     std::optional<std::uint64_t> seed;
 };

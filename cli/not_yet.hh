@@ -1,5 +1,6 @@
 // What of a topology this version can't run. It is refused by name: ignoring it would
-// give results of another network than the one that was asked for.
+// give results of another network than the one that was asked for. (What only some data
+// planes can do: model/plane_choice.hh.)
 #pragma once
 
 #include <string>

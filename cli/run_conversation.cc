@@ -61,8 +61,8 @@ void RunConversation::receive(const ControlMessage& message, Instant now) {
                    [&](const Stage& m) { reached(m, now); },
                    [&](const Progress& m) { show(m, now); },
                    [&](const RunFinished& m) { finish(m, now); },
-                   [&](const NodeFailed& m) { node_exit_code_ = m.exit_code; },
-                   // Others are for the controller or a node: none of our business.
+                   // Others are for the controller or a node: none of our business. (A
+                   // NodeFailed is told again by the RunFinished that follows.)
                    [](const auto&) {},
                },
                message);
@@ -117,8 +117,6 @@ void RunConversation::finish(const RunFinished& finished, Instant now) {
     // The controller may have ended the run for a reason of its own before it heard of
     // ours; the user has interrupted it all the same.
     if (interrupted_) finished_->interrupted = true;
-    // The node knows best what it lacked.
-    if (finished_->exit_code == 0 && finished_->failed) finished_->exit_code = node_exit_code_;
     took_ = now - running_since_.value_or(began_);
     state_ = State::over;
     output_.progress({});

@@ -96,7 +96,6 @@ class RunConversation {
     Instant stage_began_;
     Instant began_;
     std::optional<Instant> running_since_;
-    int node_exit_code_ = 0;  // of a NodeFailed
     bool interrupted_ = false;
     bool impatient_ = false;
     std::optional<RunFinished> finished_;

@@ -1,5 +1,7 @@
 #include "cli/run_once.hh"
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "cli/not_yet.hh"
 #include "cli/run_place.hh"
 #include "cli/run_session.hh"
+#include "model/plane_choice.hh"
 #include "readers/read_scenario.hh"
 
 namespace pleat {
@@ -68,8 +71,12 @@ SampleChoice usual_samples(const Scenario& scenario) {
                 scenario.topology.hosts().size() < kManyHosts ? Duration{100ms} : Duration{1s}};
 }
 
-bool refuse_not_yet(const Scenario& scenario, bool with_applications, Output& output) {
-    const std::vector<std::string> refused = not_yet(scenario, with_applications);
+bool refuse_unsuitable(const Scenario& scenario, bool with_applications,
+                       const std::string& data_plane, Output& output) {
+    std::vector<std::string> refused = not_yet(scenario, with_applications);
+    if (const auto plane = plane_named(data_plane)) {
+        std::ranges::move(beyond(*plane, plane_wishes(scenario)), std::back_inserter(refused));
+    }
     for (const std::string& sentence : refused) output.error(sentence);
     return !refused.empty();
 }

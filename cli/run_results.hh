@@ -24,10 +24,6 @@ struct RunResults {
 // Results without a verdict: nothing judges fidelity yet, and this says so.
 RunResults unchecked_results(RunFinished finished, std::string directory, Duration took);
 
-// A text about a missing privilege or kernel feature names `pleat doctor`, and no other
-// does: that is how errors of the processes below us are told apart.
-bool names_doctor(std::string_view text);
-
 // What `pleat run` exits with.
 ExitCode exit_code_of(const RunResults& results, bool require_fidelity);
 

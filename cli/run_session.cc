@@ -143,8 +143,9 @@ bool Runner::still_lives(Member& member) {
     member.ended = true;
     if (leaving_) return false;
     const std::string words = last_words(member.log);
+    const bool lacks = status->code() == static_cast<int>(ExitCode::missing_privilege);
     conversation_.abort(
-        names_doctor(words) ? ExitCode::missing_privilege : ExitCode::failed,
+        lacks ? ExitCode::missing_privilege : ExitCode::failed,
         fmt::format("the {} ended unexpectedly ({}){}", member.role, status->text(), words));
     return false;
 }

@@ -4,25 +4,59 @@
 #include <fmt/format.h>
 
 #include "base/capabilities.hh"
+#include "base/process.hh"
 #include "cli/commands.hh"
 #include "cli/json.hh"
+#include "cli/plane_probes.hh"
 
 namespace pleat {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kNameWidth = 24;
+// Loading and attaching everything takes well under a second on hardware.
+constexpr Duration kPatience = 30s;
 
-struct Choice {
-    std::string data_plane;  // empty: none
-    std::string reason;
-};
-
-Choice choose_data_plane(bool machine_is_fit) {
-    if (machine_is_fit) {
-        return {.data_plane = "tun",
-                .reason = "TUN devices work; edt and netem are not in this version"};
+std::string hint_for(PlaneKind plane) {
+    switch (plane) {
+        case PlaneKind::edt:
+            return "edt needs root, BPF and fq (modprobe sch_fq): stock kernels of Debian have "
+                   "them";
+        case PlaneKind::netem:
+            return "netem needs HTB and netem (modprobe sch_htb sch_netem)";
+        case PlaneKind::tun:
+            break;
     }
-    return {.data_plane = {}, .reason = "tun needs what is marked ✘ above"};
+    return "tun needs /dev/net/tun and network namespaces";
+}
+
+Probe row_of(const PlaneProbe& probe) {
+    return {.name = fmt::format("data plane {}", name_of(probe.plane)),
+            .ok = probe.missing.empty(),
+            .needed = false,
+            .text = probe.missing.empty() ? "works" : probe.missing,
+            .hint = probe.missing.empty() ? "" : hint_for(probe.plane)};
+}
+
+// One row a plane; when they can't be probed, one row that says why.
+std::vector<Probe> rows_of(const Result<std::vector<PlaneProbe>>& planes) {
+    std::vector<Probe> rows;
+    if (!planes) {
+        return {{.name = "data planes",
+                 .ok = false,
+                 .needed = true,
+                 .text = "pleat-node can't probe them: " + planes.error().message,
+                 .hint = ""}};
+    }
+    for (const PlaneProbe& probe : *planes) rows.push_back(row_of(probe));
+    return rows;
+}
+
+Result<std::vector<PlaneProbe>> planes_of_machine() {
+    const auto node = find_sibling_program("pleat-node");
+    if (!node) return fail("it is neither beside pleat nor in PATH");
+    return probe_planes(*node, kPatience);
 }
 
 std::string line_of(const Probe& probe, const Output& output) {
@@ -39,16 +73,34 @@ std::string line_of(const Probe& probe, const Output& output) {
 
 ExitCode execute(const DoctorArguments& arguments, Output& output) {
     output.progress("probing this machine");
-    const std::vector<Probe> probes = probe_machine();
-    const bool fit = std::ranges::all_of(probes, [](const Probe& p) { return p.ok || !p.needed; });
-    const Choice choice = choose_data_plane(fit);
+    std::vector<Probe> probes = probe_machine();
+    const Result<std::vector<PlaneProbe>> planes = planes_of_machine();
+    std::string data_plane;
+    std::string reason = "no plane could be probed";
+    if (planes) {
+        const auto choice = choice_among(*planes);
+        if (const auto* const chosen = std::get_if<PlaneChoice>(&choice)) {
+            data_plane = name_of(chosen->plane);
+            reason = chosen->reason;
+        } else {
+            reason = std::get<PlaneRefusal>(choice).message;
+        }
+    }
+    // Kernel planes do without it.
+    const bool in_kernel = !data_plane.empty() && data_plane != name_of(PlaneKind::tun);
+    for (Probe& probe : probes) {
+        if (in_kernel && probe.name == "/dev/net/tun") probe.needed = false;
+    }
+    std::ranges::move(rows_of(planes), std::back_inserter(probes));
+    const bool fit = !data_plane.empty() &&
+                     std::ranges::all_of(probes, [](const Probe& p) { return p.ok || !p.needed; });
     if (arguments.json) {
-        output.data(doctor_document(probes, choice.data_plane, choice.reason));
+        output.data(doctor_document(probes, data_plane, reason));
     } else {
         std::string text;
         for (const Probe& probe : probes) text += line_of(probe, output);
-        text += fmt::format("data plane: {} ({})\n",
-                            choice.data_plane.empty() ? "none" : choice.data_plane, choice.reason);
+        text +=
+            fmt::format("data plane: {} ({})\n", data_plane.empty() ? "none" : data_plane, reason);
         output.data(text);
     }
     return fit ? ExitCode::ok : ExitCode::missing_privilege;

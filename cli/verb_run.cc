@@ -28,15 +28,9 @@ void warn(const RunArguments& arguments, const Scenario& scenario, Output& outpu
 ExitCode execute(const RunArguments& arguments, Output& output) {
     const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
     if (!scenario) return ExitCode::invalid_topology;
-    if (refuse_not_yet(*scenario, !arguments.no_applications, output)) {
+    const bool with_applications = !arguments.no_applications;
+    if (refuse_unsuitable(*scenario, with_applications, arguments.data_plane, output)) {
         return ExitCode::invalid_topology;
-    }
-    if (!arguments.data_plane.empty() && arguments.data_plane != "tun") {
-        output.error(
-            fmt::format("the data plane '{}' is not in this version; 'pleat doctor' says "
-                        "which one this machine can have",
-                        arguments.data_plane));
-        return ExitCode::missing_privilege;
     }
     warn(arguments, *scenario, output);
 

@@ -44,7 +44,9 @@ ExitCode execute(const ShellArguments& arguments, Output& output) {
     Application& application = scenario->applications[host->value];
     application.arguments = arguments.command;
     application.main = true;
-    if (refuse_not_yet(*scenario, true, output)) return ExitCode::invalid_topology;
+    if (refuse_unsuitable(*scenario, true, arguments.data_plane, output)) {
+        return ExitCode::invalid_topology;
+    }
 
     Interrupts interrupts;
     // The command's output is what this verb is about: no stages, no summary.
@@ -58,7 +60,7 @@ ExitCode execute(const ShellArguments& arguments, Output& output) {
     };
     const auto outcome = run_once({.scenario = *scenario,
                                    .out = arguments.out,
-                                   .data_plane = {},
+                                   .data_plane = arguments.data_plane,
                                    .no_applications = false,
                                    .samples = usual_samples(*scenario),
                                    .explain_failures = false,

@@ -225,6 +225,7 @@ void RunSession::on(const NodeFailed& failed, Instant now) {
     outputs_.to_cli(failed);
     results_.failed = true;
     results_.problems.push_back(failed.message);
+    results_.exit_code = failed.exit_code;
     // A node that has not prepared the first table has no run to end.
     if (state_ == State::preparing && !acknowledged_[0]) return finish();
     end(failed.message, false, now);

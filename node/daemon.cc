@@ -62,7 +62,14 @@ void NodeDaemon::prepare(PrepareRun prepare) {
             });
     } catch (const std::exception& error) {
         spdlog::error("the run could not be prepared: {}", error.what());
-        controller_.send(NodeFailed{.message = error.what()});
+        int exit_code = 1;
+        if (dynamic_cast<const MissingFeature*>(&error) != nullptr) {
+            exit_code = NodeFailed::kMissingFeature;
+        }
+        if (dynamic_cast<const Unsuitable*>(&error) != nullptr) {
+            exit_code = NodeFailed::kInvalidTopology;
+        }
+        controller_.send(NodeFailed{.message = error.what(), .exit_code = exit_code});
     }
 }
 

@@ -2,6 +2,7 @@
 // controller's connection, and what the controller asks for.
 #include <csignal>
 #include <exception>
+#include <iostream>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -12,6 +13,7 @@
 
 #include "base/namespaces.hh"
 #include "node/daemon.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/options.hh"
 
 namespace {
@@ -24,6 +26,10 @@ void follow_parent(pid_t parent) {
 
 int run(const pleat::NodeOptions& options, pid_t parent) {
     if (::geteuid() != 0) pleat::become_root_of_user_namespace();
+    if (options.probe_planes) {
+        std::cout << pleat::plane_probe_lines();
+        return 0;
+    }
 
     boost::asio::io_context loop{1};
     boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
@@ -47,6 +53,9 @@ int main(int argc, char** argv) {
         int exit_code = 0;
         const auto options = pleat::parse_node_options(argc, argv, exit_code);
         return options ? run(*options, parent) : exit_code;
+    } catch (const pleat::MissingFeature& error) {
+        spdlog::error("{}", error.what());
+        return pleat::NodeFailed::kMissingFeature;
     } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
         return 1;

@@ -14,8 +14,9 @@
 
 #include "base/overload.hh"
 #include "model/addressing.hh"
+#include "model/plane_choice.hh"
 #include "model/run_rules.hh"
-#include "node/dataplane/tun_plane.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/epoch_tables.hh"
 #include "node/event_player.hh"
 #include "node/hosts/host_fleet.hh"
@@ -41,6 +42,20 @@ AddressPlan address_plan(const Scenario& scenario) {
     return *plan;
 }
 
+// Throws MissingFeature or Unsuitable when there is none.
+PlaneKind chosen_plane(const Scenario& scenario, const std::string& forced) {
+    const auto kind = plane_named(forced);
+    if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
+    const auto choice = choose_plane(plane_wishes(scenario), kind, missing_for);
+    if (const auto* const refused = std::get_if<PlaneRefusal>(&choice)) {
+        if (refused->for_wishes) throw Unsuitable{refused->message};
+        throw MissingFeature{refused->message};
+    }
+    const auto& chosen = std::get<PlaneChoice>(choice);
+    spdlog::info("data plane chosen plane={} reason=\"{}\"", name_of(chosen.plane), chosen.reason);
+    return chosen.plane;
+}
+
 }  // namespace
 
 class NodeRun::Impl {
@@ -63,19 +78,23 @@ class NodeRun::Impl {
                   options_.run},
           publisher_{options.name},
           incarnation_{static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count())},
-          plane_{open_tun_plane(
+          plane_{open_plane(
+              chosen_plane(scenario_,
+                           options_.data_plane.empty() ? options.data_plane : options_.data_plane),
               PlaneContext{.folder = folder_,
                            .addresses = addresses_,
                            .seed = scenario_.seed,
                            .run = options_.run,
                            .report = [this](const PlaneReport& report) { receive(report); },
-                           .loop = loop})},
+                           .loop = loop,
+                           .local_hosts = local_hosts_.size()})},
           sharer_{folder_, tables_.base(), sharer_outputs()},
           fleet_{loop,
                  FleetOptions{.run = options_.run,
                               .run_directory = options_.run_directory,
                               .runtime_directory = options_.runtime_directory,
                               .keeper_program = options.keeper_program,
+                              .attachment = plane_->attaches_to(),
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           events_{loop, scenario_.timeline,
@@ -149,7 +168,10 @@ class NodeRun::Impl {
 
     void make_hosts() {
         std::filesystem::create_directories(options_.run_directory + "/logs");
-        for (HostPort& port : fleet_.create(scenario_, addresses_, local_hosts_)) {
+        std::vector<HostPort> ports = fleet_.create(scenario_, addresses_, local_hosts_);
+        // A plane wants to know the outside host before those that may send to it.
+        std::ranges::stable_partition(ports, &HostPort::outside);
+        for (HostPort& port : ports) {
             HostResult& result = results_[port.host.value];
             result.host = port.host;
             result.address = ipv4_text(port.ipv4);
@@ -280,6 +302,7 @@ class NodeRun::Impl {
     }
 
     void each_second(Instant now) {
+        plane_->read_counters(now);
         const PlaneTotals totals = plane_->totals();
         const std::uint64_t bytes = totals.bytes_out - last_bytes_out_;
         last_bytes_out_ = totals.bytes_out;
@@ -496,6 +519,7 @@ class NodeRun::Impl {
         record("unknown_destination_drops", totals.unknown_destination_drops);
         record("malformed_drops", totals.malformed_drops);
         record("write_drops", totals.write_drops);
+        record("interfaces_lost", totals.interfaces_lost);
         record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
         record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());
         record("delivery_lateness_max_ns", totals.delivery_lateness_max.count());
@@ -507,6 +531,7 @@ class NodeRun::Impl {
         share_timer_.stop();
         sample_timer_.stop();
         second_timer_.stop();
+        plane_->read_counters(monotonic_now());
         record_totals();
         for (const HostId host : local_hosts_) plane_->remove_host(host);
         fleet_.dissolve([this] { finish(); });

@@ -21,6 +21,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/error.hh"
 #include "wire/messages.hh"
 
 namespace pleat {
@@ -32,6 +33,13 @@ struct NodeOptions {
     std::string keeper_program;     // path of pleat-keeper
     std::string data_plane;         // empty: chosen
     bool with_parent = false;       // end when the process that started us does
+    bool probe_planes = false;      // say what this machine lacks for each plane, and end
+};
+
+// The scenario asks for what the data plane can't do.
+class Unsuitable : public Failure {
+  public:
+    using Failure::Failure;
 };
 
 class NodeRun {
@@ -39,7 +47,8 @@ class NodeRun {
     using Send = std::function<void(const ControlMessage&)>;
 
     // `send` reaches the controller; `ended` is called once, in state ENDED. Throws when
-    // the hosts can't be made; then nothing is left behind.
+    // no data plane can be had (MissingFeature, or Unsuitable when none can do what the
+    // scenario asks for) or the hosts can't be made; then nothing is left behind.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare,
             Send send, std::function<void()> ended);
     ~NodeRun();

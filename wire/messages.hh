@@ -281,7 +281,9 @@ struct LogEnd {
 // A node cannot go on with the run (no privilege, no TUN device, a host that can't start).
 struct NodeFailed {
     std::string message;
-    int exit_code = 1;  // what `pleat run` should exit with
+    int exit_code = 1;  // what `pleat run` should exit with: 1, or one of these:
+    static constexpr int kInvalidTopology = 3;
+    static constexpr int kMissingFeature = 8;
 
     friend bool operator==(const NodeFailed&, const NodeFailed&) = default;
 };

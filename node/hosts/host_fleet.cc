@@ -18,6 +18,7 @@
 #include "node/hosts/host_files.hh"
 #include "node/hosts/host_member.hh"
 #include "node/hosts/outside.hh"
+#include "node/hosts/takeover.hh"
 #include "node/underlay/underlay.hh"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): not in every libc's header
@@ -105,6 +106,46 @@ class HostFleet::Impl {
         }
     }
 
+    Adopted adopt(const Scenario& scenario, const AddressPlan& addresses,
+                  const std::vector<HostId>& hosts) {
+        PLEAT_ASSERT(members_.empty());
+        make_room_for(hosts.size());
+        etc_ = options_.runtime_directory + "/etc";  // as the fleet before us has written it
+        std::map<HostId, std::string> sockets;
+        for (const HostId host : hosts) sockets[host] = socket_of(host);
+        std::map<HostId, TakenOver> taken =
+            take_over(ledger_.mark(), sockets, options_.keeper_deadline);
+        if (taken.empty()) throw Failure{"no keeper of run " + options_.run + " is there any more"};
+        Adopted result;
+        adopt_held(taken, result.held);
+        for (auto& [host, one] : taken) {
+            const Application& application = scenario.applications.at(host.value);
+            HostPort port;
+            port.host = host;
+            port.attachment = attachment_of(std::move(one.port));
+            port.ipv4 = addresses.ipv4(host);
+            port.ipv6 = addresses.ipv6(host);
+            port.outside = application.outside;
+            result.ports.push_back(std::move(port));
+            auto member = std::make_unique<HostMember>(
+                loop_, host, application, facts_of(scenario, addresses, host),
+                std::make_unique<KeeperProcess>(one.pid, std::move(one.pidfd),
+                                                std::move(one.channel)),
+                events());
+            member->resume(one.up, options_);
+            member->listen();
+            members_[host] = std::move(member);
+        }
+        for (const HostId host : hosts) {
+            if (!members_.contains(host)) report_lost(host);
+        }
+        return result;
+    }
+
+    void hold(const std::string& name, int descriptor) {
+        for (auto& [id, member] : members_) member->send(keeper::Hold{name}, descriptor);
+    }
+
     // The host's member, if it is there.
     HostMember* find(HostId host) const {
         const auto it = members_.find(host);
@@ -138,6 +179,37 @@ class HostFleet::Impl {
   private:
     using Members = std::map<HostId, std::unique_ptr<HostMember>>;
 
+    std::string socket_of(HostId host) const {
+        return options_.runtime_directory + "/hosts/" + std::to_string(host.value) + ".sock";
+    }
+
+    HostFacts facts_of(const Scenario& scenario, const AddressPlan& addresses, HostId host) const {
+        const std::string& name = scenario.topology.host(host).name;
+        return {options_.run, name, ipv4_text(addresses.ipv4(host)),
+                ipv6_text(addresses.ipv6(host)),
+                options_.run_directory + "/logs/" + log_name(name)};
+    }
+
+    // Each keeper gives its copies; the first of a name is kept.
+    void adopt_held(std::map<HostId, TakenOver>& taken,
+                    std::map<std::string, FileDescriptor>& held) {
+        for (auto& [host, one] : taken) held.merge(one.held);
+        if (auto underlay = held.extract(keeper::kUnderlay)) {
+            underlay_.emplace(std::move(underlay.mapped()));
+        }
+        const bool in_kernel = options_.attachment == AttachmentKind::kernel_interface;
+        if (in_kernel != underlay_.has_value()) {
+            throw Failure{"the hosts of run " + options_.run +
+                          " are attached as another data plane wants it"};
+        }
+    }
+
+    void report_lost(HostId host) {
+        boost::asio::post(loop_, [this, alive = std::weak_ptr<int>{alive_}, host] {
+            if (!alive.expired()) report_(HostLost{host, "its keeper is not there any more"});
+        });
+    }
+
     void prepare_files(const Scenario& scenario, const AddressPlan& addresses) {
         if (!etc_.empty()) return;
         const auto& applications = scenario.applications;
@@ -169,15 +241,13 @@ class HostFleet::Impl {
         setup.ipv4_prefix = static_cast<std::uint8_t>(addresses.prefix_length);
         setup.ipv6 = addresses.ipv6(host);
         setup.etc = etc_;
-        setup.socket =
-            options_.runtime_directory + "/hosts/" + std::to_string(host.value) + ".sock";
+        setup.socket = socket_of(host);
         setup.sysctls.assign(application.sysctls.begin(), application.sysctls.end());
         setup.default_route = has_outside_ && !application.outside;
         setup.outside = application.outside;
         setup.grace_ns = options_.keeper_grace.count();
         setup.open_files = open_files;
-        HostFacts facts{options_.run, named.name, ipv4_text(setup.ipv4), ipv6_text(setup.ipv6),
-                        options_.run_directory + "/logs/" + log_name(named.name)};
+        HostFacts facts = facts_of(scenario, addresses, host);
         // Said now rather than when the host starts, an hour into the run.
         if (const auto program = host_program(application, facts, application.arguments);
             !program) {
@@ -340,6 +410,15 @@ HostFleet::~HostFleet() = default;
 std::vector<HostPort> HostFleet::create(const Scenario& scenario, const AddressPlan& addresses,
                                         const std::vector<HostId>& hosts) {
     return impl_->create(scenario, addresses, hosts);
+}
+
+HostFleet::Adopted HostFleet::adopt(const Scenario& scenario, const AddressPlan& addresses,
+                                    const std::vector<HostId>& hosts) {
+    return impl_->adopt(scenario, addresses, hosts);
+}
+
+void HostFleet::hold(const std::string& name, int descriptor) {
+    impl_->hold(name, descriptor);
 }
 
 void HostFleet::start(HostId host) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/clock.hh"
+#include "base/file_descriptor.hh"
 #include "model/addressing.hh"
 #include "model/scenario.hh"
 #include "node/dataplane/data_plane.hh"
@@ -76,6 +78,21 @@ class HostFleet {
     // Throws Failure with what was attempted; then nothing is left behind.
     std::vector<HostPort> create(const Scenario& scenario, const AddressPlan& addresses,
                                  const std::vector<HostId>& hosts);
+
+    // What an earlier fleet of this run has left to its keepers.
+    struct Adopted {
+        std::vector<HostPort> ports;
+        std::map<std::string, FileDescriptor> held;  // by hold()
+    };
+
+    // Instead of create(), after the node daemon was restarted: takes over the hosts as they
+    // run. What they reported meanwhile is reported now; a host whose keeper does not answer
+    // is reported lost, and has no port. Throws Failure when there is none at all.
+    Adopted adopt(const Scenario& scenario, const AddressPlan& addresses,
+                  const std::vector<HostId>& hosts);
+
+    // Has every keeper hold a copy of this descriptor as long as it lives, for adopt().
+    void hold(const std::string& name, int descriptor);
 
     // Starts the host's application; a HostStarted or HostExited follows, and with a
     // `ready:` condition a HostReady (without one: together with HostStarted).

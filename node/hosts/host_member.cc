@@ -50,7 +50,10 @@ std::optional<FileDescriptor> HostMember::answer_to_setup() {
     }
     const auto report = keeper::decode_report(received.packet);
     if (report && std::holds_alternative<keeper::SetupFailed>(*report)) {
-        throw Failure{"host " + name() + ": " + std::get<keeper::SetupFailed>(*report).problem};
+        const auto& failed = std::get<keeper::SetupFailed>(*report);
+        const std::string problem = "host " + name() + ": " + failed.problem;
+        if (failed.missing_feature) throw MissingFeature{problem};
+        throw Failure{problem};
     }
     const bool up = report && std::holds_alternative<keeper::Up>(*report);
     if (!up || !received.descriptor.open()) {
@@ -106,21 +109,7 @@ void HostMember::handle(const keeper::Report& report) {
             [this](const keeper::Started& started) {
                 state_ = State::unready;
                 timer_.cancel();
-                if (application_.ready) {
-                    // A timer that has expired can't be cancelled: each looks whether it is
-                    // still wanted.
-                    arm(ready_deadline_, [this] {
-                        if (state_ != State::unready) return;
-                        given_up_ = "not ready within " + seconds_text(ready_deadline_) + ": " +
-                                    unmet(application_);
-                        signal(SIGKILL);
-                        arm(keeper_deadline_, [this] {
-                            if (given_up_.empty()) return;
-                            lose("its application survived SIGKILL for " +
-                                 seconds_text(keeper_deadline_));
-                        });
-                    });
-                }
+                if (application_.ready) await_ready();
                 events_.report(HostStarted{id_, instant(started.at_ns)});
             },
             [this](const keeper::StartFailed& failed) {
@@ -155,9 +144,30 @@ void HostMember::handle(const keeper::Report& report) {
         report);
 }
 
+// A timer that has expired can't be cancelled: each looks whether it is still wanted.
+void HostMember::await_ready() {
+    arm(ready_deadline_, [this] {
+        if (state_ != State::unready) return;
+        given_up_ =
+            "not ready within " + seconds_text(ready_deadline_) + ": " + unmet(application_);
+        signal(SIGKILL);
+        arm(keeper_deadline_, [this] {
+            if (given_up_.empty()) return;
+            lose("its application survived SIGKILL for " + seconds_text(keeper_deadline_));
+        });
+    });
+}
+
+void HostMember::resume(const keeper::Up& up, const FleetOptions& options) {
+    ready_deadline_ = options.ready_deadline;
+    keeper_deadline_ = options.keeper_deadline;
+    if (!up.running) return;
+    state_ = up.ready ? State::ready : State::unready;
+    if (!up.ready && application_.ready) await_ready();
+}
+
 void HostMember::keeper_ended() {
-    const std::optional<ExitStatus> status = keeper_->ended();
-    if (!status) return await_end();
+    if (!keeper_->ended()) return await_end();
     if (channel_.is_open()) channel_.release();
     end_.release();
     timer_.cancel();
@@ -167,7 +177,7 @@ void HostMember::keeper_ended() {
     const std::weak_ptr<int> alive = alive_;
     if (!told_to_end_) {
         const std::string reason =
-            lost_.empty() ? "its keeper has ended: " + status->text() : lost_;
+            lost_.empty() ? "its keeper has ended: " + keeper_->end_text() : lost_;
         events_.report(HostLost{id_, reason});
     }
     if (!alive.expired()) events_.gone();

@@ -47,6 +47,9 @@ class HostMember {
     // Failure when it says that it can't, or is gone.
     std::optional<FileDescriptor> answer_to_setup();
 
+    // Of a host that ran before we were there, with a `ready` deadline that begins anew.
+    void resume(const keeper::Up& up, const FleetOptions& options);
+
     // From here on it is heard from the loop.
     void listen();
 
@@ -72,6 +75,7 @@ class HostMember {
     void await_end();
     void read_channel();
     void handle(const keeper::Report& report);
+    void await_ready();
     void keeper_ended();
     // Gives the host up: its HostLost will say this.
     void lose(std::string reason);

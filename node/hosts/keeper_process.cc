@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.hh"
 #include "node/keeper/channel.hh"
@@ -70,8 +71,8 @@ KeeperProcess::KeeperProcess(const std::string& program, std::vector<std::string
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
     if (pid_ < 0) {
-        throw std::system_error{error, std::system_category(),
-                                "cannot make a PID namespace (see 'pleat doctor')"};
+        errno = error;
+        check_feature("cannot make a PID namespace", -1);
     }
     pidfd_ = FileDescriptor{pidfd};
     channel_ = std::move(ours);
@@ -82,23 +83,37 @@ KeeperProcess::KeeperProcess(const std::string& program, std::vector<std::string
     }
 }
 
+KeeperProcess::KeeperProcess(pid_t pid, FileDescriptor pidfd, FileDescriptor channel)
+    : pid_{pid}, channel_{std::move(channel)}, pidfd_{std::move(pidfd)}, is_child_{false} {}
+
 KeeperProcess::~KeeperProcess() {
     kill();
     pollfd wait{pidfd_.value(), POLLIN, 0};
-    while (!status_ && ::poll(&wait, 1, kLongestEndMs) < 0 && errno == EINTR) {
+    while (!ended_ && ::poll(&wait, 1, kLongestEndMs) < 0 && errno == EINTR) {
     }
     ended();
 }
 
 void KeeperProcess::kill() const {
-    if (!status_) ::kill(pid_, SIGKILL);  // our unreaped child: the pid is its own
+    if (!ended_) ::syscall(SYS_pidfd_send_signal, pidfd_.value(), SIGKILL, nullptr, 0U);
 }
 
-std::optional<ExitStatus> KeeperProcess::ended() {
-    if (status_) return status_;
+bool KeeperProcess::ended() {
+    if (ended_) return true;
+    if (!is_child_) {
+        pollfd look{pidfd_.value(), POLLIN, 0};
+        ended_ = ::poll(&look, 1, 0) == 1;
+        return ended_;
+    }
     int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == pid_) status_ = ExitStatus{status};
-    return status_;
+    if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
+    status_ = ExitStatus{status};
+    ended_ = true;
+    return true;
+}
+
+std::string KeeperProcess::end_text() const {
+    return status_ ? status_->text() : "how is not known";
 }
 
 }  // namespace pleat

@@ -1,5 +1,5 @@
-// KeeperProcess: a keeper as its node sees it: a child process in a new PID namespace and
-// the socket to it.
+// KeeperProcess: a keeper as its node sees it: a process in a PID namespace of its own, our
+// child or that of a node before us, and the socket to it.
 #pragma once
 
 #include <string>
@@ -18,6 +18,8 @@ class [[nodiscard]] KeeperProcess {
     // Runs `program` (pleat-keeper) with these arguments and environment. Throws.
     KeeperProcess(const std::string& program, std::vector<std::string> arguments,
                   std::vector<std::string> environment);
+    // One that an earlier node has started, and that is ours now.
+    KeeperProcess(pid_t pid, FileDescriptor pidfd, FileDescriptor channel);
     KeeperProcess(const KeeperProcess&) = delete;
     KeeperProcess& operator=(const KeeperProcess&) = delete;
     ~KeeperProcess();  // kill() and a bounded wait
@@ -32,14 +34,19 @@ class [[nodiscard]] KeeperProcess {
     // The keeper and everything in its PID namespace, at once.
     void kill() const;
 
-    // How it ended, when it has.
-    std::optional<ExitStatus> ended();
+    bool ended();
+
+    // How, when it has: "killed by signal 9 (Killed)"; of one that is not our child nobody
+    // tells us.
+    std::string end_text() const;
 
   private:
     pid_t pid_ = -1;
     FileDescriptor channel_;
     FileDescriptor pidfd_;
-    std::optional<ExitStatus> status_;
+    bool is_child_ = true;
+    bool ended_ = false;
+    std::optional<ExitStatus> status_;  // of a child that has ended
 };
 
 }  // namespace pleat

@@ -66,8 +66,8 @@ Child connect_outside(pid_t keeper, const OutsideNetwork& network, int until_clo
     command.new_session = true;
     Result<Child> child = Child::start(command);
     if (!child) {
-        throw Failure{"@outside needs slirp4netns: " + child.error().message +
-                      " (see 'pleat doctor')"};
+        throw MissingFeature{"@outside needs slirp4netns: " + child.error().message +
+                             " (see 'pleat doctor')"};
     }
     says_ready.close();
     const Instant deadline = monotonic_now() + patience;

@@ -62,8 +62,8 @@ constexpr std::array<Sysctl, 5> kOutsideSysctls{{
 }  // namespace
 
 void enter_namespaces() {
-    check("cannot make the host's namespaces",
-          ::unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC));
+    check_feature("cannot make the host's namespaces",
+                  ::unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC));
     check("cannot make the host's mounts private",
           ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
 }

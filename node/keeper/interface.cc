@@ -37,11 +37,11 @@ constexpr std::uint32_t kFirstPortIndex = 1000;
 
 FileDescriptor open_tun() {
     FileDescriptor tun{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
-    check("cannot open /dev/net/tun (see 'pleat doctor')", tun.value());
+    check_feature("cannot open /dev/net/tun", tun.value());
     ifreq request{};
     std::strncpy(request.ifr_name, kInterface, IFNAMSIZ - 1);
     request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
-    check("cannot make the TUN interface", ::ioctl(tun.value(), TUNSETIFF, &request));
+    check_feature("cannot make the TUN interface", ::ioctl(tun.value(), TUNSETIFF, &request));
     constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
     check("cannot set the TUN interface's offloads",
           ::ioctl(tun.value(), TUNSETOFFLOAD, kOffloads));
@@ -201,8 +201,7 @@ void make_veth(RouteBatch& batch, const Interface& interface, int underlay) {
     port.ifi_index = static_cast<int>(kFirstPortIndex + interface.host);
     port.ifi_flags = IFF_NOARP;
     port.ifi_change = IFF_NOARP | IFF_MULTICAST;
-    batch.request("cannot make the veth pair (see 'pleat doctor')", RTM_NEWLINK,
-                  NLM_F_CREATE | NLM_F_EXCL, host_end);
+    batch.request("cannot make the veth pair", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, host_end);
     describe_end(batch, kInterface, link_address);
     const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
     text_attribute(batch, IFLA_INFO_KIND, "veth");

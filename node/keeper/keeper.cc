@@ -194,7 +194,7 @@ void Keeper::handle(const Setup& setup) {
         limit_open_files(setup.open_files);
         listen(setup.socket);
     } catch (const std::exception& error) {
-        report(SetupFailed{error.what()});
+        report(SetupFailed{error.what(), dynamic_cast<const MissingFeature*>(&error) != nullptr});
         exit_code_ = 1;
         ending_ = true;
         return;

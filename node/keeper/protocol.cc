@@ -222,7 +222,7 @@ void fields(Archive& a, Held& m) {
 
 template <typename Archive>
 void fields(Archive& a, SetupFailed& m) {
-    a(m.problem);
+    a(m.problem), a(m.missing_feature);
 }
 
 template <typename Archive>

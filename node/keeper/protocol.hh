@@ -146,6 +146,7 @@ struct Held {
 
 struct SetupFailed {
     std::string problem;
+    bool missing_feature = false;  // of the machine
 };
 
 struct Started {

@@ -59,7 +59,7 @@ void add_blackhole(RouteBatch& batch, std::uint8_t family) {
 }
 
 FileDescriptor make_namespace() {
-    check("cannot make a network namespace (see 'pleat doctor')", ::unshare(CLONE_NEWNET));
+    check_feature("cannot make a network namespace", ::unshare(CLONE_NEWNET));
     FileDescriptor made{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
     check("cannot open the underlay's namespace", made.value());
     set_sysctls();

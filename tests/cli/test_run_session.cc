@@ -159,12 +159,12 @@ TEST_CASE("a process that dies ends the session with the end of its log") {
     World world;
     RunSession session = world.session();
     session.processes = {world.process("controller", "exec sleep 1000"),
-                         world.process("node", "echo no namespaces, see pleat doctor >&2; exit 3")};
+                         world.process("node", "echo no namespaces, see pleat doctor >&2; exit 8")};
     const RunOutcome outcome = world.run(std::move(session));
     CHECK_FALSE(outcome.finished);
     CHECK(outcome.aborted.code == ExitCode::missing_privilege);
     CHECK_THAT(outcome.aborted.message,
-               Contains("the node ended unexpectedly (exited with code 3)") &&
+               Contains("the node ended unexpectedly (exited with code 8)") &&
                    Contains("  | no namespaces"));
 }
 

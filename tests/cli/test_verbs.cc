@@ -200,34 +200,21 @@ TEST_CASE("run and expand refuse a file with errors as an invalid topology") {
     CHECK_THAT(desk.captured.notes, Contains("bad.yaml"));
 }
 
-TEST_CASE("run refuses by name what no data plane can do, and a data plane that is not there") {
+TEST_CASE("run refuses by name what the forced data plane can't do") {
     Desk desk;
     RunArguments arguments;
     arguments.topology.file = desk.file("a.yaml", kDumbbell);
     arguments.topology.events = {"5s: set client[0]--s1 corrupt=1%"};
+    arguments.data_plane = "tun";
     CHECK(desk.run(arguments) == ExitCode::invalid_topology);
-    CHECK_THAT(desk.captured.notes, Contains("corrupt=") && Contains("client[0]"));
-    arguments.topology.events.clear();
-    arguments.data_plane = "edt";
-    CHECK(desk.run(arguments) == ExitCode::missing_privilege);
-    CHECK_THAT(desk.captured.notes, Contains("'edt'") && Contains("pleat doctor"));
-}
-
-TEST_CASE("each property that can't be emulated is named once, with some of its links") {
-    Scenario scenario = testing::small_scenario();
-    CHECK(not_yet(scenario, true).empty());
-    LinkPatch patch;
-    patch.reorder = Probability::of(0.1);
-    for (std::uint32_t i = 0; i < 4; ++i) {
-        scenario.timeline.push_back({.at = ExperimentTime{1s},
-                                     .event = LinkChange{LinkId{i}, patch},
-                                     .phase = Phase::lasting,
-                                     .overlay = 0,
-                                     .text = "set"});
-    }
-    const auto sentences = not_yet(scenario, true);
-    REQUIRE(sentences.size() == 1);
-    CHECK_THAT(sentences[0], Contains("reorder=") && Contains("and 1 more"));
+    CHECK_THAT(desk.captured.notes,
+               Contains("corrupt=") && Contains("client[0]") && Contains("data plane tun"));
+    ShellArguments shell;
+    shell.link = "10ms";
+    shell.command = {"true"};
+    shell.data_plane = "edt";
+    CHECK(desk.run(shell) == ExitCode::invalid_topology);
+    CHECK_THAT(desk.captured.notes, Contains("@outside") && Contains("data plane edt"));
 }
 
 TEST_CASE("what only applications need is not refused without them") {

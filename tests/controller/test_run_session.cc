@@ -391,6 +391,7 @@ TEST_CASE("a node that can't prepare the run fails it, and the command line hear
     const NodeFailed failed{.message = "no /dev/net/tun", .exit_code = 8};
     w.node_says(failed);
     CHECK(w.problem() == "no /dev/net/tun");
+    CHECK(w.result().exit_code == 8);
     CHECK(std::ranges::count(w.to_cli, ControlMessage{failed}) == 1);
 }
 

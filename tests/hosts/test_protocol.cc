@@ -67,7 +67,7 @@ TEST_CASE("messages are bounded") {
     start.program.arguments.assign(1, std::string(keeper::kMaximumMessage, 'x'));
     CHECK_FALSE(keeper::encode(keeper::Request{start}));
     const std::string report =
-        keeper::encode(keeper::Report{keeper::SetupFailed{std::string(1'000'000, 'x')}});
+        keeper::encode(keeper::Report{keeper::SetupFailed{std::string(1'000'000, 'x'), false}});
     CHECK(report.size() < 5000);
     CHECK(keeper::decode_report(report));
 }

@@ -1,0 +1,64 @@
+// Which data plane a run has: the best one that can do what the scenario asks for and that
+// works on this machine, or the one that the user forces.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/scenario.hh"
+
+namespace pleat {
+
+enum class PlaneKind : std::uint8_t { edt, netem, tun };
+
+// Best first.
+constexpr std::array<PlaneKind, 3> kPlaneKinds{PlaneKind::edt, PlaneKind::netem, PlaneKind::tun};
+
+std::string_view name_of(PlaneKind plane);
+std::optional<PlaneKind> plane_named(std::string_view name);
+
+// What only some planes can do.
+enum class PlaneFeature : std::uint8_t { reorder, duplicate, corrupt, outside };
+
+bool can_do(PlaneKind plane, PlaneFeature feature);
+
+// That a scenario, in any of its epochs, asks for such a feature, and where.
+struct PlaneWish {
+    PlaneFeature feature = PlaneFeature::reorder;
+    std::string what;  // "reorder= of a--s1, b--s1 and 3 more", "@outside"
+};
+
+std::vector<PlaneWish> plane_wishes(const Scenario& scenario);
+
+// A sentence for each wish that this plane can't fulfil: "reorder= of a--s1 can't be emulated
+// by the data plane tun (edt or netem can)".
+std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes);
+
+struct PlaneChoice {
+    PlaneKind plane = PlaneKind::tun;
+    std::string reason;  // "edt works", "forced", "edt: no fq; netem: no HTB"
+
+    friend bool operator==(const PlaneChoice&, const PlaneChoice&) = default;
+};
+
+// Why there is none.
+struct PlaneRefusal {
+    std::string message;
+    bool for_wishes = false;  // else: what the machine lacks; the text names `pleat doctor`
+
+    friend bool operator==(const PlaneRefusal&, const PlaneRefusal&) = default;
+};
+
+// `missing` says what the machine lacks for a plane (empty: it works) and is asked about
+// those planes only whose answer matters, best first.
+std::variant<PlaneChoice, PlaneRefusal> choose_plane(
+    const std::vector<PlaneWish>& wishes, std::optional<PlaneKind> forced,
+    const std::function<std::string(PlaneKind)>& missing);
+
+}  // namespace pleat

@@ -1,0 +1,82 @@
+#include "node/dataplane/open_plane.hh"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/capabilities.hh"
+#include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/netem/netem_plane.hh"
+#include "node/dataplane/tun_plane.hh"
+#include "node/underlay/underlay.hh"
+
+namespace pleat {
+
+namespace {
+
+std::string missing_for_hosts() {
+    const Probe namespaces = probe_network_namespaces();
+    return namespaces.ok ? "" : namespaces.text;
+}
+
+// What joins the hosts of kernel planes.
+std::string missing_for_underlay() {
+    try {
+        const Underlay underlay;
+        const Underlay host;
+        underlay.plug(keeper::Interface{.ipv4 = 0x0a000001, .ipv6 = {0xfd, 1}},
+                      host.network_namespace());
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+    return "";
+}
+
+std::string in_one_line(std::string text) {
+    while (text.ends_with('\n')) text.pop_back();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    std::replace(text.begin(), text.end(), '\t', ' ');
+    return text;
+}
+
+}  // namespace
+
+std::string missing_for(PlaneKind plane) {
+    std::string missing = missing_for_hosts();
+    if (missing.empty() && plane != PlaneKind::tun) missing = missing_for_underlay();
+    if (!missing.empty()) return missing;
+    switch (plane) {
+        case PlaneKind::edt:
+            return missing_for_edt();
+        case PlaneKind::netem:
+            return missing_for_netem();
+        case PlaneKind::tun:
+            break;
+    }
+    const Probe tun = probe_tun();
+    return tun.ok ? "" : tun.text;
+}
+
+std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context) {
+    switch (plane) {
+        case PlaneKind::edt:
+            return open_edt_plane(std::move(context));
+        case PlaneKind::netem:
+            return open_netem_plane(std::move(context));
+        case PlaneKind::tun:
+            break;
+    }
+    return open_tun_plane(std::move(context));
+}
+
+std::string plane_probe_lines() {
+    std::string lines;
+    for (const PlaneKind plane : kPlaneKinds) {
+        const std::string missing = in_one_line(missing_for(plane));
+        lines +=
+            std::string{name_of(plane)} + (missing.empty() ? "\tworks" : "\tlacks\t" + missing);
+        lines += '\n';
+    }
+    return lines;
+}
+
+}  // namespace pleat

@@ -1,0 +1,23 @@
+// The planes that there are, by kind: only this file knows them all.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "model/plane_choice.hh"
+#include "node/dataplane/data_plane.hh"
+
+namespace pleat {
+
+// What this machine lacks for the plane; empty: it works. Found by doing it, in namespaces
+// that go again.
+std::string missing_for(PlaneKind plane);
+
+// Throws Failure when the kernel can't or won't.
+std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context);
+
+// For `pleat doctor`, one line a plane, best first: "edt TAB works", or "edt TAB lacks TAB
+// what", in one line whatever it is.
+std::string plane_probe_lines();
+
+}  // namespace pleat

@@ -1,0 +1,33 @@
+// Takeover: what a restarted node asks of keepers that lost the one before: rules (2), (3)
+// and (8) of node/keeper/protocol.hh.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include <sys/types.h>
+
+#include "base/clock.hh"
+#include "base/file_descriptor.hh"
+#include "model/ids.hh"
+#include "node/keeper/protocol.hh"
+
+namespace pleat {
+
+// One keeper that is now ours.
+struct TakenOver {
+    FileDescriptor channel;
+    pid_t pid = -1;
+    FileDescriptor pidfd;
+    FileDescriptor port;  // the TUN, or the host's network namespace
+    std::map<std::string, FileDescriptor> held;
+    keeper::Up up;
+};
+
+// Asks the keepers at these sockets, all at the same time. Those that are gone, or do not
+// answer within `patience`, are left out; one that still has a node is asked again until then.
+std::map<HostId, TakenOver> take_over(const std::string& mark,
+                                      const std::map<HostId, std::string>& sockets,
+                                      Duration patience);
+
+}  // namespace pleat

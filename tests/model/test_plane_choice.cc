@@ -1,0 +1,123 @@
+#include <catch2/catch.hpp>
+
+#include "model/plane_choice.hh"
+#include "tests/model/build.hh"
+
+using Catch::Matchers::Contains;
+
+namespace pleat {
+
+namespace {
+
+using Answer = std::variant<PlaneChoice, PlaneRefusal>;
+
+// A machine that lacks these; it counts the questions.
+struct Machine {
+    std::string edt;
+    std::string netem;
+    std::string tun;
+    std::vector<PlaneKind> asked;
+
+    Answer choose(const std::vector<PlaneWish>& wishes, std::optional<PlaneKind> forced = {}) {
+        return choose_plane(wishes, forced, [this](PlaneKind plane) {
+            asked.push_back(plane);
+            return plane == PlaneKind::edt ? edt : plane == PlaneKind::netem ? netem : tun;
+        });
+    }
+};
+
+const PlaneWish kOutside{PlaneFeature::outside, "@outside"};
+const PlaneWish kReorder{PlaneFeature::reorder, "reorder= of a--s1"};
+
+std::string refusal(const Answer& answer) {
+    const auto* const refused = std::get_if<PlaneRefusal>(&answer);
+    return refused == nullptr ? "(none)" : refused->message;
+}
+
+}  // namespace
+
+TEST_CASE("the first plane that works is chosen, and no further one is asked") {
+    Machine all;
+    CHECK(all.choose({}) == Answer{PlaneChoice{PlaneKind::edt, "edt works"}});
+    CHECK(all.asked == std::vector{PlaneKind::edt});
+
+    Machine without_fq{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    CHECK(without_fq.choose({}) == Answer{PlaneChoice{PlaneKind::netem, "edt: no fq"}});
+    CHECK(without_fq.asked == std::vector{PlaneKind::edt, PlaneKind::netem});
+
+    Machine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
+    CHECK(bare.choose({}) == Answer{PlaneChoice{PlaneKind::tun, "edt: no fq; netem: no HTB"}});
+}
+
+TEST_CASE("a machine that can have no plane is told what each lacks") {
+    Machine nothing{.edt = "no fq", .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
+    const Answer answer = nothing.choose({});
+    CHECK_FALSE(std::get<PlaneRefusal>(answer).for_wishes);
+    CHECK(refusal(answer) ==
+          "no data plane can work: edt: no fq; netem: no HTB; tun: no /dev/net/tun (see 'pleat "
+          "doctor')");
+}
+
+TEST_CASE("a forced plane is the only one that is asked, and says what it lacks") {
+    Machine machine{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    CHECK(machine.choose({}, PlaneKind::netem) == Answer{PlaneChoice{PlaneKind::netem, "forced"}});
+    CHECK(machine.asked == std::vector{PlaneKind::netem});
+    const Answer refused = machine.choose({}, PlaneKind::edt);
+    CHECK(refusal(refused) ==
+          "the data plane edt can't work on this machine: no fq (see 'pleat doctor')");
+    CHECK_FALSE(std::get<PlaneRefusal>(refused).for_wishes);
+}
+
+TEST_CASE("a plane that can't do what is asked for is passed over, or refused when forced") {
+    Machine machine;
+    CHECK(machine.choose({kOutside}) ==
+          Answer{PlaneChoice{PlaneKind::netem, "edt: can't do @outside"}});
+    CHECK(machine.asked == std::vector{PlaneKind::netem});
+    CHECK(std::get<PlaneChoice>(machine.choose({kReorder})).plane == PlaneKind::edt);
+
+    const Answer forced = machine.choose({kReorder}, PlaneKind::tun);
+    CHECK(std::get<PlaneRefusal>(forced).for_wishes);
+    CHECK(refusal(forced) ==
+          "reorder= of a--s1 can't be emulated by the data plane tun (edt or netem can)");
+
+    Machine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
+    const Answer unable = bare.choose({kReorder});
+    CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
+    CHECK_THAT(refusal(unable), Contains("edt: no fq; netem: no HTB; tun: can't do reorder="));
+}
+
+TEST_CASE("what a scenario asks for is found in its links, its events and its hosts") {
+    Scenario scenario =
+        testing::scenario(testing::topology({"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}));
+    CHECK(plane_wishes(scenario).empty());
+    LinkPatch patch;
+    patch.corrupt = Probability::of(0.1);
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        scenario.timeline.push_back({.at = ExperimentTime{std::chrono::seconds{1}},
+                                     .event = LinkChange{LinkId{i}, patch},
+                                     .phase = Phase::lasting,
+                                     .overlay = 0,
+                                     .text = "set"});
+    }
+    patch.corrupt.reset();
+    patch.reorder = Probability{};  // set to nothing: nothing is asked for
+    scenario.timeline.push_back({.at = ExperimentTime{std::chrono::seconds{2}},
+                                 .event = LinkChange{LinkId{0}, patch},
+                                 .phase = Phase::lasting,
+                                 .overlay = 0,
+                                 .text = "set"});
+    scenario.applications[1].outside = true;
+    const std::vector<PlaneWish> wishes = plane_wishes(scenario);
+    REQUIRE(wishes.size() == 2);
+    CHECK(wishes[0].feature == PlaneFeature::corrupt);
+    CHECK_THAT(wishes[0].what, Contains("corrupt= of a") && Contains("and 1 more"));
+    CHECK(wishes[1].what == "@outside");
+}
+
+TEST_CASE("planes have the names that users give") {
+    for (const PlaneKind plane : kPlaneKinds) CHECK(plane_named(name_of(plane)) == plane);
+    CHECK_FALSE(plane_named("magic"));
+    CHECK_FALSE(plane_named(""));
+}
+
+}  // namespace pleat
