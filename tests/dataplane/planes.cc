@@ -46,3 +46,77 @@ std::vector<Plane> all_planes() {
          .burst = 4600us,
          // TCP joins none where there are chances; what an application has joined is one draw.
          .joined_loss = JoinedLoss::as_first,
+         // The program compares the clock; what is late is not the switch.
+         .switch_lateness = 1us},
+        {.name = "netem",
+         .open = [](PlaneContext context) { return open_netem_plane(std::move(context)); },
+         .attachment = AttachmentKind::kernel_interface,
+         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
+         .rtt_error = 500us,
+         .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
+         // HTB lets 2 ms of the rate pass after a pause: of the link, and of a path.
+         .burst = 4ms,
+         .draws_by_model = false,
+         .joined_loss = JoinedLoss::all_or_nothing,
+         .queues_bytes = false,
+         // A request for each path, in User Mode Linux 1 ms.
+         .switch_lateness = 20ms,
+         .keeps_order_when_sooner = false,
+         .switches_at_once = false},
+    };
+}
+
+struct Tally {
+    int run = 0;
+    int skipped = 0;
+    std::string missing;
+};
+
+// What was run; says it when the suite ends.
+class Tallies {
+  public:
+    Tallies() = default;
+    Tallies(const Tallies&) = delete;
+    Tallies& operator=(const Tallies&) = delete;
+
+    ~Tallies() {
+        for (const auto& [name, tally] : all_) {
+            std::cerr << "plane " << name << ": " << tally.run << " cases run, " << tally.skipped
+                      << " SKIPPED";
+            if (tally.skipped > 0) std::cerr << " (" << tally.missing << ")";
+            std::cerr << '\n';
+        }
+    }
+
+    Tally& of(const std::string& plane) { return all_[plane]; }
+
+  private:
+    std::map<std::string, Tally> all_;
+};
+
+bool wanted(const std::string& name) {
+    const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
+    return names == nullptr ||
+           (" " + std::string{names} + " ").find(" " + name + " ") != std::string::npos;
+}
+
+}  // namespace
+
+void for_each_plane(const std::function<void(const Plane&)>& test) {
+    static const std::vector<Plane> planes = all_planes();
+    static Tallies tallies;
+    for (const Plane& plane : planes) {
+        if (!wanted(plane.name)) continue;
+        Tally& tally = tallies.of(plane.name);
+        tally.missing = plane.missing();
+        if (!tally.missing.empty()) {
+            ++tally.skipped;
+            continue;
+        }
+        ++tally.run;
+        INFO("plane " << plane.name);
+        test(plane);
+    }
+}
+
+}  // namespace pleat::testing

@@ -45,10 +45,10 @@ void with_qdisc(const std::string& qdisc, const std::function<void(const Pair&)>
 
 double goodput(const Pair& pair, bool v6) {
     const TcpTransfer transfer{pair.a, pair.b, v6};
-    std::this_thread::sleep_for(500ms);
+    std::this_thread::sleep_for(300ms);
     const std::uint64_t before = transfer.received();
     const Instant from = monotonic_now();
-    std::this_thread::sleep_for(1500ms);
+    std::this_thread::sleep_for(1s);
     const auto passed = static_cast<double>(transfer.received() - before);
     return 8.0 * passed / std::chrono::duration<double>{monotonic_now() - from}.count();
 }
