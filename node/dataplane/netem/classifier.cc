@@ -90,6 +90,7 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     warnings.clear();
     std::array<char, 64 * 1024> log{};
     LIBBPF_OPTS(bpf_object_open_opts, options);
+    options.object_name = "netem";
     options.kernel_log_buf = log.data();
     options.kernel_log_size = log.size();
     object_.reset(bpf_object__open_mem(

@@ -159,7 +159,9 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
             classifier_ = std::make_unique<Classifier>(addresses_, unplugged_.size(),
                                                        options_.pass_unknown, kIdle);
         } catch (const Failure& error) {
-            spdlog::info("netem works without BPF, with u32 filters why=\"{}\"", error.what());
+            const std::string why = error.what();  // the rest is libbpf's and the verifier's
+            spdlog::info("netem works without BPF, with u32 filters why=\"{}\"",
+                         why.substr(0, why.find('\n')));
         }
     }
     wait_for_rows();

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/namespaces.hh"
+#include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/netem_plane.hh"
 #include "node/dataplane/netem/request_batch.hh"
 #include "node/dataplane/netem/tc_messages.hh"
@@ -49,6 +50,9 @@ FileDescriptor send_datagrams() {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const auto* address = reinterpret_cast<const sockaddr*>(&to);
     check("bind a socket", ::bind(socket.value(), address, sizeof to));
+    const int priority = static_cast<int>(class_id(kMinor));
+    check("choose the class",
+          ::setsockopt(socket.value(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority));
     const std::array<char, kDatagram> bytes{};
     for (int i = 0; i < kDatagrams; ++i) {
         static_cast<void>(
@@ -116,11 +120,22 @@ std::string trial() {
     need("a queue within netem",
          messages.byte_queue(netem_id(kMinor) | 1U, queue_id(kMinor), 64000));
     if (!missing.empty()) return missing;
-    // Either of BPF and u32 will do; u32 is all that is left without privileges.
-    need("u32 filters: module cls_u32", messages.u32_table(false));
+    // Either of u32 filters (all that is left without privileges) and BPF will do.
+    need("filters: module cls_u32", messages.u32_table(false));
     need("u32 filters", messages.u32_hash(false));
     need("u32 filters", messages.u32_destination(INADDR_LOOPBACK, class_id(kMinor), 1));
-    if (!missing.empty()) return missing;
+    if (!missing.empty()) {
+        const std::string no_u32 = std::exchange(missing, {});
+        try {
+            const Classifier classifier{AddressPlan{}, 1, false, std::chrono::milliseconds{100}};
+            need("clsact", messages.clsact());
+            need("cls_bpf", messages.program(true, classifier.egress_program(), "pleat", 0));
+        } catch (const Failure& error) {
+            missing = error.what();
+        }
+        if (!missing.empty()) return no_u32 + ", nor BPF instead: " + missing;
+        need("clsact", messages.remove_qdisc(TC_H_CLSACT, 0));
+    }
     return trial_of_counts(socket, messages);
 }
 
