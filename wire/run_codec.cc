@@ -221,6 +221,7 @@ void put(const RunFinished& finished, proto::RunFinished& out) {
     for (const EpochResult& epoch : finished.epochs) put(epoch, *out.add_epochs());
     for (const FlowSeries& flow : finished.flows) put(flow, *out.add_flows());
     put(finished.control, *out.mutable_control());
+    out.set_exit_code(finished.exit_code);
 }
 
 RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal) {
@@ -236,6 +237,7 @@ RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal) {
         result.flows.push_back(flow_series(each, refusal));
     }
     result.control = control_traffic(in.control());
+    result.exit_code = in.exit_code();
     return result;
 }
 

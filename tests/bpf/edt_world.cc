@@ -51,7 +51,7 @@ Duration since_start(std::uint64_t nanoseconds) {
 const std::optional<std::string>& bpf_missing() {
     static const std::optional<std::string> missing = []() -> std::optional<std::string> {
         try {
-            (void)EdtObject::load({.fake_clock = true});
+            (void)EdtObject::load({.test_program = true, .fake_clock = true});
             // A namespace of our own: its loopback, where duplicates go, is down.
             check("making a network namespace", ::unshare(CLONE_NEWNET));
             return std::nullopt;
@@ -159,6 +159,7 @@ edt_path row_of(const PathShape& shape) {
 namespace {
 
 EdtSetup with_fake_clock(EdtSetup setup) {
+    setup.test_program = true;
     setup.fake_clock = true;
     return setup;
 }

@@ -91,6 +91,46 @@ TEST_CASE("edt: the tail is dropped when more waits than the queue holds") {
     CHECK(world.counters(0, 1).packets == 4);
 }
 
+TEST_CASE("edt: the queue holds its bytes whatever the rate was when they came") {
+    NEEDS_BPF();
+    for (const Bandwidth rate : {100_Mbps, 11_Mbps, 10_Mbps, 9_Mbps, 1_Mbps}) {
+        for (const bool by_cap : {false, true}) {
+            EdtWorld world;
+            edt_path& path = world.path(0, 1) = at_10_mbps();
+            path.queue_bytes = 50 * 1250;
+            const auto accepted = [&world](Duration when) {
+                int packets = 0;
+                while (world.send(kMillisecond, when).passed()) ++packets;
+                return packets;
+            };
+            const auto set_rate = [&](Bandwidth to) {
+                std::uint64_t& cap = world.object().caps()[world.object().path(0, 1)];
+                if (by_cap) {
+                    cap = time_per_byte(to);
+                } else {
+                    path.time_per_byte = time_per_byte(to);
+                }
+            };
+            if (by_cap) {
+                path.time_per_byte = time_per_byte(1_Gbps);
+                set_rate(10_Mbps);
+            }
+            CHECK(accepted(0ms) == 51);
+            // 40 of those wait still, and a bit of one: it is like the 11th.
+            set_rate(rate);
+            INFO("from 10 Mbps to " << rate.bits_per_second() << " bps");
+            const int more = accepted(10ms + 500us);
+            CHECK(more >= 9);
+            CHECK(more <= 11);
+            // And once more, while packets of both rates wait.
+            set_rate(20_Mbps);
+            const int later = accepted(20ms + 500us);
+            CHECK(later >= 9);
+            CHECK(later <= 11);
+        }
+    }
+}
+
 TEST_CASE("edt: order is kept when the delay becomes shorter") {
     NEEDS_BPF();
     EdtWorld world;

@@ -14,6 +14,7 @@
 #include "base/files.hh"
 #include "node/netlink/in_namespace.hh"
 #include "tests/hosts/fleet_world.hh"
+#include "tests/underlay/departure.hh"
 
 using namespace std::chrono_literals;
 
@@ -168,6 +169,22 @@ TEST_CASE("descriptors that keepers were given are given back by name") {
     CHECK(::pread(adopted.held.at("memory").value(), content.data(), content.size(), 0) == 5);
     CHECK(std::string{content.data()} == "hello");
     CHECK(left.dissolve());
+}
+
+TEST_CASE("killed with all keepers, a node leaves no underlay") {
+    if (!can_make_hosts()) return;
+    LeftAlone left{{{"a", {}}, {"b", {}}}, AttachmentKind::kernel_interface};
+    const pid_t keeper = left.world.keeper_of("a");
+    // A host's namespace that we keep: its interface goes when the other end does.
+    const std::string path = "/proc/" + std::to_string(keeper) + "/ns/net";
+    const FileDescriptor kept{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    REQUIRE(kept.open());
+    const Departure departure{kept.value()};
+    REQUIRE(::kill(keeper, SIGKILL) == 0);
+    REQUIRE(ends_within(keeper, 5s));
+    CHECK_FALSE(departure.seen_within(300ms));  // the other keeper holds the underlay
+    REQUIRE(::kill(left.world.keeper_of("b"), SIGKILL) == 0);
+    CHECK(departure.seen_within(10s));
 }
 
 TEST_CASE("a host whose keeper has died meanwhile is reported lost, the others are adopted") {

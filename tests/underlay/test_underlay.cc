@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,6 +24,7 @@
 #include "base/process.hh"
 #include "node/netlink/in_namespace.hh"
 #include "node/underlay/underlay.hh"
+#include "tests/underlay/departure.hh"
 
 using namespace std::chrono_literals;
 
@@ -154,39 +154,6 @@ std::size_t send_by_tcp(const World& world, std::uint32_t from, std::uint32_t to
     sending.join();
     return received;
 }
-
-// Waits for the kernel to say that an interface of this namespace is gone.
-class Departure {
-  public:
-    explicit Departure(int network_namespace) {
-        in_network_namespace(network_namespace, [this] {
-            socket_ = FileDescriptor{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-            sockaddr_nl address{};
-            address.nl_family = AF_NETLINK;
-            address.nl_groups = RTMGRP_LINK;
-            check("bind",
-                  ::bind(socket_.value(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-        });
-    }
-
-    bool seen_within(Duration patience) const {
-        const Instant deadline = monotonic_now() + patience;
-        while (monotonic_now() < deadline) {
-            pollfd wait{socket_.value(), POLLIN, 0};
-            if (::poll(&wait, 1, 100) != 1) continue;
-            alignas(nlmsghdr) std::array<char, 16384> buffer{};
-            const ssize_t n = ::recv(socket_.value(), buffer.data(), buffer.size(), 0);
-            if (n <= 0) return false;
-            if (reinterpret_cast<const nlmsghdr*>(buffer.data())->nlmsg_type == RTM_DELLINK) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-  private:
-    FileDescriptor socket_;
-};
 
 unsigned index_in(int network_namespace, const char* name) {
     unsigned index = 0;

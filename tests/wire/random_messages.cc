@@ -206,6 +206,7 @@ RunFinished finished(Random& random) {
     f.interrupted = flag(random);
     f.problems = texts(random);
     f.data_plane = text(random);
+    f.exit_code = below(random, 300) - 10;
     f.hosts = host_results(random);
     for (int i = below(random, 3); i > 0; --i) {
         f.epochs.push_back({EpochId{number32(random)}, instant(random),

@@ -292,7 +292,7 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     bpf_object__for_each_program(program, object.get()) {
         const std::string_view name = bpf_program__name(program);
         const bool wanted =
-            name == kEgress || name == kDropAll || (setup.fake_clock && name == kTest);
+            name == kEgress || name == kDropAll || (setup.test_program && name == kTest);
         bpf_program__set_autoload(program, wanted);
         bpf_program__set_log_buf(program, log.data(), log.size());
     }

@@ -100,12 +100,12 @@ class EdtPlane final : public DataPlane {
         }
         wait_for_results();
         wait_for_events();
+        if (!options_.adopt) return;
         // Flows that an earlier plane knew are under way.
-        if (options_.adopt) events_lost_ = ~std::uint64_t{0};
-        if (options_.adopt)
-            boost::asio::post(context_.loop, [alive = alive_, this] {
-                if (*alive) report_missed(monotonic_now());
-            });
+        events_lost_ = ~std::uint64_t{0};
+        boost::asio::post(context_.loop, [alive = alive_, this] {
+            if (*alive) report_missed(monotonic_now());
+        });
     }
 
     EdtPlane(const EdtPlane&) = delete;
@@ -179,7 +179,7 @@ class EdtPlane final : public DataPlane {
             action(*shapings_[place]);
         } catch (const std::exception& error) {
             ++interfaces_lost_;
-            spdlog::warn("interface not changed host={} while=\"{}\" reason=\"{}\"",
+            spdlog::warn(R"(interface not changed host={} while="{}" reason="{}")",
                          context_.folder.topology().host(places_.hosts()[place]).name, what,
                          error.what());
         }

@@ -1,0 +1,275 @@
+// Whole runs on each data plane that this machine can have, and the words for those that it
+// can't. Also run in User Mode Linux, whose kernel has what all three need.
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <random>
+#include <regex>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/files.hh"
+#include "tests/system/processes.hh"
+#include "tests/system/topologies.hh"
+#include "tests/system/workplace.hh"
+
+using namespace pleat;
+using namespace pleat::system_test;
+
+namespace {
+
+const std::vector<std::string> kPlanes{"edt", "netem", "tun"};
+
+// Those whose rates are measured: PLEAT_PLANES, or all.
+bool is_measured(const std::string& plane) {
+    const char* const chosen = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
+    return chosen == nullptr || has(chosen, plane);
+}
+
+// What `doctor` says of this machine; a plane's text is empty when it works.
+struct Doctor {
+    explicit Doctor(const Workplace& place) {
+        const Ended ended = place.run({"doctor", "--json"}, 60s);
+        INFO(ended.out << ended.err);
+        const nlohmann::json told = document(ended.out);
+        if (told.at("data_plane").is_string()) chosen = told.at("data_plane");
+        reason = told.at("reason");
+        for (const nlohmann::json& row : told.at("probes")) {
+            const std::string name = row.at("name");
+            if (!name.starts_with("data plane ")) continue;
+            missing[name.substr(std::strlen("data plane "))] =
+                row.at("ok") == true ? "" : row.at("text").get<std::string>();
+        }
+    }
+
+    std::string chosen;
+    std::string reason;
+    std::map<std::string, std::string> missing;
+};
+
+// How many BPF programs the kernel holds; 0 where that can't be asked.
+std::size_t bpf_programs() {
+    std::size_t count = 0;
+    bpf_attr attribute{};
+    while (::syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attribute, sizeof attribute) == 0) {
+        attribute.start_id = attribute.next_id;
+        ++count;
+    }
+    return count;
+}
+
+// Goodput of an iperf3 server's log (`-i 0.5 -f k`), in Mbit/s, on average over the lines
+// that lie between the two instants of the server's test.
+double goodput_mbps(const std::string& log, double from, double to) {
+    static const std::regex kLine{R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s.*\s([0-9.]+) Kbits/sec)"};
+    std::istringstream lines{log};
+    double sum = 0;
+    int count = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::smatch match;
+        if (!std::regex_search(line, match, kLine)) continue;
+        const double begin = std::stod(match[1]);
+        const double end = std::stod(match[2]);
+        if (begin < from || end > to || end - begin > 0.9) continue;
+        sum += std::stod(match[3]) / 1000;
+        ++count;
+    }
+    return count == 0 ? 0 : sum / count;
+}
+
+// The share of a client's flow to its server, at the median of the samples between.
+double allowed_mbps(const nlohmann::json& results, int client, double from, double to) {
+    const std::string number = "[" + std::to_string(client) + "]";
+    for (const nlohmann::json& flow : results.at("flows")) {
+        if (flow.at("src") != "client" + number || flow.at("dst") != "server" + number) continue;
+        std::vector<double> allowed;
+        for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
+            const double at = flow.at("t_s").at(i);
+            if (at < from || at > to || flow.at("allowed_bps").at(i).is_null()) continue;
+            allowed.push_back(flow.at("allowed_bps").at(i).get<double>() / 1e6);
+        }
+        if (allowed.empty()) return 0;
+        std::ranges::nth_element(allowed, allowed.begin() + std::ssize(allowed) / 2);
+        return allowed[allowed.size() / 2];
+    }
+    return 0;
+}
+
+// Figure 5.3 of the thesis, shortened: three clients behind one bottleneck; the first one's
+// round trip becomes longer.
+const char* const kThreeClients = R"(pleat: 1
+name: three-clients
+duration: 15s
+hosts:
+  server: {replicas: 3, run: "iperf3 -s -f k -i 0.5 --forceflush", ready: {tcp: 5201}}
+  client: {replicas: 3, run: "iperf3 -c server-$i -C cubic -t 100", start: manual}
+bridges: [s1, s2]
+links:
+  - client -- s1: 5ms 100Mbps
+  - s1 -- s2: 10ms 60Mbps
+  - s2 -- server: 5ms 100Mbps
+events:
+  0s: start client[0]
+  3500ms: start client[1]
+  7s: start client[2]
+  10500ms: set client[0]--s1 10ms
+)";
+
+// Payload of a full TCP segment over what a rate counts for it.
+constexpr double kGoodput = 1448.0 / 1514.0;
+
+}  // namespace
+
+TEST_CASE("`doctor` tries every plane and says which one a run would have") {
+    Workplace place;
+    const Doctor doctor{place};
+    REQUIRE(doctor.missing.size() == kPlanes.size());
+    for (const auto& [plane, missing] : doctor.missing) {
+        std::cout << "data plane " << plane << ": " << (missing.empty() ? "works" : missing)
+                  << "\n";
+    }
+    std::string best;
+    for (const std::string& plane : kPlanes) {
+        if (doctor.missing.at(plane).empty() && best.empty()) best = plane;
+        // What is better than the chosen one is accounted for.
+        if (best.empty()) CHECK(has(doctor.reason, plane + ": "));
+    }
+    CHECK(doctor.chosen == best);
+    const Ended spoken = place.run({"doctor"}, 60s);
+    CHECK(has(spoken.out, "data plane: " + (best.empty() ? "none" : best)));
+}
+
+TEST_CASE("a forced plane runs, or exit code 8 names what it lacks and `pleat doctor`") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const Doctor doctor{place};
+    for (const std::string& plane : kPlanes) {
+        const Ended ended = place.run(
+            {"run", "t.yaml", "--json", "--data-plane", plane, "--set", "500ms: quit"}, 30s);
+        INFO(plane << ": " << ended.err);
+        if (doctor.missing.at(plane).empty()) {
+            CHECK(ended.code == 0);
+            CHECK(document(ended.out).at("data_plane") == plane);
+        } else {
+            CHECK(ended.code == 8);
+            CHECK(has(ended.err, "data plane " + plane));
+            CHECK(has(ended.err, doctor.missing.at(plane)));
+            CHECK(has(ended.err, "pleat doctor"));
+        }
+    }
+    CHECK(place.left_behind() == "");
+}
+
+TEST_CASE("without a word a run has the plane that `doctor` names, and its manifest says so") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const Doctor doctor{place};
+    const Ended ended = place.run({"run", "t.yaml", "--json", "--set", "500ms: quit"}, 30s);
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const nlohmann::json results = document(ended.out);
+    CHECK(results.at("data_plane") == doctor.chosen);
+    CHECK(has(ended.err, "data plane: " + doctor.chosen));
+    const std::string directory = results.at("directory");
+    const auto manifest = read_file(place.path(directory + "/manifest.json"));
+    REQUIRE(manifest);
+    CHECK(document(*manifest).at("data_plane") == doctor.chosen);
+}
+
+TEST_CASE("three clients share a bottleneck by their round trips, whatever plane shapes them") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kThreeClients);
+    const Doctor doctor{place};
+    for (const std::string& plane : kPlanes) {
+        if (!is_measured(plane)) continue;
+        if (!doctor.missing.at(plane).empty()) {
+            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
+            continue;
+        }
+        const Ended ended =
+            place.run({"run", "t.yaml", "--json", "--data-plane", plane}, std::chrono::minutes{2});
+        INFO(plane << ": " << ended.err);
+        REQUIRE(ended.code == 0);
+        const nlohmann::json results = document(ended.out);
+        CHECK(results.at("data_plane") == plane);
+        std::map<std::string, double> started;
+        for (const nlohmann::json& host : results.at("hosts")) {
+            started[host.at("name")] = host.at("started_s").get<double>();
+        }
+        const std::string directory = place.path(results.at("directory").get<std::string>());
+        // Of experiment time; each from when the flows have settled.
+        const auto goodput = [&](int client, double from, double to) {
+            const std::string number = "[" + std::to_string(client) + "]";
+            const double began = started.at("client" + number) + 0.3;
+            const auto log = read_file(directory + "/logs/server" + number + ".log");
+            REQUIRE(log);
+            return goodput_mbps(*log, from - began, to - began);
+        };
+        const auto check_share = [&](int client, double from, double to, double share) {
+            const double allowed = allowed_mbps(results, client, from, to);
+            const double got = goodput(client, from, to);
+            std::cout << plane << " client[" << client << "] " << from << ".." << to
+                      << " s: allowed " << allowed << " of " << share << ", got " << got << " of "
+                      << share * kGoodput << " Mbit/s\n";
+            CHECK(allowed == Approx(share).epsilon(0.01));
+            CHECK(got == Approx(share * kGoodput).epsilon(0.06));
+        };
+        check_share(0, 2, 3.5, 60);
+        check_share(0, 5, 7, 30);
+        check_share(1, 5.5, 7, 30);
+        for (int client = 0; client < 3; ++client) check_share(client, 9, 10.5, 20);
+        // Round trips of 50, 40 and 40 ms: weights 4, 5 and 5.
+        check_share(0, 12, 15, 60.0 * 4 / 14);
+        check_share(1, 12, 15, 60.0 * 5 / 14);
+        check_share(2, 12, 15, 60.0 * 5 / 14);
+    }
+}
+
+TEST_CASE("whatever is killed at whatever moment, a run on a kernel plane leaves nothing") {
+    if (!can_run_or_skips() || !is_root_or_skips("edt, and to count BPF programs")) return;
+    Workplace place;
+    place.write("t.yaml", kThreeSeconds);
+    const Doctor doctor{place};
+    std::mt19937_64 random{7};
+    const MachineState before = MachineState::now(place.directory());
+    const std::size_t programs_before = bpf_programs();
+    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
+        if (!doctor.missing.at(plane).empty()) {
+            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
+            continue;
+        }
+        for (const std::string& victim : {std::string{"pleat-node"}, std::string{"pleat-keeper"},
+                                          std::string{"pleat-controller"}, std::string{"pleat"}}) {
+            Command command = place.pleat({"run", "t.yaml", "--data-plane", plane});
+            command.new_session = true;
+            Program run{command};
+            const auto delay = std::chrono::milliseconds{random() % 2500};
+            INFO(plane << ", " << victim << " after " << delay.count() << " ms");
+            static_cast<void>(eventually(delay, [&run] { return run.ended(); }));
+            static_cast<void>(eventually(5s, [&] {
+                if (victim == "pleat") return ::kill(run.pid(), SIGKILL) == 0;
+                for (const Process& process : processes_beneath(run.pid())) {
+                    if (process.program == victim) return ::kill(process.pid, SIGKILL) == 0;
+                }
+                return run.ended();
+            }));
+            static_cast<void>(run.finish(30s));
+            const Ended cleaned = place.run({"clean"}, 20s);
+            INFO(cleaned.out << cleaned.err);
+            CHECK(cleaned.code == 0);
+            CHECK(left_behind(before, place.directory(), 5s) == "");
+            // The kernel frees them a moment after their last user has gone.
+            CHECK(eventually(10s, [&] { return bpf_programs() <= programs_before; }));
+        }
+    }
+}
