@@ -121,7 +121,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
     });
 }
 
-TEST_CASE("order is kept, whatever the jitter", "[short]") {
+TEST_CASE("order is kept, whatever the jitter") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 10ms~4ms", "s1 -- b: 0ms"}};
         const StreamResult result = world.exchange(world.stream("a", "b", 600));
