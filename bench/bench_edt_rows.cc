@@ -98,13 +98,13 @@ void read_counters(benchmark::State& state) {
     FlowWatch watch{counters};
     for (std::uint32_t i = 0; i < flows; ++i) {
         edt_counters& one = counters[i * 10UL];
-        one = {.bytes = 100'000,
-               .packets = 100,
-               .last_arrival_ns = now_ns,
-               .next_free_ns = now_ns + 1'000'000,
-               .time_per_byte = 800ULL << EDT_TIME_PER_BYTE_SHIFT,
-               .waited_ns = 5'000'000,
-               .waited_until_ns = now_ns + 500'000};
+        one.bytes = 100'000;
+        one.packets = 100;
+        one.last_arrival_ns = now_ns;
+        one.next_free_ns = now_ns + 1'000'000;
+        one.time_per_byte = 800ULL << EDT_TIME_PER_BYTE_SHIFT;
+        one.waited_ns = 5'000'000;
+        one.waited_until_ns = now_ns + 500'000;
         watch.start(i * 10, kNow);
     }
     for (auto _ : state) watch.read(kNow);

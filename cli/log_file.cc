@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "base/file_descriptor.hh"
 
 namespace pleat {
 namespace {
@@ -48,22 +51,6 @@ std::string last_words(const std::string& log) {
     struct statvfs device{};
     const bool full = ::statvfs(log.c_str(), &device) == 0 && device.f_bavail == 0;
     return full ? "; its log is empty, as no space is left on the device of " + log : "";
-}
-
-LogFollower::LogFollower(std::string path, std::function<void(std::string_view)> sink)
-    : path_{std::move(path)}, sink_{std::move(sink)} {}
-
-void LogFollower::poll() {
-    if (!file_.open()) {
-        file_ = FileDescriptor{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
-        if (!file_.open()) return;
-    }
-    std::array<char, 65536> buffer{};
-    while (true) {
-        const ssize_t got = ::read(file_.value(), buffer.data(), buffer.size());
-        if (got <= 0) return;
-        sink_({buffer.data(), static_cast<std::size_t>(got)});
-    }
 }
 
 }  // namespace pleat

@@ -109,7 +109,7 @@ std::variant<RunResults, ExitCode> run_once(const RunRequest& request, Interrupt
         session.processes = own_processes(submit.options, place.endpoint(), place.ledger);
         session.submit = std::move(submit);
         session.endpoint = place.endpoint();
-        if (request.watch) session.each_tick = request.watch(place.absolute_directory);
+        if (request.watch) session.each_tick = request.watch(place.ledger.directory());
         outcome = run(std::move(session), place.ledger, interrupts, output);
     } catch (...) {
         dissolve(place, {}, output);

@@ -22,9 +22,9 @@ struct RunRequest {
     bool no_applications = false;
     SampleChoice samples;
     bool explain_failures = true;  // show the end of the logs of hosts that failed
-    // Told the run's absolute directory; what it returns is called about 20 times a
-    // second while the run is under way, and once after it. May be empty.
-    std::function<std::function<void()>(const std::string& directory)> watch;
+    // Told the run's runtime directory before anything starts; what it returns is called
+    // about 20 times a second while the run is under way, and lives as long. May be empty.
+    std::function<std::function<void()>(const std::string& runtime_directory)> watch;
 };
 
 // The results, or what to exit with when there are none: the reason has been shown.

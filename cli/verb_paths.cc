@@ -114,9 +114,9 @@ struct Selection {
     std::optional<std::size_t> epoch;  // nothing: all
 };
 
-void print_rows(const Topology& topology, const Epochs& epochs, const Selection& selection,
+void print_rows(const Scenario& scenario, const Epochs& epochs, const Selection& selection,
                 Rows& rows) {
-    const PathFolder folder{topology};
+    const PathFolder folder{scenario};
     PathTable table = epochs.base;
     for (std::size_t i = 0; i < epochs.epochs.size(); ++i) {
         if (i > 0) table = table.with(epochs.epochs[i].delta).value();
@@ -201,7 +201,7 @@ ExitCode execute(const PathsArguments& arguments, Output& output) {
     if (at) selection.epoch = epoch_at(epochs, ExperimentTime{*at});
     JsonRows json{topology, output};
     TableRows text{topology, output};
-    print_rows(topology, epochs, selection,
+    print_rows(*scenario, epochs, selection,
                arguments.json ? static_cast<Rows&>(json) : static_cast<Rows&>(text));
     return ExitCode::ok;
 }

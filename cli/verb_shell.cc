@@ -1,10 +1,10 @@
 // pleat shell: one command on a host whose only link leads to this machine's own network.
 #include <algorithm>
-#include <csignal>
+#include <cstdlib>
 #include <memory>
 
+#include "cli/command_streams.hh"
 #include "cli/commands.hh"
-#include "cli/log_file.hh"
 #include "cli/run_once.hh"
 #include "readers/read_scenario.hh"
 
@@ -19,15 +19,10 @@ const HostResult* result_of(const RunResults& results, HostId host) {
     return it == hosts.end() ? nullptr : &*it;
 }
 
-// What the command has said, at once: somebody may be watching.
-void pass_on(std::string_view text, Output& output) {
-    try {
-        output.data(text);
-        flush_stdout();
-    } catch (const OutputClosed&) {
-        // Nobody listens any more: the run is ended as by Ctrl-C.
-        static_cast<void>(::raise(SIGTERM));
-    }
+// The user's own shell, when no command is given.
+std::vector<std::string> users_shell() {
+    const char* const shell = std::getenv("SHELL");  // NOLINT(concurrency-mt-unsafe): one thread
+    return {shell != nullptr && *shell != '\0' ? shell : "/bin/sh"};
 }
 
 }  // namespace
@@ -42,21 +37,19 @@ ExitCode execute(const ShellArguments& arguments, Output& output) {
     const std::optional<HostId> host = scenario->topology.find_host(kHost);
     PLEAT_ASSERT(host.has_value());
     Application& application = scenario->applications[host->value];
-    application.arguments = arguments.command;
+    application.arguments = arguments.command.empty() ? users_shell() : arguments.command;
     application.main = true;
     if (refuse_unsuitable(*scenario, true, arguments.data_plane, output)) {
         return ExitCode::invalid_topology;
     }
 
     Interrupts interrupts;
-    // The command's output is what this verb is about: no stages, no summary.
+    // The command's output is what is wanted: no stages, no summary.
     output.be_quiet();
     clean_quietly(output);
-    const auto follow = [&output](const std::string& directory) {
-        auto log = std::make_shared<LogFollower>(
-            directory + "/logs/" + std::string{kHost} + ".log",
-            [&output](std::string_view text) { pass_on(text, output); });
-        return [log] { log->poll(); };
+    const auto connect = [](const std::string& runtime_directory) {
+        auto streams = std::make_shared<CommandStreams>(runtime_directory);
+        return [streams] { streams->follow_window(); };
     };
     const auto outcome = run_once({.scenario = *scenario,
                                    .out = arguments.out,
@@ -64,7 +57,7 @@ ExitCode execute(const ShellArguments& arguments, Output& output) {
                                    .no_applications = false,
                                    .samples = usual_samples(*scenario),
                                    .explain_failures = false,
-                                   .watch = follow},
+                                   .watch = connect},
                                   interrupts, output);
     if (const auto* const code = std::get_if<ExitCode>(&outcome)) return *code;
     const auto& results = std::get<RunResults>(outcome);

@@ -70,6 +70,9 @@ class DemandMachine {
 
     const FlowCount& latest() const { return history_.latest(); }
 
+    // A flow that has been idle for more than 10 s and has this is like one that never was.
+    bool is_like_new() const { return phase_ == Phase::idle && state_.is_gone() && patience_ == 1; }
+
     // How long a flow with this cap must be silent to be idle (2).
     static Duration idle_after(Bandwidth cap);
 

@@ -29,11 +29,14 @@ std::vector<Moment> moments(const std::vector<TimedEvent>& timeline) {
     return all;
 }
 
-// A line with a glob is several events: its text is told once.
+// A line with a glob is several events: its text is told once. Of one that lasted for a while
+// the end is told as such.
 void add_texts(const std::vector<TimedEvent>& events, std::vector<std::string>& texts) {
-    std::set<std::string_view> told;
+    std::set<std::pair<bool, std::string_view>> told;
     for (const TimedEvent& timed : events) {
-        if (told.insert(timed.text).second) texts.push_back(timed.text);
+        const bool ends = timed.phase == Phase::end;
+        if (!told.emplace(ends, timed.text).second) continue;
+        texts.push_back(ends ? "undo " + timed.text : timed.text);
     }
 }
 

@@ -38,6 +38,25 @@ PathShape shape_of(const Path& path) {
 
 PathElement::PathElement(std::uint64_t seed, FlowKey flow) : flow_{flow}, seed_{seed} {}
 
+void PathElement::resume(DrawMark mark) {
+    const auto protocol = static_cast<std::uint8_t>(mark.protocol);
+    ProtocolState& state = state_of(protocol);
+    PLEAT_ASSERT(state.count == 0);
+    state.count = mark.count;
+    state.bad = mark.bad != 0;
+}
+
+std::vector<DrawMark> PathElement::marks() const {
+    std::vector<DrawMark> marks;
+    marks.reserve(protocols_.size());
+    for (const ProtocolState& state : protocols_) {
+        marks.push_back({.protocol = state.protocol,
+                         .bad = state.bad ? 1U : 0U,
+                         .count = state.count & ((std::uint64_t{1} << 55) - 1)});
+    }
+    return marks;
+}
+
 PathElement::ProtocolState& PathElement::state_of(std::uint8_t protocol) {
     for (ProtocolState& state : protocols_) {
         if (state.protocol == protocol) return state;
@@ -67,6 +86,7 @@ Fate PathElement::draw_fate(ProtocolState& state, std::uint64_t count) const {
 std::uint16_t PathElement::at_once(std::int32_t segment_bytes) const {
     constexpr std::int64_t kAll = 0xffff;
     if (rate().is_unlimited()) return kAll;
+    if (shape_.jitter > Duration::zero()) return 1;
     const std::int64_t bytes = (rate() * kStep).bytes();
     const std::int64_t segments = bytes / (segment_bytes + shape_.overhead.bytes_per_packet);
     return static_cast<std::uint16_t>(std::clamp<std::int64_t>(segments, 1, kAll));
@@ -122,8 +142,7 @@ PathElement::Admission PathElement::admit(const SentPacket& packet, FineInstant 
         admission.trains = 1;
         return admission;
     }
-    // Cut it where the fate changes and, for each train draws its own jitter, by time.
-    const std::uint16_t longest = jitter ? at_once(packet.segment_bytes) : std::uint16_t{0xffff};
+    // Cut it where the fate changes; with jitter each segment has a delay of its own.
     std::uint16_t begun = 0;  // the first segment that is in no train yet
     Fate fate;                // of the segments from there on
     const auto close = [&](std::uint16_t end) {
@@ -139,7 +158,7 @@ PathElement::Admission PathElement::admit(const SentPacket& packet, FineInstant 
         const Fate next = chances ? draw_fate(state, first_count + i) : Fate{};
         if (i >= accepted) continue;  // the draw is made: burst loss goes on
         const bool alone = next.duplicate || next.corrupt || next.reorder;
-        if (alone || next != fate || i - begun == longest) close(i);
+        if (alone || jitter || next != fate) close(i);
         fate = next;
         if (i + 1 == accepted) close(accepted);
     }

@@ -7,8 +7,8 @@
 // (1) finish = max(arrival, finish of the one before) + bytes/rate, in computed instants:
 //     that its owner is late never makes the path slower.
 // (2) A rate counts for trains that have not begun; a train is at most max(1 segment,
-//     what passes in 500 us) when it begins. Delay, jitter and chances count for
-//     packets that enter afterwards.
+//     what passes in 500 us) when it begins, and one segment on a path with jitter.
+//     Delay, jitter and chances count for packets that enter afterwards.
 // (3) The queue's limit holds for waiting bytes, segment by segment (tail drop).
 // (4) Trains are due in the order in which they departed, whatever the jitter.
 #pragma once
@@ -55,15 +55,31 @@ struct SentPacket {
     std::int32_t tail_bytes = 0;     // IP packet of the last one
 };
 
+// How far the draws of one IP protocol on a path have come: all that a path that has been
+// silent for long must remember.
+struct DrawMark {
+    std::uint64_t protocol : 8;
+    std::uint64_t bad : 1;  // the state of burst loss
+    std::uint64_t count : 55;
+};
+
 class PathElement {
   public:
     PathElement(std::uint64_t seed, FlowKey flow);
+
+    // Draws go on from there, for a protocol that has sent nothing yet.
+    void resume(DrawMark mark);
+
+    // One of each protocol that has sent.
+    std::vector<DrawMark> marks() const;
 
     FlowKey flow() const { return flow_; }
 
     const PathShape& shape() const { return shape_; }
 
     void reshape(const PathShape& shape) { shape_ = shape; }
+
+    Bandwidth cap() const { return cap_; }
 
     void set_cap(Bandwidth cap) { cap_ = cap; }
 
@@ -122,6 +138,10 @@ class PathElement {
     FineInstant next_due() const { return line_.front().due; }
 
     Train arrive() { return line_.pop_front(); }
+
+    // Nothing is in it. Then all its clocks are in the past, and a new element with its
+    // shape, cap and marks would treat every later packet alike.
+    bool empty() const { return !waiting() && !in_service() && !holding(); }
 
   private:
     struct ProtocolState {

@@ -3,6 +3,7 @@
 
 #include "model/addressing.hh"
 #include "readers/application_draft.hh"
+#include "readers/contradictions.hh"
 #include "readers/event_times.hh"
 #include "readers/scenario_draft.hh"
 #include "readers/topology_draft.hh"
@@ -81,6 +82,7 @@ class Assembler {
         std::optional<ExperimentTime> end;
         if (draft_.duration) end = ExperimentTime{*draft_.duration};
         TimelineDraft timeline;
+        std::vector<std::uint32_t> lines;  // of each of its events
         for (const EventDraft& event : draft_.events) {
             const auto when = parse_when(event.when);
             if (!when) {
@@ -105,8 +107,30 @@ class Assembler {
                 complain(event.line_place, *problem);
                 if (problem->code == "limit") return;
             }
+            const auto line_number = static_cast<std::uint32_t>(&event - draft_.events.data());
+            lines.resize(timeline.events().size(), line_number);
         }
+        warn_of_contradictions(timeline.events(), lines);
         scenario_.timeline = canonical(std::move(timeline).finish());
+    }
+
+    void warn_of_contradictions(std::span<const TimedEvent> events,
+                                std::span<const std::uint32_t> lines) {
+        for (const Contradiction& one : find_contradictions(events, lines)) {
+            Place later = draft_.events[one.line].line_place.at(0);
+            Place earlier = draft_.events[one.other].line_place.at(0);
+            std::string text = one.text;
+            std::string other_text = one.other_text;
+            if (later < earlier) {  // of events given beside the file
+                std::swap(later, earlier);
+                std::swap(text, other_text);
+            }
+            report_->warning(later, "contradiction",
+                             "at " + to_text(one.at.time_since_epoch()) + " '" + text + "' and '" +
+                                 other_text + "' (" + report_->where(earlier, later) +
+                                 ") differ in one field, " + one.field +
+                                 "; which of them holds does not depend on their order");
+        }
     }
 
     void complain(const TextPlace& where, const TextProblem& problem) {

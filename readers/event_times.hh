@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,9 @@ class TimelineDraft {
     std::optional<TextProblem> add(const EventLine& line, const When& when,
                                    const Topology& topology, std::optional<ExperimentTime> end,
                                    std::uint64_t seed);
+
+    // So far, in the order of their lines.
+    std::span<const TimedEvent> events() const { return events_; }
 
     // Sorted by time.
     std::vector<TimedEvent> finish() &&;

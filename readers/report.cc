@@ -46,6 +46,19 @@ Place Report::place(std::uint32_t source, std::size_t offset) const {
                  static_cast<int>(offset - *(after - 1)) + 1};
 }
 
+int Report::column(Place place) const {
+    const std::string_view text = line(place.source, place.line);
+    const auto before = static_cast<std::size_t>(std::max(place.column - 1, 0));
+    return characters(text.substr(0, before)) + 1;
+}
+
+std::string Report::where(Place place, Place from) const {
+    std::string text =
+        "line " + std::to_string(place.line) + ", column " + std::to_string(column(place));
+    if (place.source != from.source) text = name(place.source) + ", " + text;
+    return text;
+}
+
 void Report::error(Place place, std::string code, std::string message, std::string suggest) {
     ++errors_;
     add(Problem::Severity::error, place, std::move(code), std::move(message), std::move(suggest));
@@ -69,14 +82,12 @@ void Report::add(Problem::Severity severity, Place place, std::string code, std:
     Problem problem;
     problem.file = place.source < sources_.size() ? sources_[place.source].name : std::string{};
     problem.line = place.line;
-    const std::string_view text = line(place.source, place.line);
-    const auto before = static_cast<std::size_t>(std::max(place.column - 1, 0));
-    problem.column = place.line > 0 ? characters(text.substr(0, before)) + 1 : 0;
+    problem.column = place.line > 0 ? column(place) : 0;
     problem.severity = severity;
     problem.code = std::move(code);
     problem.message = std::move(message);
     problem.suggest = std::move(suggest);
-    problem.source_line = text;
+    problem.source_line = line(place.source, place.line);
     problems_.push_back(Entry{place, std::move(problem)});
 }
 

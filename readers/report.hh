@@ -48,6 +48,9 @@ class Report {
     // The place of a byte.
     Place place(std::uint32_t source, std::size_t offset) const;
 
+    // "line 3, column 5", with the file's name when it is not that of `from`.
+    std::string where(Place place, Place from) const;
+
     void error(Place place, std::string code, std::string message, std::string suggest = {});
     void warning(Place place, std::string code, std::string message, std::string suggest = {});
     void note(Place place, std::string code, std::string message, std::string suggest = {});
@@ -74,6 +77,7 @@ class Report {
 
     static constexpr std::size_t kPatience = 50;
 
+    int column(Place place) const;  // in characters, from 1
     void add(Problem::Severity severity, Place place, std::string code, std::string message,
              std::string suggest);
 

@@ -57,7 +57,8 @@ struct FlowCounters {
 struct FlowStarted {
     FlowKey flow;
     Instant at;
-    // Lives as long as anyone holds it; the same object each time a flow starts anew.
+    // Lives as long as anyone holds it. Mostly the same object each time a flow starts anew;
+    // after long silence it may be another one, which counts from zero.
     std::shared_ptr<const FlowCounters> counters;
 };
 

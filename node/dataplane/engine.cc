@@ -9,6 +9,11 @@ namespace pleat {
 namespace {
 
 constexpr Duration kIdle = std::chrono::milliseconds{100};  // a flow starts anew after this
+constexpr Duration kSilent = std::chrono::seconds{30};      // a flow is forgotten after this
+
+// How many flows are looked at when one starts. So at most a third more are in memory than
+// have sent lately, and no timer is needed: where no flow starts, memory does not grow.
+constexpr int kLooks = 4;
 
 Instant whole(FineInstant at) {
     return std::chrono::time_point_cast<Duration>(at);
@@ -44,7 +49,7 @@ void Engine::advance(FineInstant now) {
 void Engine::arrive(FlowKey key, const SentPacket& packet, FineInstant now) {
     advance(now);
     const FlowIndex index = find_or_create(key);
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     if (flow.version != version_) refresh(index);
     note_arrival(flow);
     if (!flow.reachable || is_cut(key)) {
@@ -72,7 +77,7 @@ void Engine::switch_paths(ShapeOfFlow shape_of, FineInstant now) {
         const Downlink& downlink = downlinks_[link].clock;
         if (!downlink.waiting()) continue;
         const FlowIndex index = downlink.front().flow;
-        if (flows_[index].version != version_) refresh(index);
+        if (flow_at(index).version != version_) refresh(index);
         arm_downlink(link);
     }
 }
@@ -80,10 +85,12 @@ void Engine::switch_paths(ShapeOfFlow shape_of, FineInstant now) {
 void Engine::set_cap(FlowKey key, Bandwidth cap, FineInstant now) {
     advance(now);
     const auto found = flow_index_.find(key);
-    if (found == flow_index_.end()) {
-        early_caps_.insert_or_assign(key, cap);
+    if (found != flow_index_.end()) {
+        flow_at(found->second).element.set_cap(cap);
+    } else if (cap.is_unlimited()) {
+        early_caps_.erase(key);
     } else {
-        flows_[found->second].element.set_cap(cap);
+        early_caps_.insert_or_assign(key, cap);
     }
 }
 
@@ -92,7 +99,7 @@ void Engine::cut(HostId host, FineInstant now) {
     advance(now);
     cut_[host.value] = true;
     for (const FlowIndex index : std::vector<FlowIndex>{backlog_}) {
-        if (is_cut(flows_[index].element.flow())) drop_waiting(index);
+        if (is_cut(flow_at(index).element.flow())) drop_waiting(index);
     }
 }
 
@@ -103,18 +110,61 @@ bool Engine::is_cut(FlowKey flow) const {
 FlowIndex Engine::find_or_create(FlowKey key) {
     PLEAT_ASSERT(key.source.value < cut_.size() && key.destination.value < cut_.size() &&
                  key.source != key.destination);
-    const auto next_index = static_cast<FlowIndex>(flows_.size());
-    const auto [found, created] = flow_index_.try_emplace(key, next_index);
-    if (!created) return found->second;
-    flows_.push_back(Flow{.element = PathElement{seed_, key},
-                          .counters = std::make_shared<FlowCounters>(),
-                          .service = add_timer(Event::service, next_index),
-                          .delivery = add_timer(Event::delivery, next_index)});
+    const auto known = flow_index_.find(key);
+    if (known != flow_index_.end()) return known->second;
+    const FlowIndex index = free_place();
+    flow_index_.emplace(key, index);
+    Place& place = places_[index];
+    place.flow = std::make_unique<Flow>(Flow{.element = PathElement{seed_, key},
+                                             .counters = std::make_shared<FlowCounters>(),
+                                             .service = place.service,
+                                             .delivery = place.delivery});
+    Flow& flow = *place.flow;
     if (const auto cap = early_caps_.find(key); cap != early_caps_.end()) {
-        flows_.back().element.set_cap(cap->second);
+        flow.element.set_cap(cap->second);
         early_caps_.erase(cap);
     }
-    return next_index;
+    const auto [first, last] = forgotten_.equal_range(key);
+    for (auto mark = first; mark != last; ++mark) flow.element.resume(mark->second);
+    forgotten_.erase(first, last);
+    return index;
+}
+
+FlowIndex Engine::free_place() {
+    if (!free_places_.empty()) {
+        const FlowIndex index = free_places_.back();
+        free_places_.pop_back();
+        return index;
+    }
+    const auto index = static_cast<FlowIndex>(places_.size());
+    places_.push_back({.flow = nullptr,
+                       .service = add_timer(Event::service, index),
+                       .delivery = add_timer(Event::delivery, index)});
+    return index;
+}
+
+void Engine::forget_some() {
+    for (int look = 0; look < kLooks; ++look) {
+        if (++next_look_ >= places_.size()) next_look_ = 0;
+        if (places_[next_look_].flow && is_silent(flow_at(next_look_))) forget(next_look_);
+    }
+}
+
+bool Engine::is_silent(const Flow& flow) const {
+    return flow.element.empty() && flow.at_downlink == 0 &&
+           now_ - flow.last_arrival.value_or(now_) >= kSilent;
+}
+
+void Engine::forget(FlowIndex index) {
+    const Flow& flow = flow_at(index);
+    const FlowKey key = flow.element.flow();
+    for (const DrawMark mark : flow.element.marks()) forgotten_.emplace(key, mark);
+    if (const Bandwidth cap = flow.element.cap(); !cap.is_unlimited()) {
+        early_caps_.emplace(key, cap);
+    }
+    flow_index_.erase(key);
+    places_[index].flow.reset();
+    free_places_.push_back(index);
 }
 
 TimerHeap::TimerId Engine::add_timer(Event event, std::uint32_t index) {
@@ -139,7 +189,7 @@ std::uint32_t Engine::downlink_of(const AccessShape& shape) {
 }
 
 void Engine::refresh(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     flow.version = version_;
     const std::optional<FlowShape> shape = shape_of_(flow.element.flow());
     flow.reachable = shape.has_value();
@@ -157,12 +207,14 @@ void Engine::note_arrival(Flow& flow) {
     put(flow.counters->last_arrival_ns, nanoseconds(now_));
     const bool starts = !flow.last_arrival || now_ - *flow.last_arrival >= kIdle;
     flow.last_arrival = now_;
-    if (starts) exit_.flow_started(flow.element.flow(), whole(now_), flow.counters);
+    if (!starts) return;
+    exit_.flow_started(flow.element.flow(), whole(now_), flow.counters);
+    forget_some();
 }
 
 // Keeps what others see of the flow's queue: the backlog list and its counters.
 void Engine::note_queue(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     FlowCounters& counters = *flow.counters;
     const std::int64_t queued = flow.element.queued_bytes();
     put(counters.queued_bytes, queued);
@@ -178,7 +230,7 @@ void Engine::note_queue(FlowIndex index) {
         backlog_.push_back(index);
     } else if (!flow.element.in_service() && flow.backlog_place != kNone) {
         backlog_[flow.backlog_place] = backlog_.back();
-        flows_[backlog_.back()].backlog_place = flow.backlog_place;
+        flow_at(backlog_.back()).backlog_place = flow.backlog_place;
         backlog_.pop_back();
         flow.backlog_place = kNone;
     }

@@ -7,7 +7,10 @@
 // (1) Events happen at their computed instants and in their order, however late advance()
 //     is called: lateness never adds up.
 // (2) A flow comes to be with its first packet; one that is silent costs no event.
-// (3) When the paths change, flows that have packets waiting take their new shape at
+// (3) A flow that has been silent for 30 s is forgotten, but for how far its draws have
+//     come and its cap: when it comes back it meets what it would have met. Its counters
+//     then begin anew, in another object.
+// (4) When the paths change, flows that have packets waiting take their new shape at
 //     once, the others with their next packet.
 #pragma once
 
@@ -65,6 +68,9 @@ class Engine {
 
     const Drops& drops() const { return drops_; }  // in segments
 
+    // Flows that it has not forgotten.
+    std::size_t flows() const { return flow_index_.size(); }
+
   private:
     static constexpr std::uint32_t kNone = 0xffffffff;
 
@@ -81,7 +87,14 @@ class Engine {
         std::uint32_t version = 0;  // of the paths that it knows
         bool reachable = false;
         std::uint32_t backlog_place = kNone;
+        std::uint32_t at_downlink = 0;  // trains that wait there
         std::optional<FineInstant> last_arrival{};
+    };
+
+    struct Place {
+        std::unique_ptr<Flow> flow;  // nothing: free
+        TimerHeap::TimerId service;
+        TimerHeap::TimerId delivery;
     };
 
     template <typename Clock>
@@ -97,7 +110,13 @@ class Engine {
         std::uint32_t index;
     };
 
+    Flow& flow_at(FlowIndex index) { return *places_[index].flow; }
+
     FlowIndex find_or_create(FlowKey flow);
+    FlowIndex free_place();
+    void forget_some();
+    bool is_silent(const Flow& flow) const;
+    void forget(FlowIndex index);
     TimerHeap::TimerId add_timer(Event event, std::uint32_t index);
     std::uint32_t uplink_of(const AccessShape& shape);
     std::uint32_t downlink_of(const AccessShape& shape);
@@ -124,10 +143,13 @@ class Engine {
     FineInstant now_;  // nothing that is due before this is left to do
     TimerHeap timers_;
     std::vector<TimerOwner> owners_;  // by TimerId
-    std::deque<Flow> flows_;
+    std::vector<Place> places_;       // by FlowIndex
+    std::vector<FlowIndex> free_places_;
+    FlowIndex next_look_ = 0;  // where the search for silent flows goes on
     std::unordered_map<FlowKey, FlowIndex> flow_index_;
-    std::unordered_map<FlowKey, Bandwidth> early_caps_;  // of flows that are yet to come
-    std::vector<FlowIndex> backlog_;                     // flows with packets not departed
+    std::unordered_map<FlowKey, Bandwidth> early_caps_;     // of flows that are yet to come
+    std::unordered_multimap<FlowKey, DrawMark> forgotten_;  // one of each protocol
+    std::vector<FlowIndex> backlog_;                        // flows with packets not departed
     std::deque<Access<Uplink>> uplinks_;
     std::deque<Access<Downlink>> downlinks_;
     std::unordered_map<LinkId, std::uint32_t> uplink_index_;

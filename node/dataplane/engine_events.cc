@@ -12,7 +12,7 @@ void Engine::fire(TimerOwner owner) {
             serve(owner.index);
             return;
         case Event::delivery: {
-            Flow& flow = flows_[owner.index];
+            Flow& flow = flow_at(owner.index);
             const Train train = flow.element.arrive();
             if (flow.element.holding()) timers_.set(flow.delivery, flow.element.next_due());
             reach(owner.index, train);
@@ -30,7 +30,8 @@ void Engine::fire(TimerOwner owner) {
         case Event::downlink: {
             const Downlink::Passing passing = downlinks_[owner.index].clock.leave(now_);
             arm_downlink(owner.index);
-            deliver(flows_[passing.flow], passing.train);
+            --flow_at(passing.flow).at_downlink;
+            deliver(flow_at(passing.flow), passing.train);
             return;
         }
     }
@@ -38,7 +39,7 @@ void Engine::fire(TimerOwner owner) {
 
 // Sends what may go, as long as nothing of the flow is on its way out.
 void Engine::serve(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     while (flow.element.waiting() && !flow.element.in_service()) {
         if (flow.element.begin()) exit_.hold(flow.element.served().packet);
         flow.uplink_time = uplinks_[flow.uplink].clock.time_of(flow.element.served());
@@ -53,7 +54,7 @@ void Engine::serve(FlowIndex index) {
 }
 
 void Engine::ask_to_depart(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     const PathElement& element = flow.element;
     if (uplinks_[flow.uplink].clock.ask(index, flow.uplink_time, element.finish(), now_)) {
         depart(index);
@@ -78,7 +79,7 @@ void Engine::arm_downlink(std::uint32_t downlink) {
 }
 
 void Engine::depart(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     flow.asked = kNone;
     const Train train = flow.element.depart(now_, uplinks_[flow.uplink].clock.credit());
     FlowCounters& counters = *flow.counters;
@@ -99,7 +100,7 @@ void Engine::depart(FlowIndex index) {
 
 // From the departure on: the delay line, unless there is nothing to wait for.
 void Engine::travel(FlowIndex index, const Train& train) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     if (train.fate.reorder) {
         reach(index, train);
         return;
@@ -114,7 +115,7 @@ void Engine::travel(FlowIndex index, const Train& train) {
 }
 
 void Engine::reach(FlowIndex index, const Train& train) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     if (flow.downlink == kNone) {
         deliver(flow, train);
         return;
@@ -125,6 +126,7 @@ void Engine::reach(FlowIndex index, const Train& train) {
             deliver(flow, train);
             return;
         case Downlink::Answer::waits:
+            ++flow.at_downlink;
             arm_downlink(flow.downlink);
             return;
         case Downlink::Answer::full:
@@ -148,7 +150,7 @@ void Engine::deliver(const Flow& flow, Train train) {
 }
 
 void Engine::drop_waiting(FlowIndex index) {
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     timers_.unset(flow.service);
     if (flow.asked != kNone) {
         uplinks_[flow.asked].clock.withdraw(index);

@@ -3,8 +3,10 @@
 #include <csignal>
 
 #include <boost/asio/post.hpp>
+#include <unistd.h>
 
 #include "base/overload.hh"
+#include "base/passed_descriptors.hh"
 
 namespace pleat {
 
@@ -228,6 +230,9 @@ void HostMember::start(const FleetOptions& options) {
         report_later(HostExited{id_, monotonic_now(), std::nullopt, program.error().message});
         return;
     }
+    // Whoever started the run may have its own for the application.
+    const std::string streams = options.runtime_directory + "/" + kCommandStreams;
+    if (application_.main && ::access(streams.c_str(), F_OK) == 0) program->streams = streams;
     const keeper::Request request =
         keeper::Start{std::move(*program), ready_condition(application_)};
     if (!keeper::encode(request)) {

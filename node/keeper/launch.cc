@@ -9,11 +9,17 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.hh"
 #include "base/file_descriptor.hh"
+#include "base/passed_descriptors.hh"
+#include "base/result.hh"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): not in every libc's header
 
@@ -91,6 +97,52 @@ int execute_first(const std::vector<std::string>& paths, char* const* arguments,
     return result;
 }
 
+// Standard input, output and error.
+using Streams = std::array<FileDescriptor, 3>;
+
+Result<Streams> open_log(const std::string& path) {
+    Streams streams{FileDescriptor{::open("/dev/null", O_RDONLY | O_CLOEXEC)},
+                    FileDescriptor{::open(
+                        path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644)},
+                    {}};
+    if (!streams[1].open()) {
+        return fail("cannot open the log " + path + ": " + std::system_category().message(errno));
+    }
+    streams[2] = FileDescriptor{::fcntl(streams[1].value(), F_DUPFD_CLOEXEC, 0)};
+    return streams;
+}
+
+// Of those who started the run; who hold the socket answer at once.
+Result<Streams> take_streams(const std::string& path) {
+    constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const FileDescriptor socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
+    static_cast<void>(
+        ::setsockopt(socket.value(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience));
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as connect() wants it
+    const auto* const any = reinterpret_cast<const sockaddr*>(&address);
+    if (::connect(socket.value(), any, sizeof address) != 0) {
+        return fail("cannot reach " + path + ": " + std::system_category().message(errno));
+    }
+    std::vector<FileDescriptor> given = receive_descriptors(socket.value());
+    if (given.size() != 3) return fail("no input and output came from " + path);
+    return Streams{std::move(given[0]), std::move(given[1]), std::move(given[2])};
+}
+
+// In the child.
+bool connect_streams(const Streams& streams) {
+    for (int number = 0; number < 3; ++number) {
+        const FileDescriptor& stream = streams.at(static_cast<std::size_t>(number));
+        // A descriptor that has its number already would be closed by exec.
+        const bool done = stream.value() == number ? ::fcntl(number, F_SETFD, 0) == 0
+                                                   : ::dup2(stream.value(), number) == number;
+        if (!done) return false;
+    }
+    return true;
+}
+
 std::string problem_of(const Trouble& trouble, const Program& program) {
     const std::string reason = std::system_category().message(trouble.error);
     switch (trouble.step) {
@@ -116,13 +168,9 @@ Launched failed(std::string problem) {
 
 Launched launch(const Program& program) {
     if (program.arguments.empty()) return failed("cannot execute nothing");
-    const FileDescriptor log{
-        ::open(program.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644)};
-    if (!log.open()) {
-        return failed("cannot open the log " + program.log + ": " +
-                      std::system_category().message(errno));
-    }
-    const FileDescriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const Result<Streams> streams =
+        program.streams.empty() ? open_log(program.log) : take_streams(program.streams);
+    if (!streams) return failed(streams.error().message);
     std::vector<std::string> arguments = program.arguments;
     std::vector<std::string> environment = environment_of(program);
     const std::vector<std::string> paths = candidates(arguments[0], environment);
@@ -150,9 +198,9 @@ Launched launch(const Program& program) {
         sigset_t none{};
         ::sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        const bool connected = ::setsid() >= 0 && ::dup2(nothing.value(), 0) == 0 &&
-                               ::dup2(log.value(), 1) == 1 && ::dup2(log.value(), 2) == 2;
-        if (!connected) give_up(Step::session, errno);
+        if (::setsid() < 0 || !connect_streams(*streams)) give_up(Step::session, errno);
+        // A terminal that is nobody's yet: for Ctrl-C and job control.
+        if (!program.streams.empty()) static_cast<void>(::ioctl(0, TIOCSCTTY, 0));
         if (program.identity && !take_identity(*program.identity)) give_up(Step::user, errno);
         give_up(Step::execute,
                 execute_first(paths, argument_pointers.data(), environment_pointers.data()));

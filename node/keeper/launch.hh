@@ -1,4 +1,5 @@
-// Starts a program of the host: a new session, its log as output, nothing as input.
+// Starts a program of the host: a new session; its log as output and nothing as input, or the
+// streams that somebody gives.
 #pragma once
 
 #include <string>

@@ -169,7 +169,7 @@ void fields(Archive& a, Identity& m) {
 
 template <typename Archive>
 void fields(Archive& a, Program& m) {
-    a(m.arguments), a(m.environment), a(m.identity), a(m.log);
+    a(m.arguments), a(m.environment), a(m.identity), a(m.log), a(m.streams);
 }
 
 template <typename Archive>

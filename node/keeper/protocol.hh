@@ -40,7 +40,7 @@
 
 namespace pleat::keeper {
 
-constexpr std::uint16_t kProtocolVersion = 2;
+constexpr std::uint16_t kProtocolVersion = 3;
 constexpr std::size_t kMaximumMessage = 128UL * 1024;
 constexpr std::size_t kKeptReports = 1000;
 // The descriptor on which a keeper finds its first node.
@@ -83,6 +83,7 @@ struct Program {
     std::vector<std::string> environment;  // "NAME=value", on top of the keeper's own
     std::optional<Identity> identity;      // nothing: the keeper's
     std::string log;                       // standard output and error are appended to it
+    std::string streams;  // not empty: the socket that gives input, output and error instead
 };
 
 enum class ReadyKind : std::uint8_t { at_start, tcp_port, file, delay };

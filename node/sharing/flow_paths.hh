@@ -31,6 +31,9 @@ class FlowPaths {
     // is until the next use().
     const FlowPath* find(FlowKey flow);
 
+    // What find() returned for it is gone.
+    void forget(FlowKey flow) { found_.erase(flow); }
+
     // Does the topology have these two hosts, and are they two?
     bool possible(FlowKey flow) const;
 

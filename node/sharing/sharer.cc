@@ -16,14 +16,19 @@ constexpr double kSlight = 0.02;
 // between the clock's reading and the counter's writing.
 constexpr Duration kLinger = std::chrono::milliseconds{200};
 
-// A consistent look at counters that the plane's thread writes. `before` is the last
-// one: time that waits is added up from two counters and must not go back.
-FlowReading read(const FlowCounters& counters, const FlowReading& before, Instant now) {
+// How many flows are looked at when one starts (7); as many as the tun plane looks at.
+constexpr int kLooks = 4;
+
+// A consistent look at counters that the plane's thread writes, which go on from `base`.
+// `before` is the last one: time that waits is added up from two counters and must not go
+// back.
+FlowReading read(const FlowCounters& counters, const FlowCount& base, const FlowReading& before,
+                 Instant now) {
     FlowReading reading;
     reading.count.at = now;
-    reading.count.bytes = counters.bytes.load();
-    reading.count.packets = counters.packets.load();
-    Duration waited{counters.waited_ns.load()};
+    reading.count.bytes = base.bytes + counters.bytes.load();
+    reading.count.packets = base.packets + counters.packets.load();
+    Duration waited = base.waited + Duration{counters.waited_ns.load()};
     const Instant since{Duration{counters.waiting_since_ns.load()}};
     if (since != Instant{} && since < now) waited += now - since;
     reading.count.waited = std::max(waited, before.count.waited);
@@ -52,9 +57,7 @@ void Sharer::flow_started(const FlowStarted& started, Instant now) {
     now = advance(now);
     PLEAT_ASSERT(paths_.possible(started.flow));
     PLEAT_ASSERT(started.counters != nullptr);
-    LocalFlow& flow = flows_[started.flow];
-    flow.key = started.flow;
-    flow.counters = started.counters;
+    LocalFlow& flow = find_or_create(started);
     if (flow.machine.phase() != DemandMachine::Phase::idle) return;
     start(flow, now);
     if (stale_) {
@@ -63,6 +66,49 @@ void Sharer::flow_started(const FlowStarted& started, Instant now) {
         allow(flow, now);
     }
     send_outputs();
+    forget_some();
+}
+
+Sharer::LocalFlow& Sharer::find_or_create(const FlowStarted& started) {
+    const auto [place, created] = flows_.try_emplace(started.flow);
+    LocalFlow& flow = place->second;
+    if (created) {
+        flow.key = started.flow;
+        if (const auto trace = forgotten_.find(started.flow); trace != forgotten_.end()) {
+            flow.before.bytes = flow.last.count.bytes = flow.sampled_bytes = trace->second.bytes;
+            flow.recorded = trace->second.recorded;
+            forgotten_.erase(trace);
+        }
+    } else if (flow.counters != started.counters) {
+        flow.before = read(*flow.counters, flow.before, flow.last, now_).count;
+    }
+    flow.counters = started.counters;
+    return flow;
+}
+
+void Sharer::forget_some() {
+    auto next = flows_.upper_bound(last_look_);
+    for (int look = 0; look < kLooks; ++look) {
+        if (next == flows_.end()) next = flows_.begin();
+        const LocalFlow& flow = next->second;
+        last_look_ = flow.key;
+        if (!may_forget(flow)) {
+            ++next;
+            continue;
+        }
+        forgotten_[flow.key] = {flow.before.bytes + flow.counters->bytes.load(), flow.recorded};
+        paths_.forget(flow.key);
+        next = flows_.erase(next);
+    }
+}
+
+bool Sharer::may_forget(const LocalFlow& flow) const {
+    const auto claimed = [&flow](const auto& other) {
+        return !other.second.state(flow.key).is_gone();
+    };
+    return flow.counters.use_count() == 1 && !flow.watched && !flow.to_sample &&
+           flow.machine.is_like_new() && flow.cap.is_unlimited() &&
+           std::ranges::none_of(others_, claimed);
 }
 
 void Sharer::start(LocalFlow& flow, Instant now) {
@@ -103,7 +149,7 @@ void Sharer::tick(Instant now) {
 }
 
 void Sharer::look(LocalFlow& flow, Instant now) {
-    const FlowReading reading = read(*flow.counters, flow.last, now);
+    const FlowReading reading = read(*flow.counters, flow.before, flow.last, now);
     if (flow.machine.phase() == DemandMachine::Phase::idle) {
         if (reading.last_arrival <= flow.last.last_arrival) return;
         start(flow, now);
@@ -150,7 +196,7 @@ void Sharer::host_crashed(HostId host, Instant now) {
     for (LocalFlow* const flow : watched_) {
         if (flow->key.source != host && flow->key.destination != host) continue;
         if (flow->machine.phase() == DemandMachine::Phase::idle) continue;
-        flow->last = read(*flow->counters, flow->last, now);
+        flow->last = read(*flow->counters, flow->before, flow->last, now);
         if (flow->machine.stop()) {
             note_change(*flow, now);
             urgent_ = true;
@@ -168,7 +214,8 @@ std::size_t Sharer::apply_remote(const std::string& publisher, std::span<const F
     std::size_t refused = 0;
     FlowStates& states = others_[publisher];
     for (const FlowState& flow : flows) {
-        if (!paths_.possible(flow.flow) || flows_.contains(flow.flow)) {
+        if (!paths_.possible(flow.flow) || flows_.contains(flow.flow) ||
+            forgotten_.contains(flow.flow)) {
             ++refused;
             continue;
         }
@@ -250,7 +297,7 @@ std::vector<FlowSample> Sharer::sample(Instant now) {
     const Duration interval = last_sample_ ? now - *last_sample_ : Duration::zero();
     std::vector<FlowSample> samples;
     for (LocalFlow* const flow : to_sample_) {
-        const std::uint64_t bytes = flow->counters->bytes.load();
+        const std::uint64_t bytes = flow->before.bytes + flow->counters->bytes.load();
         const std::uint64_t sent = bytes - flow->sampled_bytes;
         const bool active = flow->machine.phase() != DemandMachine::Phase::idle;
         flow->sampled_bytes = bytes;

@@ -17,6 +17,8 @@
 //     their data) waits for the company of another, at most 250 ms.
 // (6) A flow that went idle is watched a little longer: it may have had a packet that the
 //     plane took for the end of its busy time.
+// (7) When the plane has forgotten a silent flow, so that its counters are nobody else's,
+//     so does the sharer, but for what samples and the log need when it comes back.
 #pragma once
 
 #include <functional>
@@ -24,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "model/demand_machine.hh"
@@ -75,6 +78,9 @@ class Sharer {
     // All its flows are gone.
     void drop_publisher(const std::string& publisher, Instant now);
 
+    // Local flows that it has not forgotten.
+    std::size_t flows() const { return flows_.size(); }
+
     // Every flow that sent since the last call, in FlowKey order.
     std::vector<FlowSample> sample(Instant now);
 
@@ -88,6 +94,7 @@ class Sharer {
     struct LocalFlow {
         FlowKey key;
         std::shared_ptr<const FlowCounters> counters;
+        FlowCount before;  // what had departed before these counters began
         DemandMachine machine;
         FlowReading last;                        // as it was last looked at
         Bandwidth cap = Bandwidth::unlimited();  // as the plane has it
@@ -99,7 +106,16 @@ class Sharer {
         std::uint64_t sampled_bytes = 0;
     };
 
+    // What is kept of a flow that is forgotten (7).
+    struct Trace {
+        std::uint64_t bytes = 0;
+        std::optional<Bandwidth> recorded;
+    };
+
     Instant advance(Instant now);
+    LocalFlow& find_or_create(const FlowStarted& started);
+    void forget_some();
+    bool may_forget(const LocalFlow& flow) const;
     void look(LocalFlow& flow, Instant now);
     void start(LocalFlow& flow, Instant now);
     void note_change(const LocalFlow& flow, Instant now);
@@ -114,8 +130,10 @@ class Sharer {
     SharerOutputs outputs_;
     FlowStates own_;                            // as published
     std::map<std::string, FlowStates> others_;  // by publisher
-    std::map<FlowKey, LocalFlow> flows_;        // every local flow ever seen
-    std::vector<LocalFlow*> watched_;           // the active and the lately active, by key
+    std::map<FlowKey, LocalFlow> flows_;        // local flows
+    std::unordered_map<FlowKey, Trace> forgotten_;
+    FlowKey last_look_;                // where the search for silent flows goes on
+    std::vector<LocalFlow*> watched_;  // the active and the lately active, by key
     std::vector<LocalFlow*> to_sample_;
     std::optional<Allocation> allocation_;
     bool stale_ = true;  // states have changed since allocation_ was made

@@ -99,9 +99,10 @@ TEST_CASE("shell takes everything after -- as the command, flags too") {
     CHECK(shell.command == Words{"curl", "-sO", "--json", "run", "--"});
 }
 
-TEST_CASE("shell without a command says where to write it") {
-    CHECK_THAT(answered({"shell", "40ms"}).error, Contains("after '--'"));
-    CHECK_THAT(answered({"shell", "40ms", "--"}).error, Contains("after '--'"));
+TEST_CASE("shell may do without a command, but not without -- in front of one") {
+    CHECK(parsed<ShellArguments>({"shell", "40ms"}).command.empty());
+    CHECK(parsed<ShellArguments>({"shell", "40ms", "--"}).command.empty());
+    CHECK_THAT(answered({"shell", "40ms", "bash"}).error, Contains("after '--'"));
 }
 
 TEST_CASE("paths takes one pair and a time") {

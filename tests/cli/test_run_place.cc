@@ -48,20 +48,5 @@ TEST_CASE("the tail of a log is its last whole lines") {
     CHECK(log_tail(path).size() < 5'000);
 }
 
-TEST_CASE("a follower passes on what is appended, each byte once") {
-    const testing::TemporaryDirectory directory;
-    const std::string path = (directory.path() / "log").string();
-    std::string seen;
-    LogFollower follower{path, [&seen](std::string_view text) { seen += text; }};
-    follower.poll();
-    CHECK(seen.empty());
-    std::ofstream{path, std::ios::app} << "one\n";
-    follower.poll();
-    std::ofstream{path, std::ios::app} << "two";
-    follower.poll();
-    follower.poll();
-    CHECK(seen == "one\ntwo");
-}
-
 }  // namespace
 }  // namespace pleat

@@ -167,6 +167,23 @@ TEST_CASE("validate reports the problems of all files and fails on errors") {
     CHECK_THAT(of_rate->at("message"), Contains("c"));
 }
 
+TEST_CASE("validate warns of events that contradict each other, and succeeds") {
+    Desk desk;
+    ValidateArguments arguments;
+    arguments.json = true;
+    arguments.files = {desk.file("two.yaml",
+                                 "pleat: 1\nhosts: {a: {}, b: {}}\nlinks:\n  - a -- b: 10ms\n"
+                                 "events:\n  - 5s: set a--b 20ms\n  - 5s: set a--b 30ms\n")};
+    CHECK(desk.run(arguments) == ExitCode::ok);
+    const Json problems = Json::parse(desk.captured.data).at("problems");
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].at("severity") == "warning");
+    CHECK(problems[0].at("code") == "contradiction");
+    CHECK(problems[0].at("line") == 7);
+    CHECK(problems[0].at("column") == 9);
+    CHECK_THAT(problems[0].at("message"), Contains("(line 6, column 9)"));
+}
+
 TEST_CASE("validate succeeds on a good file, and says nothing as data") {
     Desk desk;
     ValidateArguments arguments;

@@ -11,7 +11,7 @@ Duration waited(const FlowCounters& counters) {
 void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expected) {
     const double error = plane.rate_error(expected);
     world.await([&] { return world.counters(flow) != nullptr; });
-    world.pass(1s);  // slow start
+    world.pass(600ms);  // slow start
     bool filled = false;
     for (int i = 0; i < 12 && !filled; ++i) {
         const auto counters = world.counters(flow);

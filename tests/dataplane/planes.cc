@@ -42,6 +42,10 @@ std::vector<Plane> all_planes() {
          .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
          .rtt_error = 400us,
          .rate_error = [](double) { return 0.015; },
+         // A bucket of the link's calendar: at 20 Mbps 2^22 ns; and a packet more.
+         .burst = 4600us,
+         // TCP joins none where there are chances; what an application has joined is one draw.
+         .joined_loss = JoinedLoss::as_first,
          // The program compares the clock; what is late is not the switch.
          .switch_lateness = 1us},
         {.name = "netem",
@@ -50,14 +54,12 @@ std::vector<Plane> all_planes() {
          .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
          .rtt_error = 500us,
          .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
-         // HTB's, of the rate.
-         .burst = 2ms,
+         // HTB lets 2 ms of the rate pass after a pause: of the link, and of a path.
+         .burst = 4ms,
          .draws_by_model = false,
-         .draws_by_segment = false,
-         .queues_bytes = false,
-         // A request for each path, in User Mode Linux 1 ms.
-         .switch_lateness = 20ms,
-         .keeps_order_when_sooner = false,
+         .joined_loss = JoinedLoss::all_or_nothing,
+         // Some requests for each path, in User Mode Linux 0.3 ms.
+         .switch_lateness = 1ms,
          .switches_at_once = false},
     };
 }

@@ -13,6 +13,12 @@
 
 namespace pleat::testing {
 
+enum class JoinedLoss : std::uint8_t {
+    each,            // one is lost, the others arrive
+    as_first,        // all are lost when the first one is
+    all_or_nothing,  // the same, by a draw of its own
+};
+
 struct Plane {
     std::string name;
     OpenPlane open;
@@ -24,12 +30,12 @@ struct Plane {
     Duration rtt_error;
     // Of the rate that a path lets through, by its bits per second.
     std::function<double(double)> rate_error;
-    // For how long it may be faster than the rate after a pause.
+    // How far a host's link of 20 Mbps may be ahead of its rate.
     Duration burst{};
     // The packets that are lost are those that model/draw.hh says.
     bool draws_by_model = true;
-    // Each segment that a GSO packet stands for is lost for itself.
-    bool draws_by_segment = true;
+    // What becomes of the segments that a sender itself has joined to one packet.
+    JoinedLoss joined_loss = JoinedLoss::each;
     // A queue's limit holds to the byte, not for a number of packets.
     bool queues_bytes = true;
     // How late a table takes effect, median.

@@ -9,7 +9,9 @@
 #include "base/overload.hh"
 #include "model/epochs.hh"
 #include "node/dataplane/edt/bpffs.hh"
+#include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/edt/table_rows.hh"
 #include "node/dataplane/edt/traffic_control.hh"
 #include "tests/dataplane/traffic.hh"
 #include "tests/model/build.hh"
@@ -48,6 +50,8 @@ class EdtWorld {
             hosts_[name] = std::move(made);
         }
     }
+
+    const PathFolder& folder() const { return folder_; }
 
     const TestHost& host(const std::string& name) const { return *hosts_.at(name); }
 
@@ -152,11 +156,11 @@ class EdtWorld {
         return text;
     }
 
-    Duration median_ping(const std::string& from, const std::string& to) const {
+    Duration fastest_ping(const std::string& from, const std::string& to) const {
         const std::vector<Duration> times =
             ping({.from = &host(from), .address = host(to).address(), .count = 9});
         REQUIRE_FALSE(times.empty());
-        return times[times.size() / 2];
+        return times.front();
     }
 
     std::vector<FlowStarted> started;
@@ -258,7 +262,7 @@ TEST_CASE("an interface that vanishes is told and counted, and others go on") {
     CHECK(world.plane().totals().interfaces_lost == 0);
     world.remove_interface("c");
     world.await([&] { return world.plane().totals().interfaces_lost == 1; });
-    CHECK(world.median_ping("a", "b") >= 4ms);
+    CHECK(world.fastest_ping("a", "b") >= 4ms);
     world.plane().cut(world.flow("c", "a").source);
     world.plane().remove_host(world.flow("c", "a").source);
     CHECK(world.plane().totals().interfaces_lost == 1);
@@ -297,8 +301,8 @@ TEST_CASE("a host that comes after the table is shaped when add_host returns") {
     world.open();
     world.change_to(world.table(1));
     world.add_all();
-    CHECK(world.median_ping("a", "b") >= 40ms);
-    CHECK(world.median_ping("a", "b") < 41ms);
+    CHECK(world.fastest_ping("a", "b") >= 40ms);
+    CHECK(world.fastest_ping("a", "b") < 41ms);
 }
 
 TEST_CASE("who takes over finds shaping that never stopped, and counters that go on") {
@@ -313,7 +317,7 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
     // One of the future stays prepared.
     world.plane().activate_at(world.table(2, [](LinkProperties& link) { link.latency = 15ms; }),
                               monotonic_now() + 1h);
-    world.median_ping("a", "b");
+    world.fastest_ping("a", "b");
     world.await([&] { return !world.started.empty(); });
     world.plane().read_counters(monotonic_now());
     const std::uint64_t packets = world.started.front().counters->packets;
@@ -322,13 +326,13 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 
     // Nobody is there: as it was.
     world.close();
-    CHECK(world.median_ping("a", "b") >= 40ms);
+    CHECK(world.fastest_ping("a", "b") >= 40ms);
     world.open({.pins = copy(pins.value()), .adopt = true});
     const std::string attached = world.attached("a");
     world.add("a");
     world.add("b");
     CHECK(world.attached("a") == attached);
-    CHECK(world.median_ping("a", "b") >= 40ms);
+    CHECK(world.fastest_ping("a", "b") >= 40ms);
     world.await([&] { return !world.started.empty(); });
     world.plane().read_counters(monotonic_now());
     for (const FlowStarted& one : world.started) {
@@ -337,8 +341,8 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 
     // And it is a plane like any other.
     world.change_to(world.table(3, [](LinkProperties& link) { link.latency = 2ms; }));
-    CHECK(world.median_ping("a", "b") >= 8ms);
-    CHECK(world.median_ping("a", "b") < 9ms);
+    CHECK(world.fastest_ping("a", "b") >= 8ms);
+    CHECK(world.fastest_ping("a", "b") < 9ms);
     world.close();
     CHECK(world.attached("a").find("pleat") == std::string::npos);
 }
@@ -373,8 +377,8 @@ TEST_CASE("a host that is cut loses what waits for it, and is connected again") 
     traffic.join();
     CHECK(results.front().arrivals.empty());
     world.plane().connect(cut);
-    CHECK(world.median_ping("a", "b") >= 402ms);
-    CHECK(world.median_ping("a", "b") < 404ms);
+    CHECK(world.fastest_ping("a", "b") >= 402ms);
+    CHECK(world.fastest_ping("a", "b") < 404ms);
 }
 
 // ---- numbers; see bench/README.md
@@ -443,26 +447,55 @@ TEST_CASE("accuracy of round trips", "[.][rtt]") {
     }
 }
 
-TEST_CASE("set-up of one host with 1000 destinations", "[.][setup]") {
-    if (!possible()) return;
+std::vector<std::string> thousand_destinations() {
     std::vector<std::string> lines{"a -- s1: 1ms 1Gbps", "b -- s1: 1ms 1Gbps"};
     for (int i = 0; i < 998; ++i) lines.push_back("far" + std::to_string(i) + " -- s1: 5ms 10Mbps");
-    EdtWorld world{lines};
-    const Instant opened = monotonic_now();
-    world.open();
-    const Instant begin = monotonic_now();
-    world.change_to(world.table(1));
+    return lines;
+}
+
+void print_times(const std::string& what, std::vector<Duration> times) {
+    const Duration first = times.front();
+    std::ranges::sort(times);
+    std::cout << what << ": first " << first.count() / 1000 << " us, median of " << times.size()
+              << " " << times[times.size() / 2].count() / 1000 << " us" << std::endl;
+}
+
+TEST_CASE("set-up of one host with 1000 destinations", "[.][setup]") {
+    if (!possible()) return;
+    EdtWorld world{thousand_destinations()};
     std::vector<Duration> times;
     for (int i = 0; i < 11; ++i) {
+        world.open();
+        world.change_to(world.table(1));
         const Instant start = monotonic_now();
         world.add("a");
         times.push_back(monotonic_now() - start);
-        if (i < 10) world.plane().remove_host(world.flow("a", "b").source);
     }
-    std::cout << "plane opened in " << (begin - opened).count() / 1000 << " us; first host "
-              << times.front().count() / 1000 << " us; again (rows are there)";
-    std::sort(times.begin() + 1, times.end());
-    std::cout << " median " << times[6].count() / 1000 << " us\n";
+    print_times("rows folded and written, fq, clsact, filter", times);
+}
+
+// Where the kernel has no fq: the same, with pfifo in its place.
+TEST_CASE("set-up of one host with 1000 destinations, but pfifo", "[.][setup-pfifo]") {
+    EdtWorld world{thousand_destinations()};
+    const auto table = world.table(1);
+    EdtObject object =
+        EdtObject::load(EdtSetup{.sources = 2, .destinations = 1000, .uplinks = 1000});
+    std::vector<Duration> times;
+    for (int i = 0; i < 11; ++i) {
+        const Instant start = monotonic_now();
+        fold_source(world.folder(), *table, world.flow("a", "b").source,
+                    object.paths(0).first(object.destinations()));
+        TrafficControl control = world.control("a");
+        control.put_back(
+            QdiscFound{.kind = "pfifo", .handle = 0xed700000, .options = std::vector<char>(4, 1)});
+        REQUIRE(control.add_clsact() == 0);
+        REQUIRE(control.add_filter(ClsactSide::egress, 1, object.egress_program(), "pleat",
+                                   EDT_CLASSID(0)) == 0);
+        times.push_back(monotonic_now() - start);
+        control.remove_clsact();
+        control.remove_root(0xed70);
+    }
+    print_times("rows folded and written, pfifo, clsact, filter", times);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // One path, through the engine, with exact instants. 1250 bytes take 1 ms at 10 Mbps.
+#include <cmath>
+
 #include <catch2/catch.hpp>
 
 #include "tests/dataplane/engine_world.hh"
@@ -243,4 +245,91 @@ TEST_CASE("segments of one GSO packet are lost one by one, and the others go on 
     CHECK(std::abs(lost - 4000) < 240);  // four standard deviations
     CHECK(world.delivered.size() < 8000);
     CHECK(world.references() == 0);
+}
+
+namespace {
+
+// When each segment was delivered, in the order of their counts: as one packet after the
+// other, or as GSO packets that stand for the same.
+std::vector<Ticks> segment_times(const FlowShape& shape, int packets, std::uint16_t segments) {
+    EngineWorld world;
+    world.paths({{flow(0, 1), shape}});
+    for (int i = 0; i < packets; ++i) {
+        for (int each = segments == 1 ? 20 : 1; each > 0; --each) {
+            world.send(flow(0, 1), 1250, i * 7ms, segments);
+        }
+    }
+    world.run_until(1h);
+    CHECK(world.references() == 0);
+    std::vector<Ticks> times;
+    for (const auto& one : world.delivered) times.insert(times.end(), one.segments, one.when);
+    return times;
+}
+
+}  // namespace
+
+TEST_CASE("each segment of a GSO packet has the jitter of a packet of its own") {
+    for (const Bandwidth rate : {Bandwidth::unlimited(), 100_Mbps, 4_Gbps}) {
+        for (const auto distribution : {JitterDistribution::normal, JitterDistribution::uniform,
+                                        JitterDistribution::pareto}) {
+            FlowShape shape = path(rate, 50ms);
+            shape.path.jitter = 5ms;
+            shape.path.distribution = distribution;
+            const std::vector<Ticks> together = segment_times(shape, 200, 20);
+            CHECK(together == segment_times(shape, 200, 1));
+
+            // What the definition says of each segment by its count.
+            const DrawStream draws{1, flow(0, 1), 17};
+            std::vector<Ticks> expected;
+            Ticks last{};
+            for (std::uint64_t count = 0; count < 4000; ++count) {
+                const Ticks sent =
+                    Ticks{7ms} * static_cast<std::int64_t>(count / 20) +
+                    transmission_time(1250, rate) * static_cast<std::int64_t>(count % 20 + 1);
+                const Duration delay =
+                    50ms + Duration{std::llround(5e6 * draws.jitter(distribution, count))};
+                last = std::max(last, sent + Ticks{std::max(delay, Duration::zero())});
+                expected.push_back(last);
+            }
+            CHECK(together == expected);
+        }
+    }
+}
+
+TEST_CASE("the first segments of GSO packets are spread as the jitter says") {
+    // Far enough apart that none waits for the one before.
+    FlowShape shape = path(Bandwidth::unlimited(), 50ms);
+    shape.path.jitter = 5ms;
+    shape.path.distribution = JitterDistribution::uniform;
+    EngineWorld world;
+    world.paths({{flow(0, 1), shape}});
+    constexpr std::size_t kPackets = 4000;
+    for (std::size_t i = 0; i < kPackets; ++i) {
+        world.send(flow(0, 1), 1250, static_cast<int>(i) * 20ms, 2);
+    }
+    world.run_until(1h);
+    double first_sum = 0;
+    double gap_sum = 0;
+    REQUIRE(world.delivered.size() == 2 * kPackets);
+    for (std::size_t i = 0; i < kPackets; ++i) {
+        const Ticks sent{static_cast<std::int64_t>(i) * 20ms};
+        const Ticks first = world.delivered[2 * i].when - sent;
+        const Ticks gap = world.delivered[2 * i + 1].when - sent - first;
+        first_sum += static_cast<double>(first.count()) / 256e6;
+        gap_sum += static_cast<double>(gap.count()) / 256e6;
+    }
+    // Of two even draws in -5..5 ms the second is later than the first by 5/3 ms on
+    // average, for it waits when it is earlier. Four standard deviations.
+    CHECK(first_sum / double{kPackets} ==
+          Approx(50.0).margin(4 * 5 / std::sqrt(3.0 * double{kPackets})));
+    CHECK(gap_sum / double{kPackets} ==
+          Approx(5.0 / 3).margin(4 * 2.4 / std::sqrt(double{kPackets})));
+}
+
+TEST_CASE("a GSO packet that jitter cuts up is let into the queue as single packets are") {
+    FlowShape shape = path(1_Gbps, 1ms);
+    shape.path.jitter = 100us;
+    shape.path.queue = 10'000_B;
+    CHECK(segment_times(shape, 1, 20).size() == 9);  // one begins, eight wait
+    CHECK(segment_times(shape, 1, 1).size() == 9);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <limits>
 
 #include <arpa/inet.h>
 #include <netinet/icmp6.h>
@@ -130,12 +131,27 @@ void wait_for(std::vector<pollfd>& descriptors, Instant deadline) {
     ::ppoll(descriptors.data(), descriptors.size(), &limit, nullptr);
 }
 
+// By how much CLOCK_REALTIME is ahead of CLOCK_MONOTONIC. Once for a whole exchange: between
+// two readings this thread may lose the processor.
+std::int64_t real_ahead_of_monotonic() {
+    std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+    std::int64_t result = 0;
+    for (int i = 0; i < 20; ++i) {
+        const std::int64_t before = monotonic_now().time_since_epoch().count();
+        const std::int64_t real = real_now();
+        const std::int64_t after = monotonic_now().time_since_epoch().count();
+        if (after - before >= shortest) continue;
+        shortest = after - before;
+        result = real - (before + after) / 2;
+    }
+    return result;
+}
+
 // Stands twice at the head of each datagram, so that damage is seen.
 struct Head {
     std::int32_t number;
     std::int32_t again;
     std::int64_t real;
-    std::int64_t monotonic;
 };
 
 constexpr std::size_t kHeads = 2 * sizeof(Head);
@@ -145,21 +161,18 @@ std::uint8_t filling(std::int32_t number, std::size_t place) {
 }
 
 void fill(std::uint8_t* datagram, std::size_t size, std::int32_t number) {
-    const Head head{.number = number,
-                    .again = number,
-                    .real = real_now(),
-                    .monotonic = monotonic_now().time_since_epoch().count()};
+    const Head head{.number = number, .again = number, .real = real_now()};
     std::memcpy(datagram, &head, sizeof head);
     std::memcpy(datagram + sizeof head, &head, sizeof head);
     for (std::size_t i = kHeads; i < size; ++i) datagram[i] = filling(number, i);
 }
 
-std::optional<Arrival> read_arrival(const Received& received) {
+std::optional<Arrival> read_arrival(const Received& received, std::int64_t real_ahead) {
     if (received.bytes.size() < kHeads) return std::nullopt;
     Head head{};
     std::memcpy(&head, received.bytes.data(), sizeof head);
     Arrival result{.number = head.number,
-                   .sent = Instant{Duration{head.monotonic}},
+                   .sent = Instant{Duration{head.real - real_ahead}},
                    .one_way = Duration{received.at - head.real},
                    .damaged = head.number != head.again ||
                               std::memcmp(received.bytes.data(),
@@ -172,8 +185,9 @@ std::optional<Arrival> read_arrival(const Received& received) {
 
 class RunningStream {
   public:
-    explicit RunningStream(const Stream& stream)
+    RunningStream(const Stream& stream, std::int64_t real_ahead)
         : stream_{stream},
+          real_ahead_{real_ahead},
           to_{address_of(address_text(*stream.to, stream.v6), 0)},
           out_{open_socket(*stream.from, to_.family(), SOCK_DGRAM)},
           in_{open_socket(*stream.to, to_.family(), SOCK_DGRAM)},
@@ -219,7 +233,7 @@ class RunningStream {
     bool read() {
         bool any = false;
         while (const auto received = receive(in_)) {
-            const auto arrival = read_arrival(*received);
+            const auto arrival = read_arrival(*received, real_ahead_);
             if (!arrival) continue;
             any = true;
             result_.arrivals.push_back(*arrival);
@@ -237,6 +251,7 @@ class RunningStream {
     int total() const { return stream_.count * stream_.segments; }
 
     Stream stream_;
+    std::int64_t real_ahead_;
     Address to_;
     FileDescriptor out_;
     FileDescriptor in_;
@@ -351,7 +366,8 @@ std::vector<StreamResult> exchange(const std::vector<Stream>& streams, Duration 
     ::prctl(PR_SET_TIMERSLACK, 1);
     std::vector<RunningStream> running;
     running.reserve(streams.size());
-    for (const Stream& one : streams) running.emplace_back(one);
+    const std::int64_t real_ahead = real_ahead_of_monotonic();
+    for (const Stream& one : streams) running.emplace_back(one, real_ahead);
     std::vector<pollfd> descriptors;
     descriptors.reserve(running.size());
     for (const RunningStream& one : running) descriptors.push_back({one.descriptor(), POLLIN, 0});

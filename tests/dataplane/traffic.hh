@@ -20,7 +20,7 @@ struct Stream {
     const TestHost* to;
     int count = 100;                                   // sends; each makes `segments` datagrams
     Duration interval = std::chrono::milliseconds{1};  // zero: as fast as possible
-    int payload = 100;                                 // bytes of each datagram; at least 16
+    int payload = 100;                                 // bytes of each datagram; at least 32
     int segments = 1;  // more: UDP_SEGMENT, they leave the socket as one packet
     bool v6 = false;
     bool checksum = true;  // without (IPv4), corrupted ones arrive

@@ -36,11 +36,6 @@ double wall_now() {
         .count();
 }
 
-// `pleat` is built beside this test.
-std::string pleat_program() {
-    return (fs::read_symlink("/proc/self/exe").parent_path() / "pleat").string();
-}
-
 struct RunningExperiment {
     Child child;
     fs::path out;
@@ -56,7 +51,7 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
         ::open(document.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     REQUIRE(stdout_file.open());
     Command command;
-    command.arguments = {pleat_program(), "run",   topology.string(),
+    command.arguments = {helper("pleat"), "run",   topology.string(),
                          "--json",        "--out", out.string()};
     command.descriptors = {{stdout_file.value(), 1}};
     const double began = wall_now();
@@ -78,6 +73,10 @@ Run finish(RunningExperiment& running) {
 }
 
 }  // namespace
+
+std::string helper(const std::string& name) {
+    return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
+}
 
 Workspace::Workspace() {
     std::string pattern = (fs::temp_directory_path() / "pleat-fidelity-XXXXXX").string();
@@ -112,6 +111,7 @@ std::vector<Run> run_together(const Workspace& workspace, const std::string& top
     const fs::path file = workspace.write("topology.yaml", topology);
     constexpr int kAtOnce = 2;
     std::vector<Run> runs;
+    runs.reserve(static_cast<std::size_t>(count));
     for (int begun = 0; begun < count;) {
         std::vector<RunningExperiment> running;
         while (begun < count && running.size() < kAtOnce) {
@@ -128,19 +128,19 @@ Run run_once(const Workspace& workspace, const std::string& topology) {
 
 int repetitions() {
     const char* const text = std::getenv("PLEAT_REPEAT");
-    return text == nullptr ? 1 : std::max(1, std::atoi(text));
+    return text == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(text, nullptr, 10)));
 }
 
 std::optional<double> received_bps(const std::string& log, double from, double to) {
     // [  5]   0.10-0.20   sec   712 KBytes  58345 Kbits/sec
-    static const std::regex kInterval{
+    static const std::regex interval_line{
         R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s+[0-9.]+ .?Bytes\s+([0-9.]+) Kbits/sec)"};
     double bits = 0;
     double seconds = 0;
     std::istringstream lines{log};
     for (std::string line; std::getline(lines, line);) {
         std::smatch match;
-        if (!std::regex_search(line, match, kInterval)) continue;
+        if (!std::regex_search(line, match, interval_line)) continue;
         const double begin = std::stod(match[1]);
         const double end = std::stod(match[2]);
         if (begin < from || end > to || end - begin > 5) continue;  // not the summary

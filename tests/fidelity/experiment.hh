@@ -26,6 +26,9 @@ class Workspace {
     std::filesystem::path path_;
 };
 
+// A program that is built beside this test.
+std::string helper(const std::string& name);
+
 // What one run left.
 struct Run {
     nlohmann::json document;          // of --json

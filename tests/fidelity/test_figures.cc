@@ -293,8 +293,9 @@ events:
 )";
     // One after another: what is measured here is a matter of milliseconds.
     std::vector<Run> runs;
-    for (int i = 0; i < std::max(5, repetitions()); ++i)
+    for (int i = 0; i < std::max(5, repetitions()); ++i) {
         runs.push_back(run_once(workspace, topology));
+    }
     const Interval both{6, 11, {30, 30, 0}, true, Interval::Cause::start};
     const Interval alone{11, 13, {60, 0, 0}, false, Interval::Cause::crash};
     std::vector<double> started_shares;

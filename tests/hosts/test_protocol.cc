@@ -15,7 +15,8 @@ namespace {
 
 keeper::Request full_start() {
     keeper::Start start;
-    start.program = {{"iperf3", "-s"}, {"A=b", "C="}, keeper::Identity{1, 2, {3, 4}}, "/log"};
+    start.program = {
+        {"iperf3", "-s"}, {"A=b", "C="}, keeper::Identity{1, 2, {3, 4}}, "/log", "/streams"};
     start.ready.kind = keeper::ReadyKind::tcp_port;
     start.ready.tcp_port = 5201;
     return start;
@@ -32,6 +33,7 @@ TEST_CASE("a request that has been sent is read as the same") {
     const auto& start = std::get<keeper::Start>(*read);
     CHECK(start.program.arguments == std::vector<std::string>{"iperf3", "-s"});
     CHECK(start.program.identity->groups == std::vector<std::uint32_t>{3, 4});
+    CHECK(start.program.streams == "/streams");
     CHECK(start.ready.tcp_port == 5201);
     CHECK_FALSE(keeper::decode_report(*message));  // a request is no report
 }
@@ -43,7 +45,7 @@ TEST_CASE("a message that is cut, longer or of another version is refused") {
     }
     CHECK_FALSE(keeper::decode_request(message + "x"));
     std::string other = message;
-    other[4] = 1;  // the first
+    other[4] = static_cast<char>(keeper::kProtocolVersion + 1);
     CHECK_FALSE(keeper::decode_request(other));
 }
 

@@ -207,6 +207,76 @@ TEST_CASE("a line by hand is read at its instant, or refused in one sentence") {
     for (const TimedEvent& event : *flap) CHECK(event.overlay > 2);
 }
 
+namespace {
+
+// "9:10 …" of each warning of events that are otherwise good; lines count from the first.
+Lines warnings(const std::string& events) {
+    const ReadOutcome outcome = read(small("events:\n" + events));
+    REQUIRE(outcome.ok());
+    Lines lines;
+    for (const Problem& problem : outcome.problems) {
+        CHECK(problem.severity == Problem::Severity::warning);
+        CHECK(problem.code == "contradiction");
+        lines.push_back(std::to_string(problem.line - kSmallLines - 1) + ":" +
+                        std::to_string(problem.column) + " " + problem.message);
+    }
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE("lines that say different things of one field at one instant get a warning") {
+    CHECK(warnings("  - 10s: set a--s1 10ms 5Mbps\n"
+                   "  - 10s: set a--s1 20ms 5Mbps\n") ==
+          Lines{"2:10 at 10s 'set a--s1 20ms 5Mbps' and 'set a--s1 10ms 5Mbps' (line 9, column 10) "
+                "differ in one field, latency; which of them holds does not depend on their "
+                "order"});
+    // Also through patterns, from one list, in one direction, by repetition.
+    CHECK(warnings("  - 1s: ['set c[*]--s1 jitter=1ms', 'set s1->c[1] jitter=2ms']\n").size() == 1);
+    CHECK(warnings("  - 0s..20s every 5s: set a--s1 10ms\n  - 15s: set a--s1 20ms\n").size() == 1);
+    CHECK(warnings("  - 1s: up a--s1\n  - 1s: down a--s1\n").size() == 1);
+    CHECK(warnings("  - 1s: leave s1\n  - 1s: join s1\n").size() == 1);
+    // Each kind of loss replaces the other.
+    CHECK(warnings("  - 1s: set a--s1 loss=1%\n  - 1s: set a--s1 loss=gemodel(1%,10%,0%,100%)\n")
+              .size() == 1);
+    // While it lasts.
+    CHECK(warnings("  - 1s..2s: set a--s1 10ms\n  - 1s..3s: set a--s1 20ms\n").size() == 1);
+    // Every field.
+    for (const char* const field :
+         {"1ms|2ms", "jitter=1ms|jitter=2ms", "loss=1%|loss=2%", "reorder=1%|reorder=2%",
+          "duplicate=1%|duplicate=2%", "corrupt=1%|corrupt=2%", "1Mbps|2Mbps",
+          "queue=10ms|queue=20ms", "overhead=wire|overhead=ethernet"}) {
+        const std::string both{field};
+        const auto bar = both.find('|');
+        INFO(field);
+        CHECK(warnings("  - 1s: set a--s1 " + both.substr(0, bar) + "\n  - 1s: set a--s1 " +
+                       both.substr(bar + 1) + "\n")
+                  .size() == 1);
+    }
+    // Of many, each is told once, with one that it contradicts.
+    std::string many;
+    for (int i = 1; i <= 20; ++i) many += "  - 1s: set s1--s2 " + std::to_string(i) + "ms\n";
+    CHECK(warnings(many).size() == 19);
+}
+
+TEST_CASE("lines that do not contradict each other get no warning") {
+    CHECK(warnings("  - 10s: set a--s1 10ms\n"
+                   "  - 10s: set a--s1 10ms\n"
+                   "  - 10s: set a--s1 5Mbps\n"
+                   "  - 10s: set b--s2 20ms\n"
+                   "  - 11s: set a--s1 20ms\n"
+                   "  - 10s: set a->s1 loss=1%\n"
+                   "  - 10s: set s1->a loss=2%\n"
+                   "  - 10s: down a--s1\n"
+                   "  - 10s: crash a\n"
+                   "  - 10s: start a\n")
+              .empty());
+    // One lies over the other, and is taken off.
+    CHECK(warnings("  - 10s: set a--s1 10ms\n  - 10s..20s: set a--s1 20ms\n").empty());
+    CHECK(warnings("  - 10s..20s: set a--s1 20ms\n  - 20s..30s: set a--s1 10ms\n").empty());
+    CHECK(warnings("  - 1s..9s: flap a--s1 every 1s\n  - 3s..5s: down a--s1\n").empty());
+}
+
 TEST_CASE("globs match as in a shell") {
     CHECK(glob_matches("web-*", "web-1"));
     CHECK(glob_matches("*", ""));

@@ -344,3 +344,92 @@ TEST_CASE("4,000 hosts that ping cause no message, and no cap") {
     world.rest(1s);
     CHECK(world.sharer.idle());
 }
+
+namespace {
+
+// The plane forgets a flow: it lets its counters go, and has new ones when it comes back.
+void plane_forgets(World& world, FlowKey flow) {
+    world.all_counters.erase(flow);
+}
+
+// Others start flows, so that silent ones are looked for.
+void let_others_start(World& world) {
+    const FlowKey other = world.flow("client[1]", "server[1]");
+    for (int i = 0; i < 5; ++i) {
+        world.packet(other);
+        world.rest(500ms);
+    }
+    world.sharer.sample(world.now);
+}
+
+}  // namespace
+
+TEST_CASE("a flow that plane and sharer have forgotten comes back as if it had been kept (7)") {
+    World kept{dumbbell(2, 60_Mbps)};
+    World forgetful{dumbbell(2, 60_Mbps)};
+    const FlowKey flow = kept.flow("client[0]", "server[0]");
+    const FlowKey other = kept.flow("client[1]", "server[1]");
+    for (World* world : {&kept, &forgetful}) {
+        world->start(flow);
+        world->saturate({flow}, 1s);
+        world->rest(40s);
+        world->sharer.sample(world->now);
+    }
+    REQUIRE(forgetful.sharer.flows() == 1);
+    const std::uint64_t sent = forgetful.counters(flow).bytes;
+    plane_forgets(forgetful, flow);
+    for (World* world : {&kept, &forgetful}) {
+        let_others_start(*world);
+        world->messages.clear();
+    }
+    CHECK(forgetful.sharer.flows() == 1);
+    CHECK(kept.sharer.flows() == 2);
+    // Still this machine's own.
+    CHECK(forgetful.sharer.apply_remote(
+              "other", std::vector{FlowState{flow, DemandState::greedy()}}, forgetful.now) == 1);
+    std::vector<FlowSample> samples[2];
+    int i = 0;
+    for (World* world : {&kept, &forgetful}) {
+        world->shares.erase(flow);
+        world->start(flow);
+        CHECK(!world->shares.contains(flow));  // the log has it already
+        world->shares.insert_or_assign(flow, 60_Mbps);
+        world->start(other);
+        world->saturate({flow, other}, 500ms);
+        samples[i++] = world->sharer.sample(world->now);
+    }
+    CHECK(forgetful.sharer.flows() == 2);
+    CHECK(forgetful.counters(flow).bytes < kept.counters(flow).bytes);
+    REQUIRE(samples[0].size() == 2);
+    REQUIRE(samples[1].size() == 2);
+    for (std::size_t each = 0; each < 2; ++each) {
+        CHECK(samples[0][each].flow == samples[1][each].flow);
+        CHECK(samples[0][each].bytes == samples[1][each].bytes);
+        CHECK(samples[0][each].measured_bps == samples[1][each].measured_bps);
+        CHECK(samples[0][each].allowed_bps == samples[1][each].allowed_bps);
+    }
+    CHECK(samples[1][0].bytes == sent + forgetful.counters(flow).bytes);
+    CHECK(kept.caps == forgetful.caps);
+    CHECK(kept.shares == forgetful.shares);
+    CHECK(kept.messages == forgetful.messages);
+}
+
+TEST_CASE("a flow whose counters begin anew before the sharer has forgotten it goes on (7)") {
+    World world{dumbbell(2, 60_Mbps)};
+    const FlowKey flow = world.flow("client[0]", "server[0]");
+    world.start(flow);
+    world.saturate({flow}, 1s);
+    const std::uint64_t sent = world.counters(flow).bytes;
+    SECTION("after it went idle") {
+        world.rest(40s);
+    }
+    SECTION("or even before") {}
+    world.sharer.sample(world.now);
+    plane_forgets(world, flow);
+    world.start(flow);
+    world.saturate({flow}, 100ms);
+    const std::vector<FlowSample> samples = world.sharer.sample(world.now);
+    REQUIRE(samples.size() == 1);
+    CHECK(samples[0].bytes == sent + world.counters(flow).bytes);
+    CHECK(static_cast<double>(samples[0].measured_bps) == Approx(60e6).epsilon(0.01));
+}

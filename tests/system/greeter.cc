@@ -10,7 +10,7 @@ namespace pleat::system_test {
 namespace {
 
 sockaddr* as_socket_address(sockaddr_in* address) {
-    return static_cast<sockaddr*>(static_cast<void*>(address));
+    return reinterpret_cast<sockaddr*>(address);
 }
 
 }  // namespace

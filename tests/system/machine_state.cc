@@ -20,7 +20,9 @@ using Things = std::set<std::string>;
 
 void add_lines(Things& things, const std::string& kind, const std::string& file) {
     std::ifstream stream{file};
-    for (std::string line; std::getline(stream, line);) things.insert(kind + " " + line);
+    for (std::string line; std::getline(stream, line);) {
+        things.insert(std::string{kind}.append(" ").append(line));
+    }
 }
 
 // Processes beneath the test, and the namespaces they hold.

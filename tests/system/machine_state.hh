@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/duration.hh"
@@ -32,5 +33,8 @@ class MachineState {
 // is as it was.
 std::string left_behind(const MachineState& before, const std::string& directory,
                         Duration patience = 3s);
+
+// What left_behind() should say; compared with, so that a test that fails says what there is.
+inline constexpr std::string_view kNothing{};
 
 }  // namespace pleat::system_test

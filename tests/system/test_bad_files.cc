@@ -31,9 +31,9 @@ std::string with(const std::string& links, const std::string& events = {}) {
            links + (events.empty() ? "" : "events:\n" + events);
 }
 
-const std::string kLinks = "  - client -- s1: 5ms 10Mbps\n  - s1 -- server: 5ms\n";
+const std::string usual_links = "  - client -- s1: 5ms 10Mbps\n  - s1 -- server: 5ms\n";
 
-const std::vector<BadFile> kBadFiles{
+const std::vector<BadFile> bad_files{
     {"malformed YAML", "pleat: 1\nhosts: {a: {run: x\nlinks: [", {":"}},
     {"a tab where YAML wants blanks", "pleat: 1\nhosts:\n\ta: {}\n", {":3:"}},
     {"not a mapping", "- a\n- b\n", {}},
@@ -47,11 +47,13 @@ const std::vector<BadFile> kBadFiles{
     {"an unknown point in a link",
      with("  - clinet -- s1: 5ms\n  - s1 -- server: 5ms\n"),
      {"clinet", "'client'"}},
-    {"an unknown host in an event", with(kLinks, "  - 1s: crash sever\n"), {"sever", "'server'"}},
+    {"an unknown host in an event",
+     with(usual_links, "  - 1s: crash sever\n"),
+     {"sever", "'server'"}},
     {"an unknown link in an event",
-     with(kLinks, "  - 1s: set client--server 10ms\n"),
+     with(usual_links, "  - 1s: set client--server 10ms\n"),
      {"client--server"}},
-    {"an unknown action", with(kLinks, "  - 1s: crahs server\n"), {"crahs", "'crash'"}},
+    {"an unknown action", with(usual_links, "  - 1s: crahs server\n"), {"crahs", "'crash'"}},
     {"an unknown key", "pleat: 1\nname: t\nhots: {a: {}}\nlinks: []\n", {"hots", "'hosts'"}},
     {"an unknown property of a host",
      "pleat: 1\nhosts: {a: {rum: x}, b: {}}\nlinks:\n  - a -- b: 1ms\n",
@@ -65,7 +67,7 @@ const std::vector<BadFile> kBadFiles{
     {"a host and a bridge of one name",
      "pleat: 1\nhosts: {a: {}, b: {}}\nbridges: [a]\nlinks:\n  - a -- b: 1ms\n",
      {"'a'"}},
-    {"a link of a point to itself", with(kLinks + "  - s1 -- s1: 1ms\n"), {"s1"}},
+    {"a link of a point to itself", with(usual_links + "  - s1 -- s1: 1ms\n"), {"s1"}},
     {"a negative latency", with("  - client -- s1: -5ms\n  - s1 -- server: 5ms\n"), {"-5ms"}},
     {"a negative rate", with("  - client -- s1: -5Mbps\n  - s1 -- server: 5ms\n"), {"-5Mbps"}},
     {"an absurd rate",
@@ -86,13 +88,13 @@ const std::vector<BadFile> kBadFiles{
     {"an unknown token",
      with("  - client -- s1: quue=bdp\n  - s1 -- server: 5ms\n"),
      {"quue", "queue"}},
-    {"an event after the end", with(kLinks, "  - 11s: crash server\n"), {"11s", "10s"}},
-    {"an event before the start", with(kLinks, "  - -1s: crash server\n"), {"-1s"}},
+    {"an event after the end", with(usual_links, "  - 11s: crash server\n"), {"11s", "10s"}},
+    {"an event before the start", with(usual_links, "  - -1s: crash server\n"), {"-1s"}},
     {"a while that ends before it begins",
-     with(kLinks, "  - 5s..2s: down client--s1\n"),
+     with(usual_links, "  - 5s..2s: down client--s1\n"),
      {"5s..2s"}},
     {"more events than anybody wants",
-     with(kLinks, "  - 0s..10s every 1ns: set client--s1 5ms\n"),
+     with(usual_links, "  - 0s..10s every 1ns: set client--s1 5ms\n"),
      {}},
     {"a version of the future",
      "pleat: 2\nname: t\nhosts: {a: {}, b: {}}\nlinks:\n  - a -- b: 1ms\n",
@@ -143,7 +145,7 @@ const std::vector<BadFile> kBadFiles{
 
 TEST_CASE("a bad file is refused with exit code 3 and a message that says what and where") {
     Workplace place;
-    for (const BadFile& bad : kBadFiles) {
+    for (const BadFile& bad : bad_files) {
         place.write("bad.yaml", bad.content);
         for (const char* verb : {"validate", "run", "paths"}) {
             const Ended ended = place.run({verb, "bad.yaml"}, 10s);

@@ -72,8 +72,7 @@ void shout_at(const std::string& path, const std::string& bytes) {
     std::memcpy(&address.sun_path, path.data(), path.size());
     for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
         const FileDescriptor socket{::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-        if (::connect(socket.value(), static_cast<sockaddr*>(static_cast<void*>(&address)),
-                      sizeof address) != 0) {
+        if (::connect(socket.value(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
             continue;
         }
         static_cast<void>(!::send(socket.value(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
@@ -116,7 +115,7 @@ class TakenPort {
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        auto* const raw = static_cast<sockaddr*>(static_cast<void*>(&address));
+        auto* const raw = reinterpret_cast<sockaddr*>(&address);
         check("cannot bind", ::bind(socket_.value(), raw, sizeof address));
         check("cannot listen", ::listen(socket_.value(), 1));
         socklen_t size = sizeof address;
@@ -161,7 +160,7 @@ TEST_CASE("a place for runs that can't be written is refused before anything sta
     INFO(ended.err);
     CHECK(ended.code == 1);
     CHECK(has(ended.err, "/proc/nowhere"));
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("forged bytes on every socket of a run are dropped, and the run goes on") {
@@ -195,7 +194,7 @@ TEST_CASE("forged bytes on every socket of a run are dropped, and the run goes o
     const Ended ended = run.finish();
     INFO(ended.err);
     CHECK(ended.code == 0);
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("a controller whose port is in use says so and ends") {
@@ -290,5 +289,5 @@ links:
     CHECK(ended.took > 25s);
     CHECK(has(ended.err, "slow"));
     CHECK(has(ended.err, "ready"));
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }

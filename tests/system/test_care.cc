@@ -9,15 +9,15 @@ using namespace pleat::system_test;
 
 namespace {
 
-const std::vector<std::string> kNotYet{
+const std::vector<std::string> later_verbs{
     "init",     "graph",    "generate", "up",        "down",    "wait", "submit",
     "start",    "stop",     "ps",       "events",    "logs",    "exec", "inspect",
     "capture",  "set",      "do",       "partition", "heal",    "link", "mark",
     "runs",     "report",   "export",   "replay",    "compare", "rm",   "prune",
     "machines", "selftest", "attach",   "top",       "open"};
 
-const std::vector<std::string> kBuilt{"validate", "paths",  "expand", "import",     "run",
-                                      "shell",    "doctor", "clean",  "completion", "version"};
+const std::vector<std::string> built_verbs{"validate", "paths",  "expand", "import",     "run",
+                                           "shell",    "doctor", "clean",  "completion", "version"};
 
 // Is it a word of the text, between blanks?
 bool has_word(const std::string& text, const std::string& word) {
@@ -39,14 +39,14 @@ TEST_CASE("the help names what is built, and nothing that is not yet there") {
     const Ended help = place.run({"--help"});
     CHECK(help.code == 0);
     CHECK(help.err.empty());
-    for (const std::string& verb : kBuilt) {
+    for (const std::string& verb : built_verbs) {
         INFO(verb);
         CHECK(has_word(help.out, verb));
         const Ended more = place.run({verb, "--help"});
         CHECK(more.code == 0);
         CHECK(has(more.out, "xample"));
     }
-    for (const std::string& verb : kNotYet) {
+    for (const std::string& verb : later_verbs) {
         INFO(verb);
         CHECK_FALSE(has_word(help.out, verb));
     }
@@ -54,7 +54,7 @@ TEST_CASE("the help names what is built, and nothing that is not yet there") {
 
 TEST_CASE("verbs of later work answer `not yet`, unknown ones are refused with a suggestion") {
     Workplace place;
-    for (const std::string& verb : kNotYet) {
+    for (const std::string& verb : later_verbs) {
         const Ended ended = place.run({verb}, 5s);
         INFO(verb << ": " << ended.err);
         CHECK(ended.code == 2);
@@ -68,7 +68,7 @@ TEST_CASE("verbs of later work answer `not yet`, unknown ones are refused with a
     CHECK(has(flag.err, "--json"));
     CHECK(place.run({}, 5s).code == 2);
     CHECK(place.run({"run"}, 5s).code == 2);
-    CHECK(place.run({"shell", "10ms"}, 5s).code == 2);
+    CHECK(place.run({"shell", "10ms", "true"}, 5s).code == 2);
     CHECK(place.run({"paths", "x.yaml", "a", "b", "c"}, 5s).code == 2);
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("doctor says what this machine can do, and leaves nothing") {
     CHECK_FALSE(has(plain.out, "\x1b"));
     const auto json = document(place.run({"doctor", "--json"}, 20s).out);
     CHECK(json.at("v") == 1);
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("the completion for bash is a sound script that completes verbs and flags") {

@@ -24,8 +24,8 @@ namespace {
 constexpr std::size_t kPoints = 20;
 constexpr std::uint64_t kSeed = 20;
 
-const std::vector<std::string> kVictims{"Ctrl-C",     "pleat",        "pleat-controller",
-                                        "pleat-node", "pleat-keeper", "application"};
+const std::vector<std::string> victims{"Ctrl-C",     "pleat",        "pleat-controller",
+                                       "pleat-node", "pleat-keeper", "application"};
 
 // A run in a session of its own, as on a terminal of its own.
 Command on_its_own_terminal(Command command) {
@@ -84,7 +84,11 @@ class Bystanders {
             place.write("note", "not pleat's");
             fs::copy_file(place.path("note"), "/run/pleat/r-beef/precious");
         }
-        eventually(2s, [this] { return processes_beneath(programs_[1].pid()).size() == 1; });
+        // Not before the exec: until then it has the name of its parent.
+        eventually(10s, [this] {
+            const auto beneath = processes_beneath(programs_[1].pid());
+            return beneath.size() == 1 && beneath[0].program == "pleat-node";
+        });
     }
 
     ~Bystanders() {
@@ -125,11 +129,11 @@ TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` do
     const MachineState before = MachineState::now(place.directory());
     for (std::size_t point = 0; point < chosen("PLEAT_KILL_POINTS", kPoints); ++point) {
         // Every second round of the kinds while the run starts.
-        const auto round = point / kVictims.size();
+        const auto round = point / victims.size();
         const std::uint64_t latest_ms = round % 2 == 0 ? 3000 : 400;
         const auto delay = std::chrono::milliseconds{random() % latest_ms};
         // Each kind at least three times.
-        const std::string& kind = kVictims[point % kVictims.size()];
+        const std::string& kind = victims[point % victims.size()];
         INFO("point " << point << ": " << kind << " after " << delay.count() << " ms, seed "
                       << seed);
         Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
@@ -151,7 +155,7 @@ TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` do
         const Ended cleaned = place.run({"clean"}, 10s);
         INFO(cleaned.out << cleaned.err);
         CHECK(cleaned.code == 0);
-        CHECK(left_behind(before, place.directory(), 500ms) == "");
+        CHECK(left_behind(before, place.directory(), 500ms) == kNothing);
         REQUIRE(bystanders.all_live());
     }
 }
@@ -178,13 +182,13 @@ TEST_CASE("all programs of a run killed at once: `pleat clean` ends the hosts th
         CHECK(told.code == 0);
         CHECK(has(told.out + told.err, "r-"));
         CHECK(processes_beneath(::getpid()).size() == family.size());
-        CHECK(place.runtime_directories().size() >= 1);
+        CHECK_FALSE(place.runtime_directories().empty());
     }
     const Ended cleaned = place.run({"clean"}, 10s);
     INFO(cleaned.out << cleaned.err);
     CHECK(cleaned.code == 0);
     CHECK(cleaned.took < 5s);
-    CHECK(left_behind(before, place.directory(), 500ms) == "");
+    CHECK(left_behind(before, place.directory(), 500ms) == kNothing);
     CHECK(bystanders.all_live());
     const Ended again = place.run({"clean"}, 10s);
     CHECK(again.code == 0);
@@ -203,7 +207,7 @@ TEST_CASE("the next run removes what a killed one has left") {
     const Ended next = place.run({"run", "t.yaml", "--set", "300ms: quit"});
     INFO(next.err);
     CHECK(next.code == 0);
-    CHECK(left_behind(before, place.directory()) == "");
+    CHECK(left_behind(before, place.directory()) == kNothing);
 }
 
 TEST_CASE("`pleat clean` leaves a run alone that is under way") {
@@ -233,7 +237,7 @@ TEST_CASE("SIGTERM and SIGHUP tear a run down as Ctrl-C does") {
     const Ended ended = run.finish(10s);
     INFO(ended.err);
     CHECK(ended.code >= 128);
-    CHECK(left_behind(before, place.directory()) == "");
+    CHECK(left_behind(before, place.directory()) == kNothing);
 }
 
 TEST_CASE("a controller that dies is told, and the run is taken down") {
@@ -261,5 +265,5 @@ links:
     CHECK(ended.code != 0);  // its results could not be collected
     CHECK(has(ended.err, "controller"));
     CHECK(place.run({"clean"}, 10s).code == 0);
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }

@@ -114,8 +114,9 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
             found = true;
             REQUIRE(flow.at("t_s").size() >= 5);
             double most = 0;
-            for (const json& rate : flow.at("measured_bps"))
+            for (const json& rate : flow.at("measured_bps")) {
                 most = std::max(most, rate.get<double>());
+            }
             CHECK(most > 5e6);
             CHECK(most < 24e6);
         }
@@ -157,7 +158,7 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
         INFO(again.err);
         CHECK(again.code == 0);
     }
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("names resolve on every host: each replica, and the replicated name as all of them") {
@@ -215,6 +216,43 @@ links:
     }
 }
 
+TEST_CASE(
+    "packets go where `pleat paths` says, also with `routing: hops` and several links to a host") {
+    if (!can_run_or_skips()) return;
+    // The server has two links, the quick one a bridge further away; the client has two to one
+    // bridge.
+    const std::string routing = GENERATE("hops", "latency");
+    INFO(routing);
+    Workplace place;
+    place.write("t.yaml", "pleat: 1\nname: routing\nrouting: " + routing + R"(
+hosts:
+  client: {main: true, run: "ping -n -c 5 -i 0.2 server"}
+  server: {}
+bridges: [s1, s2]
+links:
+  - client -- s1: 5ms name=slow
+  - client -- s1: 2ms name=quick
+  - s1 -- s2: 1ms
+  - s1 -- server: 30ms
+  - s2 -- server: 1ms
+)");
+    const Ended paths = place.run({"paths", "t.yaml", "client", "server", "--json"});
+    INFO(paths.out << paths.err);
+    REQUIRE(paths.code == 0);
+    const json rows = document(paths.out);
+    const Ended ended = place.run({"run", "t.yaml"});
+    const std::string log = log_of(place, "client");
+    INFO(ended.err << log);
+    REQUIRE(ended.code == 0);
+    const auto least = std::stod(log.substr(log.find("= ", log.find("rtt min/")) + 2));
+    const double expected = routing == "hops" ? 64.0 : 8.0;
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].at("rtt_us") == expected * 1000);
+    CHECK(rows[0].at("latency_us") == expected * 500);
+    CHECK(least >= expected);
+    CHECK(least < expected + 6.0);
+}
+
 TEST_CASE("a main host that fails makes the run exit with 1, and the message names it") {
     if (!can_run_or_skips()) return;
     Workplace place;
@@ -226,7 +264,7 @@ TEST_CASE("a main host that fails makes the run exit with 1, and the message nam
     CHECK(has(ended.err, "a"));
     CHECK(has(ended.err, "7"));
     CHECK(has(log_of(place, "a"), "its last words"));
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("a host that is not main may fail") {
@@ -279,7 +317,7 @@ links:
         CHECK(ended.code == 1);
         CHECK(has(ended.err, "a"));
     }
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("a run ends at its duration, with whatever still runs") {

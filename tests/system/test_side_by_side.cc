@@ -71,7 +71,7 @@ TEST_CASE("two runs of the same file at once both work") {
     REQUIRE(one.code == 0);
     REQUIRE(other.code == 0);
     CHECK(document(one.out).at("run") != document(other.out).at("run"));
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("where /run can't be written a run uses the directory for temporary files") {
@@ -87,7 +87,7 @@ TEST_CASE("where /run can't be written a run uses the directory for temporary fi
     const Ended ended = run.finish();
     INFO(ended.err);
     CHECK(ended.code == 0);
-    CHECK(place.left_behind() == "");
+    CHECK(place.left_behind() == kNothing);
 }
 
 TEST_CASE("an ordinary user runs the same file in a user namespace, and nothing is left") {
@@ -103,7 +103,6 @@ TEST_CASE("an ordinary user runs the same file in a user namespace, and nothing 
     const Mount programs{program_directory(), place.path("bin"), nullptr, MS_BIND, nullptr};
     fs::create_directory(place.path("home"));
     check("cannot give away a directory", ::chown(place.path("home").c_str(), kNobody, kNobody));
-    const std::string topology = place.path("home/small.yaml");
     place.write("home/small.yaml", kMeasurement);
 
     const Ended able = run_program(as_nobody(place, "doctor"));
@@ -152,5 +151,5 @@ TEST_CASE("an ordinary user runs the same file in a user namespace, and nothing 
         CHECK(cleaned.code == 0);
         fs::remove_all(place.path("home/o"));
     }
-    CHECK(left_behind(before, place.directory()) == "");
+    CHECK(left_behind(before, place.directory()) == kNothing);
 }

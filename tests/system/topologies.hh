@@ -6,7 +6,7 @@
 namespace pleat::system_test {
 
 // Two servers that replicate, one client that measures one second and ends the run.
-inline const char* const kMeasurement = R"(pleat: 1
+inline constexpr const char* kMeasurement = R"(pleat: 1
 name: small
 seed: 7
 duration: 20s
@@ -23,7 +23,7 @@ events:
 )";
 
 // Three seconds of two hosts that only wait.
-inline const char* const kThreeSeconds = R"(pleat: 1
+inline constexpr const char* kThreeSeconds = R"(pleat: 1
 name: waiting
 duration: 3s
 hosts:

@@ -83,15 +83,16 @@ bpf_map_info info_of(const FileDescriptor& map) {
 
 // The end of what the verifier said: its reason, and the instructions before it.
 std::string end_of_log(const std::vector<char>& buffer) {
-    constexpr std::size_t kLines = 12;
+    constexpr int kLines = 12;
     std::string_view log{buffer.data(), ::strnlen(buffer.data(), buffer.size())};
     while (!log.empty() && log.back() == '\n') log.remove_suffix(1);
     std::size_t begin = log.size();
-    for (std::size_t line = 0; line < kLines && begin != std::string_view::npos && begin > 0;
-         ++line) {
-        begin = log.rfind('\n', begin - 1);
+    for (int line = 0; line < kLines && begin > 0; ++line) {
+        const std::size_t newline = log.rfind('\n', begin - 1);
+        begin = newline == std::string_view::npos ? 0 : newline;
     }
-    return std::string{begin == std::string_view::npos ? log : log.substr(begin + 1)};
+    if (begin > 0) ++begin;
+    return std::string{log.substr(std::min(begin, log.size()))};
 }
 
 // Why the kernel would load no BPF program at all, or nothing when it would.
@@ -119,6 +120,20 @@ std::string what_is_missing() {
                    std::strerror(errno);
     }
 }
+
+// What libbpf would print while it loads is in our errors.
+class Quiet {
+  public:
+    Quiet() : before_{libbpf_set_print(nullptr)} {}
+
+    Quiet(const Quiet&) = delete;
+    Quiet& operator=(const Quiet&) = delete;
+
+    ~Quiet() { libbpf_set_print(before_); }
+
+  private:
+    libbpf_print_fn_t before_;
+};
 
 void set_entries(bpf_object& object, MapPlace place, std::uint64_t entries) {
     constexpr std::uint64_t kMost = 0x7fffffff;
@@ -251,16 +266,11 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
                       " hosts a machine, not " + std::to_string(setup.sources)};
     }
     if (const std::string missing = what_is_missing(); !missing.empty()) throw Failure{missing};
-    // What libbpf would print is in our errors.
-    const libbpf_print_fn_t printing = libbpf_set_print(nullptr);
-    const auto quietly = [printing](auto* object) {
-        libbpf_set_print(printing);
-        return object;
-    };
+    const Quiet quiet;
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "pleat_edt");
-    const BpfObject object{quietly(bpf_object__open_mem(
+    const BpfObject object{bpf_object__open_mem(
         pleat_bpf_edt_begin, static_cast<std::size_t>(pleat_bpf_edt_end - pleat_bpf_edt_begin),
-        &options))};
+        &options)};
     if (!object) fail_errno("reading the edt plane's program", errno);
 
     const std::uint64_t paths = std::uint64_t{setup.sources} * setup.destinations;
@@ -282,13 +292,11 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     bpf_object__for_each_program(program, object.get()) {
         const std::string_view name = bpf_program__name(program);
         const bool wanted =
-            name == kEgress || name == kDropAll || (setup.fake_clock && name == kTest);
+            name == kEgress || name == kDropAll || (setup.test_program && name == kTest);
         bpf_program__set_autoload(program, wanted);
         bpf_program__set_log_buf(program, log.data(), log.size());
     }
-    libbpf_set_print(nullptr);
     const int status = bpf_object__load(object.get());
-    libbpf_set_print(printing);
     if (status < 0) {
         const std::string said = end_of_log(log);
         if (said.empty()) {

@@ -29,7 +29,8 @@ struct EdtSetup {
     std::uint32_t destinations = 1;  // hosts of the experiment
     std::uint32_t uplinks = 1;       // first links of the hosts of this machine
     std::uint64_t seed = 0;
-    bool fake_clock = false;  // in tests: control().fake_now_ns is the time
+    bool test_program = false;  // load it, too
+    bool fake_clock = false;    // in tests: control().fake_now_ns is the time
 };
 
 class EdtObject {
@@ -99,8 +100,8 @@ class EdtObject {
     // unreachable.
     int drop_all_program() const { return drop_all_.value(); }
 
-    // The egress program's second pass, for BPF_PROG_TEST_RUN: the classid is cb[4]. With
-    // a fake clock only (-1 otherwise, and when adopted).
+    // The egress program's second pass, for BPF_PROG_TEST_RUN: the classid is cb[4]. -1
+    // unless it was asked for.
     int test_program() const { return test_.value(); }
 
     // Readable when events are there.

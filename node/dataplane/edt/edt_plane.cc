@@ -100,12 +100,12 @@ class EdtPlane final : public DataPlane {
         }
         wait_for_results();
         wait_for_events();
+        if (!options_.adopt) return;
         // Flows that an earlier plane knew are under way.
-        if (options_.adopt) events_lost_ = ~std::uint64_t{0};
-        if (options_.adopt)
-            boost::asio::post(context_.loop, [alive = alive_, this] {
-                if (*alive) report_missed(monotonic_now());
-            });
+        events_lost_ = ~std::uint64_t{0};
+        boost::asio::post(context_.loop, [alive = alive_, this] {
+            if (*alive) report_missed(monotonic_now());
+        });
     }
 
     EdtPlane(const EdtPlane&) = delete;
@@ -144,7 +144,8 @@ class EdtPlane final : public DataPlane {
   private:
     struct Prepared {
         std::shared_ptr<const PathTable> table;
-        std::shared_ptr<const TableRows> rows;  // nothing until they are folded
+        std::shared_ptr<const TableRows> rows;  // from when they are folded until it is in force
+        std::vector<SourceNeeds> needs;         // by place, of the hosts that were folded
     };
 
     std::span<edt_path> rows_of(std::uint32_t slot, std::uint32_t place) {
@@ -178,7 +179,7 @@ class EdtPlane final : public DataPlane {
             action(*shapings_[place]);
         } catch (const std::exception& error) {
             ++interfaces_lost_;
-            spdlog::warn("interface not changed host={} while=\"{}\" reason=\"{}\"",
+            spdlog::warn(R"(interface not changed host={} while="{}" reason="{}")",
                          context_.folder.topology().host(places_.hosts()[place]).name, what,
                          error.what());
         }
@@ -224,8 +225,8 @@ SourceNeeds EdtPlane::fold_into_slots(std::uint32_t place) {
         // One that is being filled gets what it lacks when it is.
         if (!ticket || !plan_.begins()[slot]) continue;
         const Prepared& prepared = tables_.at(*ticket);
-        if (place < prepared.rows->sources()) {
-            needs = either(needs, prepared.rows->needs[place]);
+        if (place < prepared.needs.size()) {
+            needs = either(needs, prepared.needs[place]);
             continue;
         }
         const std::span<edt_path> rows = rows_of(slot, place);
@@ -346,6 +347,7 @@ void EdtPlane::receive(const RowWorker::Folded& folded) {
         return;
     }
     found->second.rows = folded.rows;
+    found->second.needs = folded.rows->needs;
     for (std::uint32_t place = 0; place < folded_hosts; ++place) {
         on_interface(place, "preparing it for a table",
                      [&](HostShaping& one) { one.provide(folded.rows->needs[place]); });
@@ -365,7 +367,7 @@ void EdtPlane::fold_missing_sources(std::uint32_t slot) {
     const std::optional<SlotPlan::Ticket> ticket = plan_.occupant(slot);
     if (!ticket) return;
     const Prepared& prepared = tables_.at(*ticket);
-    for (auto place = static_cast<std::uint32_t>(prepared.rows->sources());
+    for (auto place = static_cast<std::uint32_t>(prepared.needs.size());
          place < places_.hosts().size(); ++place) {
         const std::span<edt_path> rows = rows_of(slot, place);
         fold_source(context_.folder, *prepared.table, places_.hosts()[place], rows);
@@ -411,6 +413,7 @@ void EdtPlane::forget_old_tables() {
 void EdtPlane::report_due() {
     const Instant now = monotonic_now();
     const std::vector<SlotPlan::InForce> due = plan_.due(now);
+    for (const SlotPlan::InForce& one : due) tables_.at(one.table.ticket).rows.reset();
     settle(now);
     for (const SlotPlan::InForce& one : due) {
         context_.report(TableActivated{.version = one.table.version,

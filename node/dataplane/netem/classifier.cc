@@ -84,7 +84,7 @@ void Classifier::Close::operator()(ring_buffer* ring) const {
 }
 
 Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown,
-                       Duration idle)
+                       Duration idle, bool fake_time)
     : hosts_{hosts} {
     libbpf_set_print(note);
     warnings.clear();
@@ -105,6 +105,9 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     // The pattern of every source's map. (libbpf 1.1 can't change the program's own one.)
     const FileDescriptor pattern = new_rows(size);
     bpf_map__set_inner_map_fd(sources, pattern.value());
+    const std::uint32_t constants = fake_time ? 1 : 0;
+    bpf_map__set_initial_value(bpf_object__find_map_by_name(object_.get(), ".rodata"), &constants,
+                               sizeof constants);
     if (bpf_object__load(object_.get()) < 0) {
         const int error = errno;
         std::string text = "\n" + warnings + log.data();

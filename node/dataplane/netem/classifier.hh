@@ -50,8 +50,9 @@ class MappedArray {
 class Classifier {
   public:
     // Of hosts 0 .. hosts - 1. Throws Failure with the verifier's words when the kernel does
-    // not take the program.
-    Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown, Duration idle);
+    // not take the program. `fake_time`: the clock is control().fake_now_ns; for tests.
+    Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown, Duration idle,
+               bool fake_time = false);
     Classifier(const Classifier&) = delete;
     Classifier& operator=(const Classifier&) = delete;
     ~Classifier();

@@ -16,6 +16,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <spdlog/spdlog.h>
 
 #include "base/error.hh"
 #include "node/dataplane/netem/classifier.hh"
@@ -157,8 +158,8 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
         try {
             classifier_ = std::make_unique<Classifier>(addresses_, unplugged_.size(),
                                                        options_.pass_unknown, kIdle);
-        } catch (const Failure&) {
-            classifier_.reset();  // u32 filters will do
+        } catch (const Failure& error) {
+            spdlog::info("netem works without BPF, with u32 filters why=\"{}\"", error.what());
         }
     }
     wait_for_rows();

@@ -42,8 +42,7 @@ void loopback_up() {
 
 // To itself: nothing answers, all packets there are are these.
 FileDescriptor send_datagrams() {
-    FileDescriptor socket{
-        check("open a socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
+    FileDescriptor socket{check("open a socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(9);

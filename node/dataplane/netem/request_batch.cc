@@ -12,6 +12,7 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/error.hh"
 
@@ -45,9 +46,10 @@ std::string words(const nlmsghdr& header, const nlmsgerr& error) {
 
 // Reads one datagram and calls `each` with its messages; errno or 0.
 template <typename Each>
-int receive(RouteSocket& socket, Each each) {
+int receive(RouteSocket& socket, int flags, Each each) {
     static thread_local std::vector<char> buffer(1 << 17);
-    const ssize_t size = ::recv(nl_socket_get_fd(socket.handle()), buffer.data(), buffer.size(), 0);
+    const ssize_t size =
+        ::recv(nl_socket_get_fd(socket.handle()), buffer.data(), buffer.size(), flags);
     if (size < 0) return errno == EINTR ? 0 : errno;
     int left = static_cast<int>(size);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); nlmsg_ok(header, left);
@@ -71,6 +73,9 @@ void RequestBatch::prepare(RouteSocket& socket) {
     // We read acknowledgements past libnl, which would miss them.
     nl_socket_disable_seq_check(socket.handle());
     const int on = 1;
+    // The kernel answers before it returns; this is for what nobody has thought of.
+    const timeval patience{.tv_sec = 5, .tv_usec = 0};
+    static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
     static_cast<void>(::setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on));
 }
 
@@ -117,7 +122,7 @@ std::vector<RequestBatch::Refusal> RequestBatch::send(RouteSocket& socket, const
         std::uint32_t acknowledged = 0;
         bool overrun = false;
         while (acknowledged < count && !overrun) {
-            const int error = receive(socket, [&](const nlmsghdr& header) {
+            const auto each = [&](const nlmsghdr& header) {
                 const std::uint32_t place = header.nlmsg_seq - first;
                 if (place >= count) return;  // of an earlier part
                 if (header.nlmsg_type != NLMSG_ERROR) {
@@ -128,9 +133,12 @@ std::vector<RequestBatch::Refusal> RequestBatch::send(RouteSocket& socket, const
                 acknowledged = std::max(acknowledged, place + 1);
                 if (status->error == 0) return;
                 refusals.push_back({begin + place, -status->error, words(header, *status)});
-            });
+            };
+            const int error = receive(socket, 0, each);
             if (error == ENOBUFS && most > 1) {
                 // They are carried out all the same; what is not known to be is done again.
+                // Answers are thrown away until the buffer has been emptied.
+                while (receive(socket, MSG_DONTWAIT, each) != EAGAIN) continue;
                 most /= 2;
                 overrun = true;
             } else if (error != 0) {
@@ -152,7 +160,7 @@ void dump(RouteSocket& socket, NetlinkMessage request, const RequestBatch::Answe
     bool done = false;
     int failed = 0;
     while (!done) {
-        const int error = receive(socket, [&](const nlmsghdr& one) {
+        const int error = receive(socket, 0, [&](const nlmsghdr& one) {
             if (one.nlmsg_seq != header->nlmsg_seq) return;
             if (one.nlmsg_type == NLMSG_DONE) {
                 done = true;

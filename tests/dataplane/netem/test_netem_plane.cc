@@ -1,0 +1,268 @@
+// The whole `netem` plane, where it differs from others. What all planes must do is in
+// tests/dataplane/test_planes_*.cc. Skips aloud where the kernel has no netem.
+#include <iostream>
+
+#include <catch2/catch.hpp>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+
+#include "model/demand_machine.hh"
+#include "node/dataplane/netem/netem_plane.hh"
+#include "node/dataplane/netem/tcal.hh"
+#include "tests/dataplane/plane_world.hh"
+
+using namespace pleat;
+using namespace pleat::literals;
+using namespace pleat::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool possible() {
+    static const bool yes = [] {
+        std::string missing = missing_for_hosts(AttachmentKind::kernel_interface);
+        if (missing.empty()) missing = missing_for_netem();
+        if (!missing.empty()) std::cerr << "SKIPPED: " << missing << '\n';
+        return missing.empty();
+    }();
+    return yes;
+}
+
+OpenPlane opened(NetemOptions options = {}) {
+    return
+        [options](PlaneContext context) { return open_netem_plane(std::move(context), options); };
+}
+
+std::string qdiscs(const TestHost& host) {
+    return host.run({"tc", "qdisc", "show", "dev", TestHost::kInterface});
+}
+
+struct NetemState {
+    tc_netem_qopt base{};
+    std::int64_t delay_ns = 0;
+    std::int64_t jitter_ns = 0;
+    std::uint32_t reorder = 0;
+    std::uint32_t corrupt = 0;
+    bool burst_loss = false;
+
+    friend bool operator==(const NetemState& a, const NetemState& b) {
+        return a.base.loss == b.base.loss && a.base.limit == b.base.limit &&
+               a.base.gap == b.base.gap && a.delay_ns == b.delay_ns && a.jitter_ns == b.jitter_ns &&
+               a.corrupt == b.corrupt && a.burst_loss == b.burst_loss;
+    }
+};
+
+// As the kernel has it.
+NetemState read_back(int network_namespace, const TcMessages& messages, std::uint16_t minor) {
+    RouteSocket socket{network_namespace};
+    RequestBatch batch;
+    batch.add(messages.read_qdisc(class_id(minor), netem_id(minor)));
+    NetemState state;
+    const auto refused = batch.send(socket, [&state](const nlmsghdr& header) {
+        auto* message = const_cast<nlmsghdr*>(&header);
+        nlattr* options = nlmsg_find_attr(message, sizeof(tcmsg), TCA_OPTIONS);
+        std::memcpy(&state.base, nla_data(options), sizeof state.base);
+        const auto* first = reinterpret_cast<const nlattr*>(
+            static_cast<const char*>(nla_data(options)) + sizeof state.base);
+        const int size = nla_len(options) - static_cast<int>(sizeof state.base);
+        const auto find = [&](int type) { return nla_find(first, size, type); };
+        state.delay_ns = static_cast<std::int64_t>(nla_get_u64(find(TCA_NETEM_LATENCY64)));
+        state.jitter_ns = static_cast<std::int64_t>(nla_get_u64(find(TCA_NETEM_JITTER64)));
+        state.reorder = nla_get_u32(find(TCA_NETEM_REORDER));
+        state.corrupt = nla_get_u32(find(TCA_NETEM_CORRUPT));
+        state.burst_loss = find(TCA_NETEM_LOSS) != nullptr;
+    });
+    REQUIRE(refused.empty());
+    return state;
+}
+
+// A host's interface, for Tcal alone.
+struct Shaped {
+    Underlay underlay;
+    TestHost host{AddressPlan{}, HostId{0}, &underlay};
+    Tcal tcal{host.network_namespace(), TestHost::kInterface, false, 1};
+};
+
+// What the sharer would make of the flow after `time`.
+DemandState judged(PlaneWorld& world, FlowKey flow, const FlowTerms& terms, Duration time) {
+    world.await([&] { return world.counters(flow) != nullptr; });
+    const auto counters = world.counters(flow);
+    DemandMachine machine;
+    machine.start(FlowCount{.at = monotonic_now()});
+    const Instant end = monotonic_now() + time;
+    Duration waited_before{};
+    for (Instant now = monotonic_now(); now < end; now = monotonic_now()) {
+        world.plane().read_counters(now);
+        const std::int64_t since = counters->waiting_since_ns;
+        Duration waited{counters->waited_ns.load()};
+        if (since != 0) waited += std::max(now - Instant{Duration{since}}, Duration::zero());
+        waited_before = std::max(waited, waited_before);
+        machine.observe(FlowReading{.count = {.at = now,
+                                              .bytes = counters->bytes,
+                                              .packets = counters->packets,
+                                              .waited = waited_before},
+                                    .queued = DataSize::bytes(counters->queued_bytes),
+                                    .last_arrival = Instant{Duration{counters->last_arrival_ns}}},
+                        terms);
+        world.pass(10ms);
+    }
+    return machine.state();
+}
+
+}  // namespace
+
+TEST_CASE("delays and jitter are told to the nanosecond, and what goes back to zero is zero") {
+    if (!possible()) return;
+    Shaped shaped;
+    PathShape plain{.bandwidth = 10_Mbps, .queue = 100'000_B, .latency = 1'234'567ns};
+    PathShape full = plain;
+    full.latency = 678ns;
+    full.jitter = 345ns;
+    full.loss = Probability::of(0.5);
+    full.corrupt = Probability::of(0.25);
+    full.reorder = Probability::of(0.125);
+    PathShape bursts = plain;
+    bursts.burst_loss = GilbertElliott{Probability::of(0.1), Probability::of(0.5),
+                                       Probability::of(0.0), Probability::of(1.0)};
+    const std::uint16_t uplink =
+        shaped.tcal.shape_uplink(0, class_shape(100_Mbps, 100_Mbps, Overhead{}));
+    const std::uint16_t minor = shaped.tcal.add_destination();
+    const auto put = [&](const PathShape& path) {
+        shaped.tcal.shape_destination(minor, uplink,
+                                      destination_shape(path, Bandwidth::unlimited(), 100_Mbps));
+        shaped.tcal.commit();
+        return read_back(shaped.host.network_namespace(), shaped.tcal.messages(), minor);
+    };
+    const NetemState first = put(plain);
+    CHECK(first.delay_ns == 1'234'567);
+    CHECK(first.jitter_ns == 0);
+    const NetemState second = put(full);
+    CHECK(second.delay_ns == 678);
+    CHECK(second.jitter_ns == 345);
+    CHECK(second.base.loss == 0x8000'0000);
+    CHECK(second.corrupt == 0x4000'0000);
+    CHECK(second.reorder == 0x2000'0000);
+    CHECK(second.base.gap == 1);
+    CHECK(put(bursts).burst_loss);
+    CHECK(put(plain) == first);
+}
+
+TEST_CASE("a destination that does not fit in is refused in words") {
+    if (!possible()) return;
+    Shaped shaped;
+    for (int i = kFirstDestination; i <= kLastDestination; ++i) shaped.tcal.add_destination();
+    CHECK_THROWS_WITH(shaped.tcal.add_destination(),
+                      Catch::Contains("65,535") && Catch::Contains(TestHost::kInterface));
+}
+
+TEST_CASE("when no path leads there any more, what departed arrives, what waits is dropped") {
+    if (!possible()) return;
+    // 8 ms a packet on the link, 150 ms on their way.
+    const std::vector<std::string> lines{"a -- s1: 150ms 1Mbps queue=100000B", "s1 -- b: 0ms"};
+    PlaneWorld world{opened(), lines};
+    Stream burst = world.stream("a", "b", 60);
+    burst.payload = 958;
+    burst.interval = Duration::zero();
+    const auto gone = world.table(lines, 2, [](LinkProperties&) {});
+    std::vector<LinkState> links{gone->links().begin(), gone->links().end()};
+    std::vector<PathTable::Tree> nowhere;
+    for (const PathTable::Tree& tree : gone->trees()) {
+        nowhere.push_back(std::make_shared<Parents>(tree->size(), kNoLink));
+    }
+    for (LinkState& link : links) link.up = false;
+    const auto cut_off = std::make_shared<PathTable>(2, gone->epoch(), std::move(links),
+                                                     std::move(nowhere), gone->partitions());
+    world.plane().activate_at(cut_off, monotonic_now() + 100ms);
+    const StreamResult result = world.exchange(burst);
+    // 12 had departed after 100 ms; it took a moment to begin.
+    CHECK(result.arrivals.size() >= 8);
+    CHECK(result.arrivals.size() <= 15);
+    CHECK(world.counters(world.flow("a", "b"))->unreachable_drops == 60 - result.arrivals.size());
+}
+
+TEST_CASE("somebody else's qdisc is put back after a takeover") {
+    if (!possible()) return;
+    std::string before;
+    PlaneWorldOptions options;
+    options.prepare = [&](const TestHost& host) {
+        host.links().add_token_bucket(TestHost::kInterface);
+        before = qdiscs(host);
+    };
+    PlaneWorld world{opened({.takeover = true}), {"a -- s1: 5ms", "s1 -- b: 0ms"}, options};
+    CHECK_THAT(qdiscs(world.host("a")), Catch::Contains("htb") && !Catch::Contains("tbf"));
+    CHECK(world.ping("a", "b", 1, 10ms).size() == 1);
+    world.close_plane();
+    CHECK(qdiscs(world.host("a")) == before);
+}
+
+TEST_CASE("what a killed run left on an interface is no obstacle") {
+    if (!possible()) return;
+    Underlay underlay;
+    const TestHost host{AddressPlan{}, HostId{0}, &underlay};
+    RouteSocket socket{host.network_namespace()};
+    const TcMessages messages{socket.interface_index(TestHost::kInterface)};
+    RequestBatch batch;
+    batch.add(messages.htb());
+    batch.add(messages.clsact());
+    REQUIRE(batch.send(socket).empty());
+    const Tcal tcal{host.network_namespace(), TestHost::kInterface, false, 1};
+    CHECK_FALSE(tcal.gone());
+}
+
+TEST_CASE("a path that moves to another access link keeps its counters") {
+    if (!possible()) return;
+    const auto lines = [](const std::string& one, const std::string& two) {
+        return std::vector<std::string>{"a -- s1: " + one, "a -- s2: " + two, "s1 -- b: 1ms",
+                                        "s2 -- b: 1ms"};
+    };
+    PlaneWorld world{opened(), lines("1ms", "9ms")};
+    CHECK(world.exchange(world.stream("a", "b", 50)).arrivals.size() == 50);
+    for (std::uint32_t version = 2; version < 5; ++version) {
+        const bool even = version % 2 == 0;
+        world.plane().activate_at(
+            world.table(even ? lines("9ms", "1ms") : lines("1ms", "9ms"), version),
+            monotonic_now());
+        world.await([&] { return world.activated().size() == version; });
+        CHECK(world.exchange(world.stream("a", "b", 50)).arrivals.size() == 50);
+        CHECK(world.counters(world.flow("a", "b"))->packets == 50 * version);
+    }
+}
+
+TEST_CASE("a TCP flow that fills its path is greedy, UDP at half of it is limited") {
+    if (!possible()) return;
+    const std::vector<std::string> lines{"a -- s1: 10ms 20Mbps", "s1 -- b: 0ms"};
+    const FlowTerms terms{.cap = 20_Mbps, .rtt = 20ms};
+    {
+        PlaneWorld world{opened(), lines};
+        const TcpTransfer transfer{world.host("a"), world.host("b")};
+        CHECK(judged(world, world.flow("a", "b"), terms, 2s).is_greedy());
+    }
+    PlaneWorld world{opened(), lines};
+    const UdpBlast blast{world.host("a"), world.host("b"), 10_Mbps};
+    const DemandState state = judged(world, world.flow("a", "b"), terms, 3s);
+    REQUIRE(state.is_limited());
+    CHECK(state.rate() == Approx(10.4e6).epsilon(0.15));  // with headers, and rounded up
+}
+
+TEST_CASE("without BPF filters choose the class, and flows are found by polling") {
+    if (!possible()) return;
+    const std::vector<std::string> lines{"a -- s1: 5ms 20Mbps", "s1 -- b: 0ms", "s2 -- c: 0ms"};
+    PlaneWorld world{opened({.without_bpf = true}), lines};
+    for (const bool v6 : {false, true}) {
+        const auto times = world.ping("a", "b", 20, 10ms, v6);
+        REQUIRE(times.size() == 20);
+        CHECK(times[10] >= 10ms);
+        CHECK(times[10] < 11ms);
+    }
+    world.await([&] { return world.counters(world.flow("a", "b")) != nullptr; });
+    CHECK(world.counters(world.flow("a", "b"))->packets == 40);
+    CHECK(world.ping("a", "c", 3, 10ms).empty());
+    world.plane().read_counters(monotonic_now());
+    CHECK(world.plane().totals().unreachable_drops == 3);
+    world.plane().cut(world.flow("a", "b").destination);
+    CHECK(world.ping("a", "b", 2, 10ms).empty());
+    world.plane().connect(world.flow("a", "b").destination);
+    CHECK(world.ping("a", "b", 2, 10ms).size() == 2);
+}
