@@ -106,7 +106,7 @@ double allowed_mbps(const nlohmann::json& results, int client, double from, doub
 // round trip becomes longer.
 const char* const kThreeClients = R"(pleat: 1
 name: three-clients
-duration: 15s
+duration: 17s
 hosts:
   server: {replicas: 3, run: "iperf3 -s -f k -i 0.5 --forceflush", ready: {tcp: 5201}}
   client: {replicas: 3, run: "iperf3 -c server-$i -C cubic -t 100", start: manual}
@@ -117,9 +117,9 @@ links:
   - s2 -- server: 5ms 100Mbps
 events:
   0s: start client[0]
-  3500ms: start client[1]
-  7s: start client[2]
-  10500ms: set client[0]--s1 10ms
+  4s: start client[1]
+  8s: start client[2]
+  13s: set client[0]--s1 10ms
 )";
 
 // Payload of a full TCP segment over what a rate counts for it.
@@ -224,14 +224,14 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
             CHECK(allowed == Approx(share).epsilon(0.01));
             CHECK(got == Approx(share * kGoodput).epsilon(0.06));
         };
-        check_share(0, 2, 3.5, 60);
-        check_share(0, 5, 7, 30);
-        check_share(1, 5.5, 7, 30);
-        for (int client = 0; client < 3; ++client) check_share(client, 9, 10.5, 20);
+        check_share(0, 2, 4, 60);
+        check_share(0, 5.5, 8, 30);
+        check_share(1, 6, 8, 30);
+        for (int client = 0; client < 3; ++client) check_share(client, 10, 13, 20);
         // Round trips of 50, 40 and 40 ms: weights 4, 5 and 5.
-        check_share(0, 12, 15, 60.0 * 4 / 14);
-        check_share(1, 12, 15, 60.0 * 5 / 14);
-        check_share(2, 12, 15, 60.0 * 5 / 14);
+        check_share(0, 14.5, 17, 60.0 * 4 / 14);
+        check_share(1, 14.5, 17, 60.0 * 5 / 14);
+        check_share(2, 14.5, 17, 60.0 * 5 / 14);
     }
 }
 
