@@ -1,40 +1,11 @@
 #include "model/plane_choice.hh"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 namespace pleat {
 
 namespace {
-
-// The same property on a hundred links is one thing to say.
-constexpr std::size_t kMostNamed = 3;
-
-constexpr std::array<std::pair<PlaneFeature, std::string_view>, 3> kLinkFeatures{
-    {{PlaneFeature::reorder, "reorder="},
-     {PlaneFeature::duplicate, "duplicate="},
-     {PlaneFeature::corrupt, "corrupt="}}};
-
-// Calls `wish(feature)` for each that `properties`, whole or a patch, name.
-template <typename Properties, typename Says, typename Wish>
-void each_feature(const Properties& properties, Says says, Wish wish) {
-    if (says(properties.reorder)) wish(PlaneFeature::reorder);
-    if (says(properties.duplicate)) wish(PlaneFeature::duplicate);
-    if (says(properties.corrupt)) wish(PlaneFeature::corrupt);
-}
-
-// "a--s1, b--s1 and 3 more"
-std::string some_of(const std::set<std::string>& labels) {
-    std::string text;
-    std::size_t named = 0;
-    for (const std::string& label : labels) {
-        if (named == kMostNamed) break;
-        text += (named++ == 0 ? "" : ", ") + label;
-    }
-    if (labels.size() > named) text += " and " + std::to_string(labels.size() - named) + " more";
-    return text;
-}
 
 std::string planes_that_can(PlaneFeature feature) {
     std::string text;
@@ -79,10 +50,6 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
 
 bool can_do(PlaneKind plane, PlaneFeature feature) {
     switch (feature) {
-        case PlaneFeature::reorder:
-        case PlaneFeature::duplicate:
-        case PlaneFeature::corrupt:
-            return plane != PlaneKind::tun;
         case PlaneFeature::outside:
             break;
     }
@@ -90,33 +57,7 @@ bool can_do(PlaneKind plane, PlaneFeature feature) {
 }
 
 std::vector<PlaneWish> plane_wishes(const Scenario& scenario) {
-    std::array<std::set<std::string>, kLinkFeatures.size()> where;
-    const Topology& topology = scenario.topology;
-    const auto add_to = [&where](const std::string& label) {
-        return [&where, label](PlaneFeature feature) {
-            where.at(static_cast<std::size_t>(feature)).insert(label);
-        };
-    };
-    const auto links = topology.links();
-    for (std::uint32_t i = 0; i < links.size(); ++i) {
-        each_feature(
-            links[i].properties, [](Probability p) { return p > Probability{}; },
-            add_to(topology.label(LinkId{i})));
-    }
-    for (const TimedEvent& event : scenario.timeline) {
-        const auto* const change = std::get_if<LinkChange>(&event.event);
-        if (change == nullptr) continue;
-        each_feature(
-            change->patch,
-            [](const std::optional<Probability>& p) { return p && *p > Probability{}; },
-            add_to(topology.label(change->link)));
-    }
     std::vector<PlaneWish> wishes;
-    for (const auto& [feature, property] : kLinkFeatures) {
-        const std::set<std::string>& labels = where.at(static_cast<std::size_t>(feature));
-        if (labels.empty()) continue;
-        wishes.push_back({feature, std::string{property} + " of " + some_of(labels)});
-    }
     const bool outside = std::any_of(scenario.applications.begin(), scenario.applications.end(),
                                      [](const Application& one) { return one.outside; });
     if (outside) wishes.push_back({PlaneFeature::outside, "@outside"});

@@ -24,20 +24,20 @@ std::string_view name_of(PlaneKind plane);
 std::optional<PlaneKind> plane_named(std::string_view name);
 
 // What only some planes can do.
-enum class PlaneFeature : std::uint8_t { reorder, duplicate, corrupt, outside };
+enum class PlaneFeature : std::uint8_t { outside };
 
 bool can_do(PlaneKind plane, PlaneFeature feature);
 
 // That a scenario, in any of its epochs, asks for such a feature, and where.
 struct PlaneWish {
-    PlaneFeature feature = PlaneFeature::reorder;
-    std::string what;  // "reorder= of a--s1, b--s1 and 3 more", "@outside"
+    PlaneFeature feature = PlaneFeature::outside;
+    std::string what;  // "@outside"
 };
 
 std::vector<PlaneWish> plane_wishes(const Scenario& scenario);
 
-// A sentence for each wish that this plane can't fulfil: "reorder= of a--s1 can't be emulated
-// by the data plane tun (edt or netem can)".
+// A sentence for each wish that this plane can't fulfil: "@outside can't be emulated by the
+// data plane edt (netem or tun can)".
 std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes);
 
 struct PlaneChoice {

@@ -219,13 +219,6 @@ TEST_CASE("run and expand refuse a file with errors as an invalid topology") {
 
 TEST_CASE("run refuses by name what the forced data plane can't do") {
     Desk desk;
-    RunArguments arguments;
-    arguments.topology.file = desk.file("a.yaml", kDumbbell);
-    arguments.topology.events = {"5s: set client[0]--s1 corrupt=1%"};
-    arguments.data_plane = "tun";
-    CHECK(desk.run(arguments) == ExitCode::invalid_topology);
-    CHECK_THAT(desk.captured.notes,
-               Contains("corrupt=") && Contains("client[0]") && Contains("data plane tun"));
     ShellArguments shell;
     shell.link = "10ms";
     shell.command = {"true"};

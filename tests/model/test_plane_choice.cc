@@ -27,7 +27,6 @@ struct Machine {
 };
 
 const PlaneWish kOutside{PlaneFeature::outside, "@outside"};
-const PlaneWish kReorder{PlaneFeature::reorder, "reorder= of a--s1"};
 
 std::string refusal(const Answer& answer) {
     const auto* const refused = std::get_if<PlaneRefusal>(&answer);
@@ -73,45 +72,26 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     CHECK(machine.choose({kOutside}) ==
           Answer{PlaneChoice{PlaneKind::netem, "edt: can't do @outside"}});
     CHECK(machine.asked == std::vector{PlaneKind::netem});
-    CHECK(std::get<PlaneChoice>(machine.choose({kReorder})).plane == PlaneKind::edt);
 
-    const Answer forced = machine.choose({kReorder}, PlaneKind::tun);
+    const Answer forced = machine.choose({kOutside}, PlaneKind::edt);
     CHECK(std::get<PlaneRefusal>(forced).for_wishes);
-    CHECK(refusal(forced) ==
-          "reorder= of a--s1 can't be emulated by the data plane tun (edt or netem can)");
+    CHECK(refusal(forced) == "@outside can't be emulated by the data plane edt (netem or tun can)");
 
-    Machine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
-    const Answer unable = bare.choose({kReorder});
+    Machine bare{.edt = {}, .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
+    const Answer unable = bare.choose({kOutside});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
-    CHECK_THAT(refusal(unable), Contains("edt: no fq; netem: no HTB; tun: can't do reorder="));
+    CHECK_THAT(refusal(unable), Contains("edt: can't do @outside; netem: no HTB"));
 }
 
-TEST_CASE("what a scenario asks for is found in its links, its events and its hosts") {
+TEST_CASE("what a scenario asks for is found in its hosts") {
     Scenario scenario =
         testing::scenario(testing::topology({"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}));
     CHECK(plane_wishes(scenario).empty());
-    LinkPatch patch;
-    patch.corrupt = Probability::of(0.1);
-    for (std::uint32_t i = 0; i < 4; ++i) {
-        scenario.timeline.push_back({.at = ExperimentTime{std::chrono::seconds{1}},
-                                     .event = LinkChange{LinkId{i}, patch},
-                                     .phase = Phase::lasting,
-                                     .overlay = 0,
-                                     .text = "set"});
-    }
-    patch.corrupt.reset();
-    patch.reorder = Probability{};  // set to nothing: nothing is asked for
-    scenario.timeline.push_back({.at = ExperimentTime{std::chrono::seconds{2}},
-                                 .event = LinkChange{LinkId{0}, patch},
-                                 .phase = Phase::lasting,
-                                 .overlay = 0,
-                                 .text = "set"});
     scenario.applications[1].outside = true;
     const std::vector<PlaneWish> wishes = plane_wishes(scenario);
-    REQUIRE(wishes.size() == 2);
-    CHECK(wishes[0].feature == PlaneFeature::corrupt);
-    CHECK_THAT(wishes[0].what, Contains("corrupt= of a") && Contains("and 1 more"));
-    CHECK(wishes[1].what == "@outside");
+    REQUIRE(wishes.size() == 1);
+    CHECK(wishes[0].feature == PlaneFeature::outside);
+    CHECK(wishes[0].what == "@outside");
 }
 
 TEST_CASE("planes have the names that users give") {

@@ -228,11 +228,12 @@ TEST_CASE("a huge file is refused before it fills the memory") {
 TEST_CASE("what no data plane can do yet is refused by name at `run`, though it is valid") {
     if (!can_run_or_skips()) return;
     Workplace place;
-    place.write("corrupt.yaml", with("  - client -- s1: 5ms corrupt=1%\n  - s1 -- server: 5ms\n"));
+    std::ofstream{place.path("rates.down")} << "1000\n";
+    place.write("trace.yaml",
+                with("  - client -- s1: 5ms trace=rates.down\n  - s1 -- server: 5ms\n"));
     place.write("image.yaml",
                 "pleat: 1\nhosts: {a: {image: nginx}, b: {}}\nlinks:\n  - a -- b: 1ms\n");
-    for (const auto& [file, name] :
-         {std::pair{"corrupt.yaml", "corrupt"}, {"image.yaml", "image"}}) {
+    for (const auto& [file, name] : {std::pair{"trace.yaml", "trace"}, {"image.yaml", "image"}}) {
         CHECK(place.run({"validate", file}, 10s).code == 0);
         const Ended ended = place.run({"run", file}, 10s);
         INFO(file << ended.err);

@@ -10,8 +10,8 @@ namespace pleat {
 
 FileDescriptor open_private_bpffs() {
     // System calls themselves: the C library got them later than the kernels we run on.
-    const FileDescriptor context{static_cast<int>(
-        check("open a bpffs", static_cast<int>(::syscall(SYS_fsopen, "bpf", FSOPEN_CLOEXEC))))};
+    const FileDescriptor context{
+        check("open a bpffs", static_cast<int>(::syscall(SYS_fsopen, "bpf", FSOPEN_CLOEXEC)))};
     check("make a bpffs", static_cast<int>(::syscall(SYS_fsconfig, context.value(),
                                                      FSCONFIG_CMD_CREATE, nullptr, nullptr, 0)));
     return FileDescriptor{

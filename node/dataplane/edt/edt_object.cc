@@ -160,8 +160,9 @@ void set_constants(bpf_object& object, bool fake_clock) {
     }
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, &object) {
-        if (std::string_view{bpf_map__name(map)}.find(".rodata") == std::string_view::npos)
+        if (std::string_view{bpf_map__name(map)}.find(".rodata") == std::string_view::npos) {
             continue;
+        }
         const int status = bpf_map__set_initial_value(map, &constants, sizeof constants);
         if (status < 0) fail_errno("setting the constants of the edt plane's program", -status);
         return;
@@ -267,7 +268,9 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     }
     if (const std::string missing = what_is_missing(); !missing.empty()) throw Failure{missing};
     const Quiet quiet;
-    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "pleat_edt");
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
+    options.object_name = "pleat_edt";
     const BpfObject object{bpf_object__open_mem(
         pleat_bpf_edt_begin, static_cast<std::size_t>(pleat_bpf_edt_end - pleat_bpf_edt_begin),
         &options)};
@@ -276,8 +279,9 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     const std::uint64_t paths = std::uint64_t{setup.sources} * setup.destinations;
     set_entries(*object, paths_map, paths * EDT_SLOTS);
     set_entries(*object, uplinks_map, std::uint64_t{setup.uplinks} * EDT_SLOTS);
-    for (const auto place : {caps_map, counters_map, states_map})
+    for (const auto place : {caps_map, counters_map, states_map}) {
         set_entries(*object, place, paths);
+    }
     set_entries(*object, totals_map, static_cast<std::uint64_t>(libbpf_num_possible_cpus()));
     set_entries(*object, calendars_map, setup.uplinks);
     set_entries(*object, sources_map, setup.sources);
