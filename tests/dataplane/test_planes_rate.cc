@@ -20,7 +20,7 @@ TEST_CASE("what a receiver gets is what the path lets through, IPv4 and IPv6") {
         PlaneWorld world{plane.open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
         for (const bool v6 : {false, true}) {
             const TcpTransfer transfer{world.host("a"), world.host("b"), v6};
-            world.pass(500ms);
+            world.pass(1s);
             const std::uint64_t before = transfer.received();
             const Instant from = monotonic_now();
             world.pass(1500ms);
