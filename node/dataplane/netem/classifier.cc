@@ -48,7 +48,8 @@ thread_local std::string warnings;  // NOLINT: libbpf's printer knows no object
 }
 
 FileDescriptor new_rows(std::uint32_t size) {
-    LIBBPF_OPTS(bpf_map_create_opts, options);
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
     options.map_flags = BPF_F_MMAPABLE;
     FileDescriptor map{bpf_map_create(BPF_MAP_TYPE_ARRAY, "netem_rows", sizeof(std::uint32_t),
                                       sizeof(netem_row), size, &options)};
@@ -88,8 +89,9 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     : hosts_{hosts} {
     libbpf_set_print(note);
     warnings.clear();
-    std::array<char, 64 * 1024> log{};
-    LIBBPF_OPTS(bpf_object_open_opts, options);
+    std::array<char, 64UL * 1024> log{};
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
     options.object_name = "netem";
     options.kernel_log_buf = log.data();
     options.kernel_log_size = log.size();

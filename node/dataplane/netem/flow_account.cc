@@ -1,6 +1,7 @@
 #include "node/dataplane/netem/flow_account.hh"
 
 #include <algorithm>
+#include <cmath>
 
 namespace pleat {
 
@@ -25,8 +26,8 @@ void raise(std::atomic<std::uint64_t>& counter, std::int64_t value) {
 // part of a whole, of an amount that belongs to the whole.
 std::int64_t share(std::int64_t amount, std::int64_t part, std::int64_t whole) {
     if (whole <= 0) return 0;
-    return static_cast<std::int64_t>(
-        static_cast<double>(amount) * static_cast<double>(part) / static_cast<double>(whole) + 0.5);
+    return std::llround(static_cast<double>(amount) * static_cast<double>(part) /
+                        static_cast<double>(whole));
 }
 
 }  // namespace

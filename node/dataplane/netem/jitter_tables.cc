@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "model/draw.hh"
 
@@ -34,7 +35,7 @@ double normal_quantile(double p) {
     double high = 10.0;
     for (int i = 0; i < 60; ++i) {
         const double middle = 0.5 * (low + high);
-        const double below = 0.5 * std::erfc(-middle / std::sqrt(2.0));
+        const double below = 0.5 * std::erfc(-middle / std::numbers::sqrt2);
         (below < p ? low : high) = middle;
     }
     return 0.5 * (low + high);

@@ -94,9 +94,9 @@ class NetemPlane final : public DataPlane {
     }
 
     Local* find(HostId host);
-    void make_filters(Local& local);
+    void make_filters(Local& local) const;
     void filter(Local& local, std::uint32_t destination, std::uint32_t classid);
-    void shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape);
+    void shape(Local& local, std::uint32_t destination, const std::optional<FlowShape>& shape);
     void refresh(Local& local, std::uint32_t destination);
     void open(Local& local, std::uint32_t destination);
     void close(Local& local, std::uint32_t destination, bool at_once);
@@ -221,13 +221,13 @@ void NetemPlane::add_host(HostPort port) {
     locals_[port.host] = std::move(local);
     if (table_) {
         Rows rows = rows_of(folder_, *table_, port.host);
-        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(added, i, std::move(rows[i]));
+        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(added, i, rows[i]);
         commit(added);
     }
     plug(port.host);
 }
 
-void NetemPlane::make_filters(Local& local) {
+void NetemPlane::make_filters(Local& local) const {
     Tcal& tcal = *local.tcal;
     const TcMessages& messages = tcal.messages();
     const std::uint32_t rest = options_.pass_unknown ? kDefaultClass : kUnknownClass;
@@ -282,6 +282,7 @@ void NetemPlane::activate_at(std::shared_ptr<const PathTable> table, Instant whe
                                       other.table->epoch() == table->epoch());
     });
     std::vector<HostId> sources;
+    sources.reserve(locals_.size());
     for (const auto& [host, local] : locals_) sources.push_back(host);
     row_folder_.fold(table, std::move(sources));
     const auto later = std::ranges::upper_bound(prepared_, when, {}, &Prepared::when);
@@ -310,8 +311,9 @@ void NetemPlane::wait_for_rows() {
                                           local->tcal->commit();
                                       }
                                       for (Prepared& one : prepared_) {
-                                          if (one.table == folded.table)
+                                          if (one.table == folded.table) {
                                               one.rows = std::move(folded.rows);
+                                          }
                                       }
                                   }
                                   switch_due();
@@ -343,7 +345,7 @@ void NetemPlane::switch_to(Prepared prepared) {
         const auto folded = prepared.rows->find(host);
         Rows rows = folded == prepared.rows->end() ? rows_of(folder_, *table_, host)
                                                    : std::move(folded->second);
-        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(*local, i, std::move(rows[i]));
+        for (std::uint32_t i = 0; i < rows.size(); ++i) shape(*local, i, rows[i]);
     }
     for (const auto& [host, local] : locals_) commit(*local);
     report_(TableActivated{.version = table_->version(),
@@ -352,11 +354,12 @@ void NetemPlane::switch_to(Prepared prepared) {
                            .actual = monotonic_now()});
 }
 
-void NetemPlane::shape(Local& local, std::uint32_t destination, std::optional<FlowShape> shape) {
+void NetemPlane::shape(Local& local, std::uint32_t destination,
+                       const std::optional<FlowShape>& shape) {
     Row& row = local.rows[destination];
     const bool open = shape && !blocked({local.host, HostId{destination}});
     if (open == row.open && row.shape == shape && (classifier_ || row.filtered != 0)) return;
-    row.shape = std::move(shape);
+    row.shape = shape;
     refresh(local, destination);
 }
 

@@ -20,8 +20,8 @@ namespace pleat {
 
 namespace {
 
-constexpr std::size_t kMostRequests = 128;      // in one system call
-constexpr std::size_t kMostBytes = 256 * 1024;  // of one system call
+constexpr std::size_t kMostRequests = 128;        // in one system call
+constexpr std::size_t kMostBytes = 256UL * 1024;  // of one system call
 constexpr int kSendBuffer = 2 * 1024 * 1024;
 constexpr int kReceiveBuffer = 4 * 1024 * 1024;
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "node/netlink/route_socket.hh"
+#include <linux/netlink.h>
 
-struct nlmsghdr;
+#include "node/netlink/route_socket.hh"
 
 namespace pleat {
 

@@ -226,7 +226,7 @@ void Tcal::commit() {
         std::string text = "cannot " + std::string{attempt} + " on interface " + interface_ + ": " +
                            std::system_category().message(refusal.error);
         if (!refusal.why.empty()) text += " (" + refusal.why + ")";
-        throw Failure{std::move(text)};
+        throw Failure{text};
     }
 }
 
@@ -382,6 +382,7 @@ DestinationUsage Tcal::usage(std::uint16_t minor) {
 
 std::vector<DestinationUsage> Tcal::usage_of_all() {
     std::vector<DestinationUsage> all;
+    all.reserve(destinations_.size());
     for (std::size_t i = 0; i < destinations_.size(); ++i) {
         all.push_back({.destination = static_cast<std::uint16_t>(kFirstDestination + i)});
     }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-struct nlmsghdr;
+#include <linux/netlink.h>
 
 namespace pleat {
 
