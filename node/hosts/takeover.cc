@@ -102,6 +102,7 @@ std::map<HostId, TakenOver> take_over(const std::string& mark,
     PLEAT_ASSERT(hello);
     std::map<HostId, TakenOver> result;
     std::vector<Asked> asked;
+    asked.reserve(sockets.size());
     for (const auto& [host, path] : sockets) asked.emplace_back(host, path, *hello);
     const Instant deadline = monotonic_now() + patience;
     while (true) {
