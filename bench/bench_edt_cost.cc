@@ -50,9 +50,13 @@ std::vector<std::uint8_t> packet(bool v6) {
 double run(int program, std::span<const std::uint8_t> bytes, int repeat) {
     __sk_buff context{};
     context.cb[4] = EDT_CLASSID(0);
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
-                .data_size_in = static_cast<std::uint32_t>(bytes.size()), .ctx_in = &context,
-                .ctx_size_in = sizeof context, .repeat = repeat);
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = bytes.data();
+    options.data_size_in = static_cast<std::uint32_t>(bytes.size());
+    options.ctx_in = &context;
+    options.ctx_size_in = sizeof context;
+    options.repeat = repeat;
     check("BPF_PROG_TEST_RUN", bpf_prog_test_run_opts(program, &options));
     return options.duration;
 }

@@ -170,7 +170,8 @@ class NodeRun::Impl {
         std::filesystem::create_directories(options_.run_directory + "/logs");
         std::vector<HostPort> ports = fleet_.create(scenario_, addresses_, local_hosts_);
         // A plane wants to know the outside host before those that may send to it.
-        std::ranges::stable_partition(ports, &HostPort::outside);
+        const auto outside = std::ranges::find_if(ports, &HostPort::outside);
+        if (outside != ports.end()) std::rotate(ports.begin(), outside, outside + 1);
         for (HostPort& port : ports) {
             HostResult& result = results_[port.host.value];
             result.host = port.host;

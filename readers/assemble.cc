@@ -1,6 +1,8 @@
 // From a draft to a Scenario: topology, then who runs there, then what happens.
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "model/addressing.hh"
 #include "readers/application_draft.hh"
 #include "readers/contradictions.hh"
@@ -125,11 +127,12 @@ class Assembler {
                 std::swap(later, earlier);
                 std::swap(text, other_text);
             }
-            report_->warning(later, "contradiction",
-                             "at " + to_text(one.at.time_since_epoch()) + " '" + text + "' and '" +
-                                 other_text + "' (" + report_->where(earlier, later) +
-                                 ") differ in one field, " + one.field +
-                                 "; which of them holds does not depend on their order");
+            report_->warning(
+                later, "contradiction",
+                fmt::format("at {} '{}' and '{}' ({}) differ in one field, {}; which of them "
+                            "holds does not depend on their order",
+                            to_text(one.at.time_since_epoch()), text, other_text,
+                            report_->where(earlier, later), one.field));
         }
     }
 

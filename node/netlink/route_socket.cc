@@ -49,7 +49,7 @@ void read_answer(const nlmsghdr& header, Answer& answer) {
     if ((header.nlmsg_flags & NLM_F_CAPPED) == 0) {
         offset += error->msg.nlmsg_len - sizeof error->msg;
     }
-    const std::size_t size = static_cast<std::size_t>(nlmsg_datalen(&header));
+    const auto size = static_cast<std::size_t>(nlmsg_datalen(&header));
     if (offset >= size) return;
     const auto* first =
         reinterpret_cast<const nlattr*>(reinterpret_cast<const char*>(error) + NLMSG_ALIGN(offset));
@@ -120,7 +120,7 @@ void RouteSocket::perform(const std::string& attempt, nl_msg* message) {
     if (error == 0) return;
     std::string text = "cannot " + attempt + ": " + std::system_category().message(error);
     if (!why_.empty()) text += " (" + why_ + ")";
-    throw Failure{std::move(text)};
+    throw Failure{text};
 }
 
 int RouteSocket::interface_index(const std::string& name) {

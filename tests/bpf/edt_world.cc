@@ -191,11 +191,17 @@ EdtWorld::Sent EdtWorld::send(const Frame& frame, const Bytes& bytes, Duration w
     __sk_buff after{};
     Sent sent;
     sent.bytes.resize(bytes.size() + 256);
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(), .data_out = sent.bytes.data(),
-                .data_size_in = static_cast<std::uint32_t>(bytes.size()),
-                .data_size_out = static_cast<std::uint32_t>(sent.bytes.size()), .ctx_in = &context,
-                .ctx_out = &after, .ctx_size_in = sizeof context, .ctx_size_out = sizeof after,
-                .repeat = 1);
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = bytes.data();
+    options.data_out = sent.bytes.data();
+    options.data_size_in = static_cast<std::uint32_t>(bytes.size());
+    options.data_size_out = static_cast<std::uint32_t>(sent.bytes.size());
+    options.ctx_in = &context;
+    options.ctx_out = &after;
+    options.ctx_size_in = sizeof context;
+    options.ctx_size_out = sizeof after;
+    options.repeat = 1;
     const int status = bpf_prog_test_run_opts(object_.test_program(), &options);
     INFO("BPF_PROG_TEST_RUN: " << std::strerror(-status));
     REQUIRE(status == 0);

@@ -132,13 +132,17 @@ TEST_CASE("edt: two processors that send on one path count everything, once") {
         .time_per_byte = time_per_byte(10_Gbps), .overhead = 14, .pad = {}};
     world.object().control().fake_now_ns = nanoseconds(0s);
     const Bytes bytes = bytes_of({.bytes = 1000});
-    constexpr int kEach = 10'000;
+    constexpr std::uint64_t kEach = 10'000;
     const auto sender = [&] {
         __sk_buff context{};
         context.cb[4] = EDT_CLASSID(0);
-        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
-                    .data_size_in = static_cast<std::uint32_t>(bytes.size()), .ctx_in = &context,
-                    .ctx_size_in = sizeof context, .repeat = kEach);
+        bpf_test_run_opts options{};
+        options.sz = sizeof options;
+        options.data_in = bytes.data();
+        options.data_size_in = static_cast<std::uint32_t>(bytes.size());
+        options.ctx_in = &context;
+        options.ctx_size_in = sizeof context;
+        options.repeat = static_cast<int>(kEach);
         return bpf_prog_test_run_opts(world.object().test_program(), &options);
     };
     std::array<int, 2> status{-1, -1};
@@ -154,7 +158,7 @@ TEST_CASE("edt: two processors that send on one path count everything, once") {
     CHECK(totals.packets_in == 2 * kEach);
     CHECK(totals.packets_out + totals.loss_drops == 2 * kEach);
     // The clock has sent them all, one after the other: 8 us each.
-    CHECK(counters.next_free_ns == nanoseconds(2 * kEach * 8us));
+    CHECK(counters.next_free_ns == nanoseconds(static_cast<std::int64_t>(2 * kEach) * 8us));
     // The same draws as one sender would have had.
     const DrawStream draws{1, {HostId{0}, HostId{1}}, 17};
     std::uint64_t lost = 0;
@@ -208,8 +212,9 @@ TEST_CASE("edt: when the addresses are used up, the error says how many there we
     NEEDS_BPF();
     EdtObject object = EdtObject::load({.sources = 1, .destinations = 2, .uplinks = 1});
     const std::string said = message_of([&] {
-        for (std::uint32_t host = 0; host < 100; ++host)
+        for (std::uint32_t host = 0; host < 100; ++host) {
             object.add_address(address4(host), HostId{0});
+        }
     });
     CHECK_THAT(said, Catch::Contains("room for 4 addresses"));
 }
@@ -218,8 +223,11 @@ TEST_CASE("edt: a host that is cut off gets nothing, and it is counted") {
     NEEDS_BPF();
     EdtWorld world;
     const Bytes bytes = bytes_of({});
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(),
-                .data_size_in = static_cast<std::uint32_t>(bytes.size()), .repeat = 3);
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = bytes.data();
+    options.data_size_in = static_cast<std::uint32_t>(bytes.size());
+    options.repeat = 3;
     REQUIRE(bpf_prog_test_run_opts(world.object().drop_all_program(), &options) == 0);
     CHECK(options.retval == 2);
     CHECK(world.object().totals().unreachable_drops == 3);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kDropped = 2;  // TC_ACT_SHOT
 
-const Frame kMillisecond{.bytes = 1250};
+const Frame packet_of_1_ms{.bytes = 1250};
 
 edt_path at_10_mbps(Duration delay = 0s) {
     edt_path path = row(delay);
@@ -25,7 +25,7 @@ TEST_CASE("edt: a packet leaves when its last bit has been sent, and arrives a d
     NEEDS_BPF();
     EdtWorld world;
     world.path(0, 1) = at_10_mbps(20ms);
-    const auto sent = world.send(kMillisecond, 5ms);
+    const auto sent = world.send(packet_of_1_ms, 5ms);
     CHECK(sent.passed());
     CHECK(sent.delivery == 26ms);
     CHECK(sent.flow == world.object().path(0, 1));
@@ -35,10 +35,10 @@ TEST_CASE("edt: packets that arrive together leave one after the other at the pa
     NEEDS_BPF();
     EdtWorld world;
     world.path(0, 1) = at_10_mbps(20ms);
-    for (int i = 1; i <= 3; ++i) CHECK(world.send(kMillisecond, 0ms).delivery == 20ms + i * 1ms);
-    CHECK(world.send(kMillisecond, 10ms).delivery == 31ms);  // it was idle before
+    for (int i = 1; i <= 3; ++i) CHECK(world.send(packet_of_1_ms, 0ms).delivery == 20ms + i * 1ms);
+    CHECK(world.send(packet_of_1_ms, 10ms).delivery == 31ms);  // it was idle before
     const edt_counters& counters = world.counters(0, 1);
-    CHECK(counters.bytes == 4 * 1250);
+    CHECK(counters.bytes == 4ULL * 1250);
     CHECK(counters.packets == 4);
     CHECK(counters.waited_ns == 2'000'000);  // while the second and the third waited
 }
@@ -73,7 +73,7 @@ TEST_CASE("edt: an unlimited path without delay delivers at once, and drops noth
     EdtWorld world;
     world.path(0, 1) = row();
     world.path(0, 1).queue_bytes = 0;
-    for (int i = 0; i < 5; ++i) CHECK(world.send(kMillisecond, 7ms).delivery == 7ms);
+    for (int i = 0; i < 5; ++i) CHECK(world.send(packet_of_1_ms, 7ms).delivery == 7ms);
 }
 
 TEST_CASE("edt: the tail is dropped when more waits than the queue holds") {
@@ -82,10 +82,10 @@ TEST_CASE("edt: the tail is dropped when more waits than the queue holds") {
     world.path(0, 1) = at_10_mbps();
     world.path(0, 1).queue_bytes = 2 * 1250;
     // The one that is being sent, two that wait.
-    for (int i = 0; i < 3; ++i) CHECK(world.send(kMillisecond, 0ms).passed());
-    CHECK(world.send(kMillisecond, 0ms).verdict == kDropped);
-    CHECK(world.send(kMillisecond, 1ms).delivery == 4ms);
-    CHECK(world.send(kMillisecond, 1ms).verdict == kDropped);
+    for (int i = 0; i < 3; ++i) CHECK(world.send(packet_of_1_ms, 0ms).passed());
+    CHECK(world.send(packet_of_1_ms, 0ms).verdict == kDropped);
+    CHECK(world.send(packet_of_1_ms, 1ms).delivery == 4ms);
+    CHECK(world.send(packet_of_1_ms, 1ms).verdict == kDropped);
     CHECK(world.counters(0, 1).queue_drops == 2);
     CHECK(world.object().totals().queue_drops == 2);
     CHECK(world.counters(0, 1).packets == 4);
@@ -100,7 +100,7 @@ TEST_CASE("edt: the queue holds its bytes whatever the rate was when they came")
             path.queue_bytes = 50 * 1250;
             const auto accepted = [&world](Duration when) {
                 int packets = 0;
-                while (world.send(kMillisecond, when).passed()) ++packets;
+                while (world.send(packet_of_1_ms, when).passed()) ++packets;
                 return packets;
             };
             const auto set_rate = [&](Bandwidth to) {
@@ -135,10 +135,10 @@ TEST_CASE("edt: order is kept when the delay becomes shorter") {
     NEEDS_BPF();
     EdtWorld world;
     world.path(0, 1) = row(50ms);
-    CHECK(world.send(kMillisecond, 0ms).delivery == 50ms);
+    CHECK(world.send(packet_of_1_ms, 0ms).delivery == 50ms);
     world.path(0, 1) = row(10ms);
-    CHECK(world.send(kMillisecond, 1ms).delivery == 50ms);
-    CHECK(world.send(kMillisecond, 41ms).delivery == 51ms);
+    CHECK(world.send(packet_of_1_ms, 1ms).delivery == 50ms);
+    CHECK(world.send(packet_of_1_ms, 41ms).delivery == 51ms);
 }
 
 TEST_CASE("edt: a cap slows a path, and no cap makes it faster") {
@@ -147,22 +147,22 @@ TEST_CASE("edt: a cap slows a path, and no cap makes it faster") {
     world.path(0, 1) = at_10_mbps();
     std::uint64_t& cap = world.object().caps()[world.object().path(0, 1)];
     cap = time_per_byte(5_Mbps);
-    CHECK(world.send(kMillisecond, 0ms).delivery == 2ms);
+    CHECK(world.send(packet_of_1_ms, 0ms).delivery == 2ms);
     CHECK(world.counters(0, 1).time_per_byte == time_per_byte(5_Mbps));
     cap = time_per_byte(100_Mbps);
-    CHECK(world.send(kMillisecond, 10ms).delivery == 11ms);
+    CHECK(world.send(packet_of_1_ms, 10ms).delivery == 11ms);
     cap = 0;
-    CHECK(world.send(kMillisecond, 20ms).delivery == 21ms);
+    CHECK(world.send(packet_of_1_ms, 20ms).delivery == 21ms);
 }
 
 TEST_CASE("edt: nothing passes where no path leads, or where a host is cut off") {
     NEEDS_BPF();
     EdtWorld world;
-    CHECK(world.send(kMillisecond, 0ms).verdict == kDropped);  // a row of zeros
+    CHECK(world.send(packet_of_1_ms, 0ms).verdict == kDropped);  // a row of zeros
     world.path(0, 1) = row();
-    CHECK(world.send(kMillisecond, 0ms).passed());
+    CHECK(world.send(packet_of_1_ms, 0ms).passed());
     world.object().caps()[world.object().path(0, 1)] = EDT_BLOCKED;
-    CHECK(world.send(kMillisecond, 0ms).verdict == kDropped);
+    CHECK(world.send(packet_of_1_ms, 0ms).verdict == kDropped);
     CHECK(world.counters(0, 1).unreachable_drops == 2);
     CHECK(world.object().totals().unreachable_drops == 2);
     CHECK(world.counters(0, 1).packets == 1);
@@ -192,7 +192,7 @@ TEST_CASE("edt: a path's first packet, and the first after silence, are events")
     NEEDS_BPF();
     EdtWorld world;
     world.path(0, 1) = row();
-    for (const Duration when : {0ms, 99ms, 198ms, 298ms}) world.send(kMillisecond, when);
+    for (const Duration when : {0ms, 99ms, 198ms, 298ms}) world.send(packet_of_1_ms, when);
     world.send({.destination = 2}, 300ms);  // nothing is reachable there, but it began
     const std::vector<edt_event> events = world.events();
     REQUIRE(events.size() == 3);
@@ -237,7 +237,7 @@ TEST_CASE("edt: packets that stand for many count as what they stand for") {
     // With the overhead of the wire each segment counts 24 more.
     world.path(0, 1).overhead = 38;
     world.send(many, 100ms);
-    CHECK(world.counters(0, 1).bytes == 2 * bytes + 3 * 24);
+    CHECK(world.counters(0, 1).bytes == 2 * bytes + 3ULL * 24);
 }
 
 TEST_CASE("edt: segments that the kernel has not counted are counted by their headers") {

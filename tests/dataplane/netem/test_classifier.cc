@@ -82,7 +82,8 @@ class World {
         context.gso_size = segments > 0 ? 1000 : 0;
         context.wire_len = wire;
         __sk_buff result{};
-        LIBBPF_OPTS(bpf_test_run_opts, options);
+        bpf_test_run_opts options{};
+        options.sz = sizeof options;
         options.data_in = packet.data();
         options.data_size_in = static_cast<std::uint32_t>(packet.size());
         options.ctx_in = &context;
