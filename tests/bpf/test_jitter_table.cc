@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <numbers>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -50,7 +51,7 @@ TEST_CASE("the tables of jitter have their distributions' shape, mean and deviat
     // Nowhere further off than a step of the table is wide.
     constexpr double kStep = 1.0 / EDT_JITTER_STEPS;
     const Statistics normal = statistics_of(
-        JitterDistribution::normal, [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); });
+        JitterDistribution::normal, [](double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); });
     CHECK(normal.distance < kStep);
     CHECK(std::abs(normal.mean) < 1e-6);
     CHECK(normal.deviation == Approx(1.0).epsilon(1e-3));

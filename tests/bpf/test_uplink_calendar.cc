@@ -103,9 +103,9 @@ TEST_CASE("a calendar's buckets are half a millisecond and 2 full-size packets w
         const Link link{rate};
         const Ticks width = link.bucket();
         CHECK(width >= kMillisecond / 2);
-        CHECK(width >= link.time_of(2 * EDT_CALENDAR_FULL_SIZE));
+        CHECK(width >= link.time_of(2ULL * EDT_CALENDAR_FULL_SIZE));
         const bool least = width == 1ULL << (EDT_CALENDAR_SHIFT_MIN + EDT_TICK_SHIFT);
-        CHECK((least || width / 2 < link.time_of(2 * EDT_CALENDAR_FULL_SIZE)));
+        CHECK((least || width / 2 < link.time_of(2ULL * EDT_CALENDAR_FULL_SIZE)));
     }
     CHECK(edt_calendar_shift(time_per_byte(1)) == EDT_CALENDAR_SHIFT_MAX);
     CHECK(edt_calendar_shift(0) == EDT_CALENDAR_SHIFT_MIN);
