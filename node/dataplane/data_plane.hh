@@ -34,6 +34,7 @@
 #include "model/path.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
+#include "node/dataplane/tunnel/settings.hh"
 
 namespace pleat {
 
@@ -112,6 +113,7 @@ struct PlaneTotals {
     std::uint64_t unknown_destination_drops = 0;  // also broadcast and multicast
     std::uint64_t malformed_drops = 0;
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
+    TunnelTotals tunnel;
     // Lateness of deliveries against their computed instants.
     Duration delivery_lateness_p50{};
     Duration delivery_lateness_p99{};
@@ -127,6 +129,7 @@ struct PlaneContext {
     std::string run;  // mark of everything that is made
     std::function<void(PlaneReport)> report;
     boost::asio::io_context& loop;
+    std::optional<TunnelSettings> tunnel{};  // to other machines; for planes that have one
 };
 
 enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };
@@ -158,6 +161,9 @@ class DataPlane {
     virtual void connect(HostId host) = 0;
 
     virtual PlaneTotals totals() const = 0;
+
+    // The machines of PlaneContext::tunnel, in its order.
+    virtual std::vector<TunnelPeerState> peers() const { return {}; }
 };
 
 }  // namespace pleat
