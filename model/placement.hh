@@ -27,9 +27,9 @@ using MachineId = Id<struct MachineTag>;
 
 struct Machine {
     std::string name;
-    std::vector<std::string> labels;
+    std::vector<std::string> labels{};
     double capacity = 1.0;              // any unit, above 0: cores, mostly
-    std::optional<std::uint32_t> room;  // hosts that it can still take; nothing: no limit
+    std::optional<std::uint32_t> room{};  // hosts that it can still take; nothing: no limit
 
     friend bool operator==(const Machine&, const Machine&) = default;
 };
