@@ -58,6 +58,7 @@ struct TunnelTotals {
     std::uint64_t not_ready_drops = 0;
     std::uint64_t send_drops = 0;
     // Of what we receive, in datagrams.
+    std::uint64_t overflow_drops = 0;   // the kernel had no room: this thread came too late
     std::uint64_t malformed_drops = 0;  // too short, of an unknown kind, or contradicts itself
     std::uint64_t unknown_machine_drops = 0;
     std::uint64_t forged_drops = 0;    // not made with the key: also those of an earlier session
