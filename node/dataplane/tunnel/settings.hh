@@ -43,9 +43,9 @@ struct TunnelSettings {
 // Whether a peer can be reached; read by DataPlane::peers().
 struct TunnelPeerState {
     MachineNumber machine = 0;
-    bool ready = false;                  // both have proved that they know the key
-    std::uint32_t datagram_bytes = 0;    // the largest UDP payload that got through
-    std::optional<Duration> round_trip;  // the smallest lately
+    bool ready = false;                    // both have proved that they know the key
+    std::uint32_t datagram_bytes = 0;      // the largest UDP payload that got through
+    std::optional<Duration> round_trip{};  // the smallest lately
 };
 
 // What the tunnel has moved and dropped, by cause.
