@@ -108,7 +108,7 @@ void TwoMachines::join(const Options& options) {
     const std::string mtu = std::to_string(options.mtu);
     const std::string offloads =
         options.segment ? "true"
-                        : "ethtool -K under0 tx-udp-segmentation off tso off gso off >/dev/null";
+                        : "ip link set under0 gso_max_segs 1";
     const auto up = [&](std::size_t m) {
         return "ip link set lo up && ip address add " + underlay_address(m) +
                "/24 dev under0 && ip link set under0 mtu " + mtu + " up && " + offloads;

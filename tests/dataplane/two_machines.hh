@@ -22,7 +22,7 @@ class TwoMachines {
         bool wrong_key = false;       // the second machine's
         Duration underlay_latency{};  // what the planes are told
         int mtu = 1500;               // of the veth pair
-        bool segment = true;          // the veth pair's offloads: else the kernel cuts before it
+        bool segment = true;          // the veth pair takes many in one: else the kernel cuts before it
     };
 
     // Lines as topology() has them; hosts named in `second` are on the second machine.
