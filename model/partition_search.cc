@@ -16,6 +16,8 @@ constexpr int kMostPasses = 20;
 // so many hosts that is done, and from several starts.
 constexpr std::size_t kMostForThorough = 64;
 constexpr int kShuffledStarts = 8;
+// And up to so many bridges follow each swap that is looked at, not only those that are made.
+constexpr std::size_t kMostForExact = 12;
 constexpr double kNothing = 1e-3;  // bits per second: what differs by less is equal
 
 using Machines = std::vector<MachineId>;
@@ -39,6 +41,56 @@ class Joined {
     std::vector<double> to_;
 };
 
+// Each bridge where most of its bandwidth is, until none moves.
+void settle_bridges(const TrafficGraph& graph, std::size_t hosts, std::size_t machines,
+                    Machines& machine_of) {
+    Joined joined{graph, machines};
+    bool again = true;
+    while (again) {
+        again = false;
+        for (auto v = static_cast<std::uint32_t>(hosts); v < graph.vertices(); ++v) {
+            const std::span<const double> to = joined.of(VertexId{v}, machine_of);
+            MachineId& here = machine_of[v];
+            // Only what is strictly better moves, so that this ends.
+            double most = here == kNowhere ? -1.0 : to[here.value] + kNothing;
+            for (std::uint32_t m = 0; m < machines; ++m) {
+                if (to[m] <= most) continue;
+                most = to[m] + kNothing;
+                here = MachineId{m};
+                again = true;
+            }
+        }
+    }
+}
+
+// Each bridge where the heaviest links lead: an edge joins its ends, the heaviest first, unless
+// that would join two machines. (A heaviest spanning forest, one tree a machine.)
+Machines forest(const TrafficGraph& graph, std::size_t hosts, const Machines& machine_of) {
+    Machines of_root = machine_of;
+    std::fill(of_root.begin() + static_cast<std::ptrdiff_t>(hosts), of_root.end(), kNowhere);
+    std::vector<std::uint32_t> parent(graph.vertices());
+    std::iota(parent.begin(), parent.end(), 0);
+    const auto root = [&parent](std::uint32_t v) {
+        while (parent[v] != v) v = parent[v] = parent[parent[v]];
+        return v;
+    };
+    for (const TrafficGraph::Edge& edge : graph.heaviest_first()) {
+        const std::uint32_t a = root(edge.a.value);
+        const std::uint32_t b = root(edge.b.value);
+        if (a == b) continue;
+        const MachineId one = of_root[a];
+        const MachineId other = of_root[b];
+        if (one != kNowhere && other != kNowhere && one != other) continue;
+        parent[b] = a;
+        if (one == kNowhere) of_root[a] = other;
+    }
+    Machines placed = machine_of;
+    for (auto v = static_cast<std::uint32_t>(hosts); v < graph.vertices(); ++v) {
+        placed[v] = of_root[root(v)];
+    }
+    return placed;
+}
+
 // The tree of clusters: leaves are vertices, each other node joins two.
 class ClusterTree {
   public:
@@ -48,11 +100,6 @@ class ClusterTree {
             const bool counts = v < problem.hosts && !problem.fixed[v];
             nodes_.push_back({.least = v, .hosts = counts ? 1U : 0U});
         }
-        std::vector<TrafficGraph::Edge> edges{problem.graph.edges().begin(),
-                                              problem.graph.edges().end()};
-        std::ranges::stable_sort(edges, [](const auto& one, const auto& other) {
-            return std::pair{other.weight, one.latency} < std::pair{one.weight, other.latency};
-        });
         std::vector<std::uint32_t> top(vertices);
         std::iota(top.begin(), top.end(), 0);
         std::vector<std::uint32_t> parent(vertices);
@@ -61,7 +108,7 @@ class ClusterTree {
             while (parent[v] != v) v = parent[v] = parent[parent[v]];
             return v;
         };
-        for (const TrafficGraph::Edge& edge : edges) {
+        for (const TrafficGraph::Edge& edge : problem.graph.heaviest_first()) {
             const std::uint32_t a = root(edge.a.value);
             const std::uint32_t b = root(edge.b.value);
             if (a == b) continue;
@@ -207,11 +254,12 @@ class Swaps {
           machine_of_{std::move(machine_of)} {}
 
     Machines improved() {
-        settle_bridges(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
+        settle_bridges_anew(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
         for (int pass = 0; pass < kMostPasses; ++pass) {
             const double before = parted(problem_.graph, machine_of_);
             single_swaps();
             if (problem_.hosts <= kMostForThorough) sequence_of_swaps();
+            settle_bridges_anew(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
             if (parted(problem_.graph, machine_of_) > before - kNothing) break;
         }
         return std::move(machine_of_);
@@ -228,6 +276,26 @@ class Swaps {
     }
 
     void exchange(std::uint32_t a, std::uint32_t b) { std::swap(machine_of_[a], machine_of_[b]); }
+
+    // By how much less is parted when the two change places.
+    double gain_of(std::uint32_t a, std::uint32_t b) {
+        if (problem_.hosts <= kMostForExact) {
+            const double before = parted(problem_.graph, machine_of_);
+            Machines kept = machine_of_;
+            exchange(a, b);
+            settle_bridges_anew(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
+            const double after = parted(problem_.graph, machine_of_);
+            machine_of_ = std::move(kept);
+            return before - after;
+        }
+        const MachineId home = machine_of_[a];
+        const MachineId there = machine_of_[b];
+        const std::span<const double> one = joined_.of(VertexId{a}, machine_of_);
+        const double mine = one[there.value] - one[home.value];
+        const std::span<const double> other = joined_.of(VertexId{b}, machine_of_);
+        return mine + other[home.value] - other[there.value] -
+               2 * weight_between(VertexId{a}, VertexId{b});
+    }
 
     // For each host that would gain by moving, the best partner there.
     void single_swaps() {
@@ -267,26 +335,18 @@ class Swaps {
             double chosen_gain = 0;
             for (std::uint32_t a = 0; a < problem_.hosts; ++a) {
                 if (moved[a] || !movable(a)) continue;
-                const std::span<const double> span = joined_.of(VertexId{a}, machine_of_);
-                const std::vector<double> to{span.begin(), span.end()};
-                const MachineId home = machine_of_[a];
                 for (std::uint32_t b = a + 1; b < problem_.hosts; ++b) {
-                    const MachineId there = machine_of_[b];
-                    if (moved[b] || !movable(b) || there == home) continue;
-                    const std::span<const double> his = joined_.of(VertexId{b}, machine_of_);
-                    const double gain = to[there.value] - to[home.value] + his[home.value] -
-                                        his[there.value] -
-                                        2 * weight_between(VertexId{a}, VertexId{b});
-                    if (!chosen || gain > chosen_gain + kNothing) {
-                        chosen = {a, b};
-                        chosen_gain = gain;
-                    }
+                    if (moved[b] || !movable(b) || machine_of_[a] == machine_of_[b]) continue;
+                    const double gain = gain_of(a, b);
+                    if (chosen && gain <= chosen_gain + kNothing) continue;
+                    chosen = {a, b};
+                    chosen_gain = gain;
                 }
             }
             if (!chosen) break;
             exchange(chosen->first, chosen->second);
             moved[chosen->first] = moved[chosen->second] = true;
-            settle_bridges(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
+            settle_bridges_anew(problem_.graph, problem_.hosts, problem_.machines, machine_of_);
             const double now = parted(problem_.graph, machine_of_);
             if (now < least - kNothing) {
                 least = now;
@@ -330,24 +390,22 @@ double parted(const TrafficGraph& graph, const std::vector<MachineId>& machine_o
     return sum;
 }
 
-void settle_bridges(const TrafficGraph& graph, std::size_t hosts, std::size_t machines,
-                    std::vector<MachineId>& machine_of) {
-    Joined joined{graph, machines};
-    bool again = true;
-    while (again) {
-        again = false;
-        for (auto v = static_cast<std::uint32_t>(hosts); v < graph.vertices(); ++v) {
-            const std::span<const double> to = joined.of(VertexId{v}, machine_of);
-            MachineId& here = machine_of[v];
-            // Only what is strictly better moves, so that this ends.
-            double most = here == kNowhere ? -1.0 : to[here.value] + kNothing;
-            for (std::uint32_t m = 0; m < machines; ++m) {
-                if (to[m] <= most) continue;
-                most = to[m] + kNothing;
-                here = MachineId{m};
-                again = true;
-            }
-        }
+void settle_bridges_anew(const TrafficGraph& graph, std::size_t hosts, std::size_t machines,
+                         std::vector<MachineId>& machine_of) {
+    settle_bridges(graph, hosts, machines, machine_of);
+    double least = parted(graph, machine_of);
+    const auto try_from = [&](Machines other) {
+        settle_bridges(graph, hosts, machines, other);
+        const double now = parted(graph, other);
+        if (now > least - kNothing) return;
+        least = now;
+        machine_of = std::move(other);
+    };
+    try_from(forest(graph, hosts, machine_of));
+    for (std::uint32_t m = 0; m < machines; ++m) {
+        Machines other = machine_of;
+        std::fill(other.begin() + static_cast<std::ptrdiff_t>(hosts), other.end(), MachineId{m});
+        try_from(std::move(other));
     }
 }
 

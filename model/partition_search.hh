@@ -32,8 +32,10 @@ std::vector<MachineId> search_partition(const PartitionProblem& problem);
 // The bandwidth between machines.
 double parted(const TrafficGraph& graph, const std::vector<MachineId>& machine_of);
 
-// Puts each bridge (vertices from `hosts` on) where most of its bandwidth is, until none moves.
-void settle_bridges(const TrafficGraph& graph, std::size_t hosts, std::size_t machines,
-                    std::vector<MachineId>& machine_of);
+// Puts each bridge (vertices from `hosts` on) where most of its bandwidth is, until none moves:
+// from where they are, from where the heaviest links lead, and from all on one machine, whichever
+// that is. The best of these.
+void settle_bridges_anew(const TrafficGraph& graph, std::size_t hosts, std::size_t machines,
+                         std::vector<MachineId>& machine_of);
 
 }  // namespace pleat

@@ -379,7 +379,7 @@ double parted_bandwidth(const Topology& topology, const Placement& placement) {
     for (const MachineId one : placement) last = std::max(last, one);
     std::vector<MachineId> machine_of = placement;
     machine_of.resize(graph.vertices(), MachineId{0xffffffff});
-    settle_bridges(graph, placement.size(), std::size_t{last.value} + 1, machine_of);
+    settle_bridges_anew(graph, placement.size(), std::size_t{last.value} + 1, machine_of);
     return parted(graph, machine_of);
 }
 

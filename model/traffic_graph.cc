@@ -39,6 +39,10 @@ TrafficGraph::TrafficGraph(const Topology& topology) : first_(topology.vertex_co
         of[edge.a.value].push_back({edge.b, edge.weight});
         of[edge.b.value].push_back({edge.a, edge.weight});
     }
+    by_weight_ = edges_;
+    std::ranges::stable_sort(by_weight_, [](const Edge& one, const Edge& other) {
+        return std::pair{other.weight, one.latency} < std::pair{one.weight, other.latency};
+    });
     for (std::size_t v = 0; v < of.size(); ++v) {
         std::ranges::sort(of[v], {}, &Neighbour::vertex);
         neighbours_.insert(neighbours_.end(), of[v].begin(), of[v].end());

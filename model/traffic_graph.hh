@@ -32,11 +32,15 @@ class TrafficGraph {
     // By (a, b).
     std::span<const Edge> edges() const { return edges_; }
 
+    // The heaviest first, then the shortest, then the lowest ids.
+    std::span<const Edge> heaviest_first() const { return by_weight_; }
+
     // By id.
     std::span<const Neighbour> neighbours(VertexId vertex) const;
 
   private:
     std::vector<Edge> edges_;
+    std::vector<Edge> by_weight_;
     std::vector<std::uint32_t> first_;  // of neighbours_, by vertex
     std::vector<Neighbour> neighbours_;
 };
