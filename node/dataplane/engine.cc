@@ -72,9 +72,11 @@ void Engine::arrive(FlowKey key, const SentPacket& packet, FineInstant now) {
 void Engine::enter(FlowKey key, const SentPacket& packet, FineInstant now) {
     advance(now);
     const FlowIndex index = find_or_create(key);
-    Flow& flow = flows_[index];
+    Flow& flow = flow_at(index);
     if (flow.version != version_) refresh(index);
+    const bool starts = !flow.last_arrival || now_ - *flow.last_arrival >= kIdle;
     flow.last_arrival = now_;
+    if (starts) forget_some();
     // Unreachable or not: what has departed arrives.
     reach(index, Train{.packet = packet.packet,
                        .segments = packet.segments,

@@ -103,3 +103,19 @@ TEST_CASE("a cut host gets nothing from other machines, an unreachable one what 
     CHECK(world.engine.drops().unreachable == dropped + 1);
     CHECK(world.references() == 0);
 }
+
+TEST_CASE("flows of other machines are forgotten, too") {
+    constexpr std::uint32_t kHosts = 500;
+    EngineWorld world{kHosts};
+    std::size_t most = 0;
+    for (std::uint32_t i = 1; i < kHosts; ++i) {
+        const Duration when = i * 1s;
+        const auto number = world.send(flow(0, 1), 100, when);
+        world.hold_for_entry(number);
+        world.engine.enter(flow(i, 0), packet(number, 100), at(when));
+        most = std::max(most, world.engine.flows());
+    }
+    CHECK(world.delivered.size() == kHosts - 1);
+    CHECK(most < 100);
+    CHECK(world.references() == 0);
+}
