@@ -214,8 +214,9 @@ Machines cut_in_order(const PartitionProblem& problem, const ClusterTree& tree) 
     Machines machine_of = fixed_machines(problem);
     std::vector<std::uint32_t> room = problem.quota;
     std::vector<std::uint32_t> roots{tree.roots().begin(), tree.roots().end()};
-    std::ranges::stable_sort(
-        roots, [&tree](std::uint32_t a, std::uint32_t b) { return tree[a].hosts > tree[b].hosts; });
+    std::ranges::sort(roots, [&tree](std::uint32_t a, std::uint32_t b) {
+        return std::pair{tree[b].hosts, tree[a].least} < std::pair{tree[a].hosts, tree[b].least};
+    });
     std::uint32_t machine = 0;
     for (const std::uint32_t root : roots) {
         for (const VertexId v : tree.vertices(root)) {

@@ -117,8 +117,8 @@ class Seats {
 };
 
 std::vector<MachineId> all_of(std::span<const Machine> machines) {
-    std::vector<MachineId> all;
-    for (std::size_t m = 0; m < machines.size(); ++m) all.push_back(machine_id(m));
+    std::vector<MachineId> all(machines.size());
+    for (std::size_t m = 0; m < machines.size(); ++m) all[m] = machine_id(m);
     return all;
 }
 
@@ -173,6 +173,12 @@ std::optional<Error> seat_each(const Topology& topology, std::span<const Machine
     return std::nullopt;
 }
 
+std::vector<MachineId> only(std::optional<MachineId> machine,
+                            std::span<const MachineId> everywhere) {
+    if (machine) return {*machine};
+    return {everywhere.begin(), everywhere.end()};
+}
+
 // On one machine after another, until all have one; then again.
 std::optional<HostId> seat_spread(std::span<const MachineId> everywhere,
                                   std::span<const HostId> members, Seats& seats) {
@@ -184,10 +190,7 @@ std::optional<HostId> seat_spread(std::span<const MachineId> everywhere,
             machine = seats.emptiest(unused);
         }
         if (machine) std::erase(unused, *machine);
-        if (!seats.take(host, machine
-                                  ? std::vector{*machine}
-                                  : std::vector<MachineId>{everywhere.begin(), everywhere.end()}))
-            return host;
+        if (!seats.take(host, only(machine, everywhere))) return host;
     }
     return std::nullopt;
 }
@@ -206,9 +209,7 @@ std::optional<HostId> seat_packed(std::span<const MachineId> everywhere,
                                  [&](MachineId one) { return seats.room(one, left) == most; });
             machine = seats.emptiest(roomy);
         }
-        if (!seats.take(members[i],
-                        machine ? std::vector{*machine}
-                                : std::vector<MachineId>{everywhere.begin(), everywhere.end()})) {
+        if (!seats.take(members[i], only(machine, everywhere))) {
             return members[i];
         }
     }
@@ -288,8 +289,8 @@ std::vector<std::uint32_t> targets(std::span<const Machine> machines, const Seat
         given += target[m];
         remainders.emplace_back(std::round((share - whole) / kRounding), m);
     }
-    std::ranges::stable_sort(remainders,
-                             [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::ranges::sort(remainders, {},
+                      [](const auto& one) { return std::pair{-one.first, one.second}; });
     for (bool gave = true; gave && given < hosts;) {
         gave = false;
         for (const auto& [remainder, m] : remainders) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 namespace pleat {
@@ -40,8 +41,8 @@ TrafficGraph::TrafficGraph(const Topology& topology) : first_(topology.vertex_co
         of[edge.b.value].push_back({edge.a, edge.weight});
     }
     by_weight_ = edges_;
-    std::ranges::stable_sort(by_weight_, [](const Edge& one, const Edge& other) {
-        return std::pair{other.weight, one.latency} < std::pair{one.weight, other.latency};
+    std::ranges::sort(by_weight_, {}, [](const Edge& edge) {
+        return std::tuple{-edge.weight, edge.latency, edge.a, edge.b};
     });
     for (std::size_t v = 0; v < of.size(); ++v) {
         std::ranges::sort(of[v], {}, &Neighbour::vertex);

@@ -30,9 +30,9 @@ UnderlayFindings check_underlay(const PathFolder& folder, const PathTable& table
     std::vector<UnderlayFinding> rates;
     std::vector<UnderlayFinding> sums;
     std::size_t total = 0;
-    const auto found = [&](std::vector<UnderlayFinding>& list, UnderlayFinding finding) {
+    const auto found = [&](std::vector<UnderlayFinding>& list, const UnderlayFinding& finding) {
         ++total;
-        if (list.size() < most) list.push_back(std::move(finding));
+        if (list.size() < most) list.push_back(finding);
     };
     const auto hosts = static_cast<std::uint32_t>(placement.size());
     std::map<MachineId, std::vector<HostId>> hosts_of;
@@ -70,9 +70,9 @@ UnderlayFindings check_underlay(const PathFolder& folder, const PathTable& table
     }
     UnderlayFindings all;
     all.total = total;
-    for (auto* const list : {&latencies, &rates, &sums}) {
-        for (UnderlayFinding& one : *list) {
-            if (all.findings.size() < most) all.findings.push_back(std::move(one));
+    for (const auto* const list : {&latencies, &rates, &sums}) {
+        for (const UnderlayFinding& one : *list) {
+            if (all.findings.size() < most) all.findings.push_back(one);
         }
     }
     return all;

@@ -95,8 +95,7 @@ TEST_CASE("messages of every size arrive as they were, plain and encrypted") {
             const Datagram message = random_message(random, bytes);
             for (const Datagram& one : world.pack(0, message)) {
                 const bool readable =
-                    bytes >= 100 &&
-                    std::ranges::search(one, std::span{message}.first(50)).size() > 0;
+                    bytes >= 100 && !std::ranges::search(one, std::span{message}.first(50)).empty();
                 CHECK_FALSE((encrypt && readable));
                 CHECK(world.come(1, one) == Verdict::genuine);
             }

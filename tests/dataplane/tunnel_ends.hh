@@ -67,8 +67,9 @@ class TunnelEnds {
         for (const Instant end = now + time; now < end; now += std::chrono::milliseconds{10}) {
             for (std::size_t from = 0; from < 2; ++from) {
                 if (ends[from]->next_hello() > now) continue;
-                for (Datagram& one : ends[from]->hellos(now))
+                for (Datagram& one : ends[from]->hellos(now)) {
                     sent.push_back({from, std::move(one)});
+                }
             }
             while (!sent.empty()) {
                 const Sent one = std::move(sent.front());

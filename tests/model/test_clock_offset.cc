@@ -1,6 +1,7 @@
 // ClockOffset against simulated clocks, whose truth is known.
 #include <cmath>
 #include <random>
+#include <ranges>
 
 #include <catch2/catch.hpp>
 
@@ -211,7 +212,7 @@ TEST_CASE("the order of exchanges does not matter, and an old one from before a 
     ClockOffset forth;
     ClockOffset back;
     for (const ClockExchange& one : all) forth.observe(one);
-    for (auto one = all.rbegin(); one != all.rend(); ++one) back.observe(*one);
+    for (const ClockExchange& one : std::views::reverse(all)) back.observe(one);
     CHECK(forth.peer_at(now)->at == back.peer_at(now)->at);
     CHECK(forth.peer_at(now)->bound == back.peer_at(now)->bound);
 

@@ -18,8 +18,8 @@ namespace {
 using Random = std::mt19937_64;
 
 std::vector<Machine> machines(std::size_t count) {
-    std::vector<Machine> all;
-    for (std::size_t m = 0; m < count; ++m) all.push_back({.name = "m" + std::to_string(m)});
+    std::vector<Machine> all(count);
+    for (std::size_t m = 0; m < count; ++m) all[m].name = "m" + std::to_string(m);
     return all;
 }
 
@@ -177,6 +177,7 @@ TEST_CASE("the same problem told in another order has the same answer") {
 
 TEST_CASE("rules are kept to") {
     std::vector<std::string> lines;
+    lines.reserve(13);
     for (int i = 0; i < 6; ++i) lines.push_back("c[" + std::to_string(i) + "] -- s1: 1ms 10Mbps");
     for (int i = 0; i < 4; ++i) lines.push_back("d[" + std::to_string(i) + "] -- s1: 1ms 10Mbps");
     lines.insert(lines.end(), {"e -- s2: 1ms", "f -- s2: 1ms", "s1 -- s2: 1ms"});
