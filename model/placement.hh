@@ -28,7 +28,7 @@ using MachineId = Id<struct MachineTag>;
 struct Machine {
     std::string name;
     std::vector<std::string> labels{};
-    double capacity = 1.0;              // any unit, above 0: cores, mostly
+    double capacity = 1.0;                // any unit, above 0: cores, mostly
     std::optional<std::uint32_t> room{};  // hosts that it can still take; nothing: no limit
 
     friend bool operator==(const Machine&, const Machine&) = default;

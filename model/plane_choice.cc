@@ -84,9 +84,11 @@ bool can_do(PlaneKind plane, PlaneFeature feature) {
         case PlaneFeature::corrupt:
             return plane != PlaneKind::tun;
         case PlaneFeature::outside:
+            return plane != PlaneKind::edt;
+        case PlaneFeature::other_machines:
             break;
     }
-    return plane != PlaneKind::edt;
+    return plane == PlaneKind::tun;
 }
 
 std::vector<PlaneWish> plane_wishes(const Scenario& scenario) {

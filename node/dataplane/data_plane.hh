@@ -118,7 +118,7 @@ struct PlaneTotals {
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
     // Interfaces that went away, or could not be changed when they had to be.
     std::uint64_t interfaces_lost = 0;
-    TunnelTotals tunnel;
+    TunnelTotals tunnel{};
     // Lateness of deliveries against their computed instants. Kernel planes have none to tell:
     // there it is the kernel that delivers.
     Duration delivery_lateness_p50{};

@@ -62,7 +62,7 @@ class TunnelEnds {
         return all;
     }
 
-    // Lets hellos go to and fro for a time; `passes`: whether a datagram comes through.
+    // Lets hellos go both ways for a time; `passes`: whether a datagram comes through.
     void greet(Duration time, const std::function<bool(const Datagram&)>& passes) {
         for (const Instant end = now + time; now < end; now += std::chrono::milliseconds{10}) {
             for (std::size_t from = 0; from < 2; ++from) {

@@ -27,6 +27,7 @@ struct Machine {
 };
 
 const PlaneWish kOutside{PlaneFeature::outside, "@outside"};
+const PlaneWish kMachines{PlaneFeature::other_machines, "a way to machine m2"};
 const PlaneWish kReorder{PlaneFeature::reorder, "reorder= of a--s1"};
 
 std::string refusal(const Answer& answer) {
@@ -84,6 +85,16 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     const Answer unable = bare.choose({kReorder});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
     CHECK_THAT(refusal(unable), Contains("edt: no fq; netem: no HTB; tun: can't do reorder="));
+}
+
+TEST_CASE("a run of several machines is the tun plane's") {
+    Machine machine;
+    CHECK(std::get<PlaneChoice>(machine.choose({kMachines})).plane == PlaneKind::tun);
+    CHECK(refusal(machine.choose({kMachines}, PlaneKind::netem)) ==
+          "a way to machine m2 can't be emulated by the data plane netem (tun can)");
+    const Answer both = machine.choose({kMachines, kReorder});
+    CHECK(std::get<PlaneRefusal>(both).for_wishes);
+    CHECK_THAT(refusal(both), Contains("no data plane can do all that is asked for"));
 }
 
 TEST_CASE("what a scenario asks for is found in its links, its events and its hosts") {
