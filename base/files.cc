@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -87,6 +88,45 @@ void write_new_file(const std::string& path, std::string_view content) {
         check("cannot write " + path, static_cast<int>(std::min<ssize_t>(n, 0)));
         content.remove_prefix(static_cast<std::size_t>(n));
     }
+}
+
+void write_secret_file(const std::string& path, std::string_view content) {
+    const std::string draft = path + ".new";
+    ::unlink(draft.c_str());
+    {
+        const FileDescriptor file{
+            ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+        check("cannot create " + draft, file.value());
+        while (!content.empty()) {
+            const ssize_t n = ::write(file.value(), content.data(), content.size());
+            if (n < 0 && errno == EINTR) continue;
+            check("cannot write " + draft, static_cast<int>(std::min<ssize_t>(n, 0)));
+            content.remove_prefix(static_cast<std::size_t>(n));
+        }
+        check("cannot write " + draft, ::fsync(file.value()));
+    }
+    check("cannot create " + path, ::rename(draft.c_str(), path.c_str()));
+}
+
+Result<std::string> read_secret_file(const std::string& path) {
+    struct stat facts{};
+    if (::stat(path.c_str(), &facts) != 0)
+        return fail("cannot read " + path + ": " + reason(errno));
+    if (facts.st_uid != ::geteuid() || (facts.st_mode & 0077U) != 0) {
+        return fail(path +
+                    " holds a secret, but others can reach it: make it yours alone (chmod 600)");
+    }
+    std::optional<std::string> content = read_file(path);
+    if (!content) return fail("cannot read " + path);
+    return *std::move(content);
+}
+
+void make_private_directory(const std::string& path) {
+    std::error_code problem;
+    if (std::filesystem::is_directory(path, problem)) return;
+    const std::filesystem::path parent = std::filesystem::path{path}.parent_path();
+    if (!parent.empty()) std::filesystem::create_directories(parent, problem);
+    check("cannot create " + path, ::mkdir(path.c_str(), 0700));
 }
 
 }  // namespace pleat

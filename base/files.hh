@@ -23,4 +23,13 @@ std::optional<Error> write_existing(const std::string& path, std::string_view co
 // Makes or replaces the file, readable by all users that can reach it. Throws.
 void write_new_file(const std::string& path, std::string_view content);
 
+// Makes or replaces a file that only this user can read, in one step. Throws.
+void write_secret_file(const std::string& path, std::string_view content);
+
+// Fails also when others could read or change it; the text says so.
+Result<std::string> read_secret_file(const std::string& path);
+
+// Mode 0700; parents are made, too. Fine when it is there. Throws.
+void make_private_directory(const std::string& path);
+
 }  // namespace pleat

@@ -1,6 +1,7 @@
 #include "cli/arguments.hh"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 
@@ -59,7 +60,10 @@ class Grammar {
     void add_expand_and_import();
     void add_shell();
     void add_care();
+    void add_runs();
+    void add_machines();
 
+    static void add_controller(CLI::App& app, std::string& controller);
     static void add_topology(CLI::App& app, TopologyArguments& topology);
     static void add_variables(CLI::App& app, Variables& variables);
 
@@ -76,6 +80,9 @@ class Grammar {
     CleanArguments clean_;
     CompletionArguments completion_;
     VersionArguments version_;
+    SubmitArguments submit_;
+    RunVerbArguments run_verb_;
+    MachinesArguments machines_;
     std::string samples_;
 };
 
@@ -92,6 +99,8 @@ Grammar::Grammar() {
     add_expand_and_import();
     add_shell();
     add_care();
+    add_runs();
+    add_machines();
 }
 
 CLI::App& Grammar::verb(const std::string& name, const std::string& examples) {
@@ -154,6 +163,7 @@ void Grammar::add_run() {
                  "exit with 4 unless the verdict is ok");
     app.add_option("--out", run_.out, "make the run's directory in DIR (default: pleat-runs)")
         ->type_name("DIR");
+    add_controller(app, run_.controller);
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
 }
@@ -236,6 +246,66 @@ void Grammar::add_care() {
     version.add_flag("--json", version_.json, "print one JSON document");
 }
 
+void Grammar::add_controller(CLI::App& app, std::string& controller) {
+    app.add_option("--controller", controller,
+                   "a running controller: tcp://ADDRESS:7400 or ipc:///PATH (or set "
+                   "PLEAT_CONTROLLER)")
+        ->type_name("ENDPOINT");
+}
+
+void Grammar::add_runs() {
+    CLI::App& submit = verb("submit",
+                            "  pleat submit dumbbell.yaml --controller tcp://10.1.0.1:7400\n"
+                            "  pleat wait $(pleat submit dumbbell.yaml --start)");
+    add_topology(submit, submit_.topology);
+    add_controller(submit, submit_.controller);
+    submit.add_flag("--start", submit_.start, "start it at once");
+
+    const auto add = [this](const std::string& name, bool of_run) {
+        CLI::App& app =
+            verb(name, of_run ? "  pleat " + name + " r-1f2e3d4c" : "  pleat ps --json");
+        add_controller(app, run_verb_.controller);
+        if (of_run)
+            app.add_option("RUN", run_verb_.run, "the run's name")->required()->type_name("");
+        return &app;
+    };
+    add("start", true);
+    add("stop", true);
+    add("wait", true);
+    add("inspect", true)->add_flag("--json", run_verb_.json, "print one JSON document");
+    add("ps", false)->add_flag("--json", run_verb_.json, "print one JSON document");
+}
+
+void Grammar::add_machines() {
+    CLI::App& app = verb("machines",
+                         "  pleat machines token            on the controller's machine\n"
+                         "  pleat-node --join STRING --name m1    on the other machine\n"
+                         "  pleat machines ls");
+    app.require_subcommand(1);
+    const auto add = [this, &app](const std::string& name, const std::string& what,
+                                  const std::string& object) {
+        CLI::App& action = *app.add_subcommand(name, what);
+        add_controller(action, machines_.controller);
+        if (!object.empty()) {
+            action.add_option(object, machines_.object, "")->required()->type_name("");
+        }
+        return &action;
+    };
+    add("ls", "list the machines", "")->add_flag("--json", machines_.json, "one JSON document");
+    add("check", "are all there? round trips and clocks", "")
+        ->add_flag("--json", machines_.json, "one JSON document");
+    add("token", "print a string with which one machine may join, once", "")
+        ->add_flag("--operator", machines_.for_operator,
+                   "one with which one user elsewhere may give orders");
+    add("add", "the same as token, for a machine of this name", "NAME");
+    add("rm", "remove a machine: its key is known no more", "NAME");
+    add("join", "join with a string: this user as an operator, or this machine", "STRING")
+        ->add_option("--name", machines_.name, "of this machine");
+    add("label", "give a machine labels, in place of those that it has", "NAME")
+        ->add_option("LABEL", machines_.labels, "")
+        ->type_name("");
+}
+
 CommandLine Grammar::result() const {
     CommandLine line{.quiet = quiet_, .no_colour = no_colour_, .verb = VersionArguments{}};
     const std::string& name = chosen()->get_name();
@@ -255,6 +325,37 @@ CommandLine Grammar::result() const {
     if (name == "clean") line.verb = clean_;
     if (name == "completion") line.verb = completion_;
     if (name == "version") line.verb = version_;
+    if (name == "submit") line.verb = submit_;
+    using RunAction = RunVerbArguments::Action;
+    constexpr std::array<std::pair<std::string_view, RunAction>, 5> kRunVerbs{
+        {{"start", RunAction::start},
+         {"stop", RunAction::stop},
+         {"ps", RunAction::list},
+         {"wait", RunAction::wait},
+         {"inspect", RunAction::inspect}}};
+    for (const auto& [verb_name, action] : kRunVerbs) {
+        if (name != verb_name) continue;
+        RunVerbArguments arguments = run_verb_;
+        arguments.action = action;
+        line.verb = std::move(arguments);
+    }
+    if (name == "machines") {
+        using Action = MachinesArguments::Action;
+        constexpr std::array<std::pair<std::string_view, Action>, 7> kActions{
+            {{"ls", Action::list},
+             {"token", Action::token},
+             {"join", Action::join},
+             {"add", Action::add},
+             {"rm", Action::remove},
+             {"label", Action::label},
+             {"check", Action::check}}};
+        MachinesArguments arguments = machines_;
+        const std::string& chosen_action = chosen()->get_subcommands().front()->get_name();
+        for (const auto& [action_name, action] : kActions) {
+            if (chosen_action == action_name) arguments.action = action;
+        }
+        line.verb = std::move(arguments);
+    }
     return line;
 }
 
@@ -323,18 +424,6 @@ std::optional<Answer> refuse_verb(std::string_view name) {
     return std::nullopt;
 }
 
-// Of the parts of the command line that every verb will have one day.
-std::optional<Answer> refuse_controller(std::span<const std::string> arguments) {
-    for (const std::string& argument : arguments) {
-        if (argument == "--") break;
-        if (argument == "--controller" || argument.starts_with("--controller=")) {
-            return refused(
-                "'--controller' is not yet there: 'pleat run' starts its own controller");
-        }
-    }
-    return std::nullopt;
-}
-
 // `pleat --json VERB` is `pleat VERB --json`.
 void move_json_behind_verb(std::vector<std::string>& arguments) {
     const auto is_verb = [](const std::string& a) { return !a.starts_with('-'); };
@@ -363,7 +452,6 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
         if (asked) return Answer{.data = help_text(), .error = {}, .code = ExitCode::ok};
         if (arguments.empty()) return refused("no verb given\n" + help_text());
     }
-    if (auto answer = refuse_controller(arguments)) return *answer;
     move_json_behind_verb(arguments);
     if (!name.empty()) {
         if (auto answer = refuse_verb(name)) return *answer;

@@ -37,6 +37,35 @@ struct RunArguments {
     std::string data_plane;               // empty: chosen
     std::string out;                      // where run directories are made; empty: ./pleat-runs
     std::optional<SampleChoice> samples;  // nothing: chosen by size
+    std::string controller;               // empty: one of its own
+    bool json = false;
+};
+
+// Of the verbs below, `controller` may be empty: PLEAT_CONTROLLER.
+struct SubmitArguments {
+    TopologyArguments topology;
+    std::string controller;
+    bool start = false;
+};
+
+struct RunVerbArguments {  // start, stop, ps, wait, inspect
+    enum class Action : std::uint8_t { start, stop, list, wait, inspect };
+
+    Action action = Action::list;
+    std::string controller;
+    std::string run;
+    bool json = false;
+};
+
+struct MachinesArguments {
+    enum class Action : std::uint8_t { list, token, join, add, remove, label, check };
+
+    Action action = Action::list;
+    std::string controller;
+    std::string object;               // a machine's name, or a join string
+    std::string name;                 // join: of this machine
+    std::vector<std::string> labels;  // label
+    bool for_operator = false;        // token
     bool json = false;
 };
 
@@ -89,9 +118,10 @@ struct VersionArguments {
     bool json = false;
 };
 
-using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
-                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
-                                   CompletionArguments, VersionArguments>;
+using VerbArguments =
+    std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments, ImportArguments,
+                 ShellArguments, DoctorArguments, CleanArguments, CompletionArguments,
+                 VersionArguments, SubmitArguments, RunVerbArguments, MachinesArguments>;
 
 struct CommandLine {
     bool quiet = false;

@@ -18,5 +18,8 @@ ExitCode execute(const DoctorArguments& arguments, Output& output);
 ExitCode execute(const CleanArguments& arguments, Output& output);
 ExitCode execute(const CompletionArguments& arguments, Output& output);
 ExitCode execute(const VersionArguments& arguments, Output& output);
+ExitCode execute(const SubmitArguments& arguments, Output& output);
+ExitCode execute(const RunVerbArguments& arguments, Output& output);
+ExitCode execute(const MachinesArguments& arguments, Output& output);
 
 }  // namespace pleat

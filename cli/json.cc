@@ -81,6 +81,27 @@ Json hosts_of(const RunFinished& finished, const Scenario& scenario) {
     return result;
 }
 
+// Before the run was prepared, nobody knows them.
+Json machine_names(const RunFinished& finished) {
+    Json names = Json::array();
+    for (const MachineResult& machine : finished.machines) names.push_back(machine.name);
+    return names;
+}
+
+Json control_of(const RunFinished& finished) {
+    Json control{{"messages_sent", finished.control.messages_sent},
+                 {"bytes_sent", finished.control.bytes_sent}};
+    if (finished.machines.size() < 2) return control;
+    Json machines = Json::array();
+    for (const MachineResult& machine : finished.machines) {
+        machines.push_back({{"machine", machine.name},
+                            {"messages_sent", machine.control.messages_sent},
+                            {"bytes_sent", machine.control.bytes_sent}});
+    }
+    control["machines"] = std::move(machines);
+    return control;
+}
+
 }  // namespace
 
 std::string run_document(const RunResults& results, const Scenario& scenario, bool flows_asked,
@@ -91,7 +112,7 @@ std::string run_document(const RunResults& results, const Scenario& scenario, bo
                   {"name", scenario.name},
                   {"seed", scenario.seed},
                   {"data_plane", finished.data_plane},
-                  {"machines", Json::array({"local"})},
+                  {"machines", machine_names(finished)},
                   {"directory", results.directory},
                   {"verdict", results.verdict},
                   {"reasons", results.reasons}};
@@ -104,8 +125,7 @@ std::string run_document(const RunResults& results, const Scenario& scenario, bo
     }
     document["hosts"] = hosts_of(finished, scenario);
     document["probes"] = Json::array();
-    document["control"] = {{"messages_sent", finished.control.messages_sent},
-                           {"bytes_sent", finished.control.bytes_sent}};
+    document["control"] = control_of(finished);
     return text_of_json(document, indented);
 }
 
@@ -188,6 +208,36 @@ std::string clean_document(const CleanReport& report, bool dry_run) {
                          {"paths_removed", report.paths_removed},
                          {"problems", report.problems}},
                         true);
+}
+
+std::string runs_document(const Runs& runs) {
+    Json rows = Json::array();
+    for (const RunInfo& run : runs.runs) {
+        Json row{{"run", run.run},           {"name", run.name},
+                 {"state", run.state},       {"submitted_at", run.submitted_at},
+                 {"machines", run.machines}, {"directory", run.directory}};
+        if (!run.problem.empty()) row["problem"] = run.problem;
+        rows.push_back(std::move(row));
+    }
+    return text_of_json({{"v", kVersion}, {"runs", std::move(rows)}}, true);
+}
+
+std::string machines_document(const Machines& machines) {
+    const auto microseconds = [](const std::optional<Duration>& duration) {
+        return duration ? in_microseconds(*duration) : Json(nullptr);
+    };
+    Json rows = Json::array();
+    for (const MachineInfo& machine : machines.machines) {
+        rows.push_back({{"name", machine.name},
+                        {"connected", machine.connected},
+                        {"version", machine.version},
+                        {"labels", machine.labels},
+                        {"hosts", machine.hosts},
+                        {"room", machine.room ? Json(*machine.room) : Json(nullptr)},
+                        {"round_trip_us", microseconds(machine.round_trip)},
+                        {"clock_error_us", microseconds(machine.clock_error)}});
+    }
+    return text_of_json({{"v", kVersion}, {"machines", std::move(rows)}}, true);
 }
 
 std::string version_document(std::string_view version) {

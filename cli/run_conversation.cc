@@ -91,6 +91,7 @@ void RunConversation::reached(const Stage& stage, Instant now) {
         if (state_ == State::preparing) enter(State::running, now);
         return;
     }
+    if (stage.name == "machine") return output_.warning(stage.text);
     output_.done(stage.name, stage.text, seconds(now - stage_began_));
     stage_began_ = now;
 }

@@ -25,13 +25,12 @@ constexpr const char* kUsualParent = "pleat-runs";
 constexpr std::size_t kManyHosts = 500;
 constexpr std::size_t kLogLines = 5;
 
-Submit submission(const RunRequest& request, const RunPlace& place) {
+// Where the run's directories are, the caller knows, or the controller.
+Submit submission(const RunRequest& request, const std::string& run) {
     Submit submit;
     submit.scenario = request.scenario;
     submit.source_text = write_yaml(request.scenario);
-    submit.options.run = place.run;
-    submit.options.run_directory = place.absolute_directory;
-    submit.options.runtime_directory = place.ledger.directory();
+    submit.options.run = run;
     submit.options.data_plane = request.data_plane;
     submit.options.samples = request.samples.interval.has_value();
     submit.options.sample_interval = request.samples.interval.value_or(Duration::zero());
@@ -103,7 +102,9 @@ std::variant<RunResults, ExitCode> run_once(const RunRequest& request, Interrupt
     RunOutcome outcome;
     Submit submit;
     try {
-        submit = submission(request, place);
+        submit = submission(request, place.run);
+        submit.options.run_directory = place.absolute_directory;
+        submit.options.runtime_directory = place.ledger.directory();
         write_new_file(place.absolute_directory + "/topology.yaml", submit.source_text);
         RunSession session;
         session.processes = own_processes(submit.options, place.endpoint(), place.ledger);
@@ -126,6 +127,27 @@ std::variant<RunResults, ExitCode> run_once(const RunRequest& request, Interrupt
         unchecked_results(std::move(*outcome.finished), place.directory, outcome.took);
     for (const std::string& problem : results.finished.problems) output.error(problem);
     if (request.explain_failures) explain_failures(results, request.scenario, place, output);
+    return results;
+}
+
+std::variant<RunResults, ExitCode> run_on_controller(const RunRequest& request,
+                                                     const ControllerPlace& controller,
+                                                     Interrupts& interrupts, Output& output) {
+    std::random_device entropy;
+    const std::string run_name = fmt::format("r-{:08x}", entropy());
+    RunSession session;
+    session.submit = submission(request, run_name);
+    session.endpoint = controller.endpoint;
+    session.pass = controller.pass;
+    session.deadlines.submitting = 30s;
+    RunOutcome outcome = run_elsewhere(std::move(session), interrupts, output);
+    if (!outcome.finished) {
+        output.error(outcome.aborted.message);
+        return outcome.aborted.code;
+    }
+    RunResults results = unchecked_results(std::move(*outcome.finished),
+                                           "runs/" + run_name + " of the controller", outcome.took);
+    for (const std::string& problem : results.finished.problems) output.error(problem);
     return results;
 }
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "cli/arguments.hh"
+#include "cli/controller_link.hh"
 #include "cli/interrupts.hh"
 #include "cli/output.hh"
 #include "cli/run_results.hh"
@@ -26,6 +27,11 @@ struct RunRequest {
     // about 20 times a second while the run is under way, and lives as long. May be empty.
     std::function<std::function<void()>(const std::string& runtime_directory)> watch;
 };
+
+// The same on a running controller, whose machines have the hosts; results stay there.
+std::variant<RunResults, ExitCode> run_on_controller(const RunRequest& request,
+                                                     const ControllerPlace& controller,
+                                                     Interrupts& interrupts, Output& output);
 
 // The results, or what to exit with when there are none: the reason has been shown.
 std::variant<RunResults, ExitCode> run_once(const RunRequest& request, Interrupts& interrupts,

@@ -49,16 +49,21 @@ class Watch {
 
 class Runner {
   public:
-    Runner(RunSession session, RunLedger& ledger, Interrupts& interrupts, Output& output)
+    // `ledger`: nullptr when there are no processes of ours.
+    Runner(RunSession session, RunLedger* ledger, Interrupts& interrupts, Output& output)
         : session_{std::move(session)},
           ledger_{ledger},
           interrupts_{interrupts},
           output_{output},
           conversation_{session_.submit, session_.deadlines,
                         [this](const ControlMessage& message) { client_.send(message); }, output},
-          client_{loop_, session_.endpoint, [this](const ControlMessage& message) {
+          client_{loop_,
+                  session_.endpoint,
+                  [this](const Sender&, const ControlMessage& message) {
                       conversation_.receive(message, monotonic_now());
-                  }} {}
+                  },
+                  {},
+                  ClientConnection{.pass = session_.pass, .connected = {}, .refused = {}}} {}
 
     RunOutcome run();
 
@@ -81,7 +86,7 @@ class Runner {
     void leave();
 
     RunSession session_;
-    RunLedger& ledger_;
+    RunLedger* ledger_;
     Interrupts& interrupts_;
     Output& output_;
     boost::asio::io_context loop_;
@@ -127,7 +132,7 @@ void Runner::start() {
         if (!child) {
             throw Failure{"cannot start the " + process.role + ": " + child.error().message};
         }
-        ledger_.record_process(process.role, child->pid());
+        ledger_->record_process(process.role, child->pid());
         members_.push_back(std::make_unique<Member>(
             Member{process.role, process.log, std::move(*child), nullptr, false}));
         Member& member = *members_.back();
@@ -189,6 +194,7 @@ void Runner::signal_all(int number) {
 // lives after that is killed, and with it what those processes would have tidied up.
 void Runner::leave() {
     leaving_ = true;
+    if (ledger_ == nullptr) return;
     // An impatient user has said so already.
     in_haste_ = conversation_.impatient();
     const auto wait_for = [this](Duration patience) {
@@ -212,7 +218,7 @@ void Runner::leave() {
     signal_all(SIGKILL);
     in_haste_ = false;
     wait_for(kGrace);
-    for (std::string& problem : end_processes(ledger_, Duration::zero())) {
+    for (std::string& problem : end_processes(*ledger_, Duration::zero())) {
         problems_.push_back(std::move(problem));
     }
 }
@@ -246,7 +252,11 @@ std::vector<RunProcess> own_processes(const RunOptions& options, const std::stri
 }
 
 RunOutcome run(RunSession session, RunLedger& ledger, Interrupts& interrupts, Output& output) {
-    return Runner{std::move(session), ledger, interrupts, output}.run();
+    return Runner{std::move(session), &ledger, interrupts, output}.run();
+}
+
+RunOutcome run_elsewhere(RunSession session, Interrupts& interrupts, Output& output) {
+    return Runner{std::move(session), nullptr, interrupts, output}.run();
 }
 
 }  // namespace pleat

@@ -12,6 +12,7 @@
 #include "cli/interrupts.hh"
 #include "cli/output.hh"
 #include "cli/run_conversation.hh"
+#include "wire/keys.hh"
 
 namespace pleat {
 
@@ -25,6 +26,7 @@ struct RunProcess {
 struct RunSession {
     Submit submit;
     std::string endpoint;
+    std::optional<Pass> pass;  // of a controller on tcp://
     std::vector<RunProcess> processes;
     RunDeadlines deadlines;
     Duration goodbye = std::chrono::seconds{10};  // for the processes to end by themselves
@@ -45,5 +47,8 @@ struct RunOutcome {
 
 // Returns when every process of the run has ended.
 RunOutcome run(RunSession session, RunLedger& ledger, Interrupts& interrupts, Output& output);
+
+// The same on a controller that is not the run's own, and stays.
+RunOutcome run_elsewhere(RunSession session, Interrupts& interrupts, Output& output);
 
 }  // namespace pleat

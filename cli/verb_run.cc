@@ -1,4 +1,4 @@
-// pleat run: a topology from start to end, on this machine.
+// pleat run: a topology from start to end, on this machine or on those of a controller.
 #include <fmt/format.h>
 
 #include "cli/commands.hh"
@@ -34,8 +34,17 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
     }
     warn(arguments, *scenario, output);
 
+    std::optional<ControllerPlace> controller;
+    if (!arguments.controller.empty()) {
+        const Result<ControllerPlace> place = find_controller(arguments.controller);
+        if (!place) {
+            output.error(place.error().message);
+            return ExitCode::controller_unreachable;
+        }
+        controller = *place;
+    }
     Interrupts interrupts;
-    clean_quietly(output);
+    if (!controller) clean_quietly(output);
     const RunRequest request{.scenario = *scenario,
                              .out = arguments.out,
                              .data_plane = arguments.data_plane,
@@ -45,7 +54,9 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
                              .watch = {}};
     ExitCode worst = ExitCode::ok;
     for (std::uint32_t i = 0; i < arguments.repeat; ++i) {
-        const auto outcome = run_once(request, interrupts, output);
+        const auto outcome = controller
+                                 ? run_on_controller(request, *controller, interrupts, output)
+                                 : run_once(request, interrupts, output);
         if (const auto* const code = std::get_if<ExitCode>(&outcome)) return *code;
         const auto& results = std::get<RunResults>(outcome);
         output.data(arguments.json ? run_document(results, *scenario, arguments.samples.has_value(),

@@ -2,16 +2,23 @@
 #include "controller/daemon.hh"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include "base/files.hh"
 #include "base/overload.hh"
 #include "controller/kept_run.hh"
+#include "controller/members.hh"
 #include "wire/control_socket.hh"
+#include "wire/membership.hh"
 
 namespace pleat {
 
@@ -19,28 +26,61 @@ namespace {
 
 // How often we make sure that both sides of a run are still connected.
 constexpr Duration kProbeInterval = std::chrono::seconds{1};
-// Of pings that only probe: no exchange of clocks waits for this.
-constexpr std::uint32_t kProbeSequence = 0xffffffff;
+// A run that was submitted for later may wait for its start so long.
+constexpr Duration kDetachedPatience = std::chrono::hours{24};
 
-struct NodePeer {
-    std::string peer;
+// One listening socket. Peers of different doors may have the same name.
+struct Caller {
+    ControlServer* door = nullptr;
+    std::string name;
+
+    bool say(const ControlMessage& message, const std::string& run = {}) const {
+        return door->send(name, message, run);
+    }
+
+    friend bool operator==(const Caller&, const Caller&) = default;
+};
+
+// A node that has said hello.
+struct Node {
+    Caller peer;
     Hello hello;
+    bool remote = false;  // by TCP: its connection may be lost and come back
+    bool connected = true;
+    ClockMeasurement clock{};
+    std::uint32_t probe = 0;  // the last that was sent
 };
 
 // A run from its acceptance to its end.
 struct ActiveRun {
-    ActiveRun(Store& store, RunPlan accepted, std::string_view machine,
-              const SessionDeadlines& deadlines, SessionOutputs outputs, std::string from)
+    ActiveRun(Store& store, RunPlan accepted, const SessionDeadlines& deadlines,
+              SessionOutputs outputs, std::optional<Caller> from)
         : plan{std::move(accepted)},
-          kept{store, plan, machine, utc_now},
+          kept{store, plan, utc_now},
           session{plan, deadlines, std::move(outputs), kept, monotonic_now()},
-          cli{std::move(from)} {}
+          owner{std::move(from)} {}
 
     RunPlan plan;
     KeptRun kept;
     RunSession session;
-    std::string cli;  // peer
+    std::optional<Caller> owner;   // when it goes, the run ends
+    std::vector<Caller> watchers;  // the owner is one, too
 };
+
+// The controller's own key, made once.
+KeyPair server_keys(const std::string& state_directory) {
+    const std::string path = state_directory + "/controller.key";
+    if (std::filesystem::exists(path)) {
+        const Result<std::string> text = read_secret_file(path);
+        if (!text) throw Failure{text.error().message};
+        const Result<std::string> secret = parse_key(text->substr(0, text->find('\n')));
+        if (!secret) throw Failure{path + " is damaged: " + secret.error().message};
+        return pair_of(*secret);
+    }
+    const KeyPair keys = make_key_pair();
+    write_secret_file(path, key_text(keys.secret_key) + "\n");
+    return keys;
+}
 
 }  // namespace
 
@@ -51,157 +91,537 @@ class ControllerDaemon::Impl {
           options_{std::move(options)},
           done_{std::move(done)},
           store_{options_.state_directory},
-          server_{loop, options_.endpoint,
-                  [this](const std::string& peer, ControlMessage message) {
-                      guarded([&] { receive(peer, std::move(message)); });
-                  }},
+          members_{store_},
           timer_{loop} {
-        server_.on_bad_message([](const std::string& why) {
-            spdlog::warn("dropped a message, and will drop others silently: {}", why);
-        });
+        PLEAT_ASSERT(!options_.endpoints.empty());
+        for (const std::string& endpoint : options_.endpoints) open_door(endpoint);
         const std::size_t abandoned = store_.abandon_unfinished();
         if (abandoned > 0) spdlog::warn("runs without an end in the store count={}", abandoned);
-        spdlog::info("controller ready endpoint={} store={}", server_.endpoint(), store_.path());
+        spdlog::info("controller ready endpoint={} store={}", doors_.back()->endpoint(),
+                     store_.path());
     }
 
     void stop(const std::string& reason) {
         const bool again = std::exchange(leaving_, true);
-        if (!active_ || again) return leave();
-        spdlog::info("ending run={} reason=\"{}\"", active_->plan.options.run, reason);
-        guarded([&] { active_->session.stop(reason, monotonic_now()); });
+        if (runs_.empty() || again) return leave();
+        guarded([&] {
+            for (auto& [name, run] : runs_) {
+                spdlog::info("ending run={} reason=\"{}\"", name, reason);
+                run->session.stop(reason, monotonic_now());
+            }
+        });
     }
 
-    std::string endpoint() const { return server_.endpoint(); }
+    std::vector<std::string> endpoints() const {
+        std::vector<std::string> result;
+        for (const auto& door : doors_) result.push_back(door->endpoint());
+        return result;
+    }
 
   private:
+    void open_door(const std::string& endpoint) {
+        std::optional<Guard> guard;
+        if (endpoint.starts_with("tcp://")) {
+            if (!keys_) keys_ = server_keys(options_.state_directory);
+            guard = Guard{.keys = *keys_, .admits = [this](const std::string& key) {
+                              return members_.role_of(key).has_value();
+                          }};
+        }
+        const std::size_t index = doors_.size();
+        doors_.push_back(std::make_unique<ControlServer>(
+            loop_, endpoint,
+            [this, index](const Sender& from, ControlMessage message) {
+                guarded([&] { receive(doors_[index].get(), from, std::move(message)); });
+            },
+            std::move(guard)));
+        doors_.back()->on_bad_message([](const std::string& why) {
+            spdlog::warn("dropped a message, and will drop others silently: {}", why);
+        });
+        if (endpoint.starts_with("tcp://")) public_endpoint_ = doors_.back()->endpoint();
+    }
+
     // ---- messages
 
-    void receive(const std::string& peer, ControlMessage message) {
+    void receive(ControlServer* door, const Sender& from, ControlMessage message) {
+        const Caller caller{.door = door, .name = from.peer};
+        if (from.key.empty()) return receive_from_anyone(caller, from, std::move(message));
+        // Asked anew: the key may have been taken away since it came in.
+        const std::optional<Role> role = members_.role_of(from.key);
+        if (role == Role::machine) {
+            return receive_from_machine(caller, from, std::move(message));
+        }
+        if (role == Role::client_operator) {
+            return receive_from_operator(caller, std::move(message));
+        }
+        const auto* const join = std::get_if<Join>(&message);
+        if (role && join != nullptr) return add_member(caller, from.key, *join);
+        drop("it is of a key that may not say so");
+    }
+
+    void drop(const std::string& why) {
+        if (dropped_++ == 0) {
+            spdlog::warn("dropped a message, and will drop others silently: {}", why);
+        }
+    }
+
+    void receive_from_anyone(const Caller& caller, const Sender& from, ControlMessage message) {
+        if (auto* const hello = std::get_if<Hello>(&message)) {
+            return this->hello(caller, false, *hello);
+        }
+        if (nodes_.contains(from.name)) return receive_from_node(caller, from, message);
+        receive_from_operator(caller, std::move(message));
+    }
+
+    void receive_from_machine(const Caller& caller, const Sender& from, ControlMessage message) {
+        const std::string name = members_.machine_of(from.key);
+        if (auto* const hello = std::get_if<Hello>(&message)) {
+            if (hello->node != name) {
+                return refuse(caller, fmt::format("this key is that of machine {}, not of {}", name,
+                                                  hello->node));
+            }
+            hello->address.key = from.key;
+            return this->hello(caller, true, *hello);
+        }
+        const auto node = nodes_.find(name);
+        if (node == nodes_.end()) return drop("it is of a machine that has not said hello");
+        if (node->second.peer != caller) {
+            // Its connection was lost and is there again; what had waited comes first.
+            spdlog::info("node is back name={}", name);
+            node->second.peer = caller;
+            node->second.connected = true;
+        }
+        Sender itself = from;
+        itself.name = name;
+        receive_from_node(caller, itself, message);
+    }
+
+    void receive_from_operator(const Caller& caller, ControlMessage message) {
         std::visit(Overload{
-                       [&](Submit& m) { submit(peer, std::move(m)); },
-                       [&](const StartRun& m) { start(peer, m); },
-                       [&](const StopRun& m) { stop_run(peer, m); },
+                       [&](Submit& m) { submit(caller, std::move(m)); },
+                       [&](const StartRun& m) { start(caller, m); },
+                       [&](const StopRun& m) { stop_run(caller, m); },
+                       [&](const Watch& m) { watch(caller, m); },
+                       [&](const ListRuns&) { caller.say(Runs{.runs = run_list()}); },
+                       [&](const Inspect& m) { inspect(caller, m); },
+                       [&](const MakeToken& m) { make_token(caller, m); },
+                       [&](const ListMachines&) { caller.say(machine_list()); },
+                       [&](const RemoveMachine& m) { remove_machine(caller, m); },
+                       [&](const LabelMachine& m) { label_machine(caller, m); },
                        [&](const Shutdown&) { stop("told to shut down"); },
-                       [&](const Hello& m) { hello(peer, m); },
-                       [&](const auto& m) { from_node(peer, m); },
+                       [&](const auto&) { drop("it is nothing that an operator says"); },
                    },
                    message);
     }
 
-    void submit(const std::string& peer, Submit submit) {
+    // ---- runs
+
+    void submit(const Caller& caller, Submit submit) {
         const std::string run = submit.options.run;
         try {
-            const Result<Submitted> accepted = accept(peer, std::move(submit));
+            const Result<Submitted> accepted = accept(caller, std::move(submit));
             if (accepted) {
                 spdlog::info("run accepted run={} hosts={} epochs={}", run, accepted->hosts,
                              accepted->epochs);
-                server_.send(peer, *accepted);
+                caller.say(*accepted, run);
                 return;
             }
-            refuse(peer, accepted.error().message);
+            refuse(caller, accepted.error().message);
         } catch (const std::exception& problem) {
-            active_.reset();
-            refuse(peer, problem.what());
+            refuse(caller, problem.what());
         }
     }
 
-    Result<Submitted> accept(const std::string& peer, Submit submit) {
+    Result<Submitted> accept(const Caller& caller, Submit submit) {
         const Instant began = monotonic_now();
+        const std::string run = submit.options.run;
         if (leaving_) return fail("the controller is shutting down");
-        if (active_) {
-            return fail("the controller is busy with run " + active_->plan.options.run);
+        if (runs_.contains(run) || store_.has_run(run)) {
+            return fail("there is a run " + run + " already");
         }
-        if (store_.has_run(submit.options.run)) {
-            return fail("there is a run " + submit.options.run + " already");
+        // One that is submitted from elsewhere is kept here.
+        if (submit.options.run_directory.empty()) {
+            if (const Result<void> good = check_machine_name(run); !good) {
+                return fail("'" + run + "' can't be the name of a run");
+            }
+            submit.options.run_directory =
+                std::filesystem::absolute(options_.state_directory).string() + "/runs/" + run;
         }
-        Result<RunPlan> plan = plan_run(std::move(submit));
+        const bool detached = submit.detached;
+        Result<std::vector<std::string>> placement = place(submit);
+        if (!placement) return tl::unexpected{placement.error()};
+        Result<RunPlan> plan = plan_run(std::move(submit), *placement);
         if (!plan) return tl::unexpected{plan.error()};
-        if (encode(ControlMessage{first_push(*plan)}).size() > kMaxControlBytes) {
+        if (encode(ControlMessage{first_push(*plan, plan->parts.front(), {})}).size() >
+            kMaxControlBytes) {
             return fail("the topology is too large for one message to a node");
         }
         const SessionOutputs outputs{
-            .to_cli = [this](const ControlMessage& message) { to_cli(message); },
-            .to_node = [this](const ControlMessage& message) { to_node(message); }};
-        const std::string machine = node_ ? node_->hello.node : "local";
-        active_ = std::make_unique<ActiveRun>(store_, *std::move(plan), machine, options_.deadlines,
-                                              outputs, peer);
-        server_.set_run(active_->plan.options.run);
-        return summary(active_->plan, monotonic_now() - began);
+            .to_cli = [this, run](const ControlMessage& message) { to_watchers(run, message); },
+            .to_node = [this, run](
+                           const std::string& machine,
+                           const ControlMessage& message) { to_node(run, machine, message); }};
+        std::optional<Caller> owner;
+        if (!detached) owner = caller;
+        SessionDeadlines deadlines = options_.deadlines;
+        if (detached) deadlines.start = kDetachedPatience;
+        auto added = std::make_unique<ActiveRun>(store_, *std::move(plan), deadlines, outputs,
+                                                 std::move(owner));
+        if (!detached) added->watchers.push_back(caller);
+        const Submitted result = summary(added->plan, monotonic_now() - began);
+        runs_.emplace(run, std::move(added));
+        return result;
     }
 
-    void start(const std::string& peer, const StartRun& message) {
-        if (!active_ || active_->plan.options.run != message.run) {
-            return refuse(peer, "there is no run " + message.run + " to start");
+    // How many hosts of runs under way are on a machine.
+    std::uint32_t spoken_for(const std::string& machine) const {
+        std::size_t hosts = 0;
+        for (const auto& [name, run] : runs_) {
+            for (const MachinePart& part : run->plan.parts) {
+                if (part.machine == machine) hosts += part.hosts.size();
+            }
         }
-        active_->session.start(node_.has_value(), monotonic_now());
+        return static_cast<std::uint32_t>(hosts);
     }
 
-    void stop_run(const std::string& peer, const StopRun& message) {
+    // On all machines that are connected; before the first one has come, on the one that
+    // is on its way.
+    Result<std::vector<std::string>> place(const Submit& submit) const {
+        std::vector<std::string> machines;
+        std::vector<std::string> full;
+        const std::size_t hosts = submit.scenario.topology.hosts().size();
+        std::size_t room = 0;
+        bool unlimited = false;
+        for (const auto& [name, node] : nodes_) {
+            if (!node.connected) continue;
+            machines.push_back(name);
+            if (!node.hello.room) {
+                unlimited = true;
+                continue;
+            }
+            const std::uint32_t taken = spoken_for(name);
+            const std::uint32_t free = *node.hello.room > taken ? *node.hello.room - taken : 0;
+            room += free;
+            full.push_back(
+                fmt::format("{} takes {} hosts, {} are spoken for", name, *node.hello.room, taken));
+        }
+        if (machines.empty()) {
+            if (!members_.machines().empty()) return fail("no machine is connected");
+            machines.emplace_back("local");
+        }
+        if (!unlimited && !full.empty() && room < hosts) {
+            return fail(fmt::format("no room for {} hosts: {}", hosts, fmt::join(full, "; ")));
+        }
+        return placement_with_room(hosts, machines);
+    }
+
+    // Evenly, but on none more than it takes.
+    std::vector<std::string> placement_with_room(std::size_t hosts,
+                                                 std::vector<std::string> machines) const {
+        std::map<std::string, std::size_t> shares;
+        std::size_t left = hosts;
+        while (left > 0) {
+            const std::size_t each = (left + machines.size() - 1) / machines.size();
+            for (auto machine = machines.begin(); machine != machines.end() && left > 0;) {
+                std::size_t share = std::min(each, left);
+                const auto node = nodes_.find(*machine);
+                bool full = false;
+                if (node != nodes_.end() && node->second.hello.room) {
+                    const std::size_t most = *node->second.hello.room;
+                    const std::size_t taken = spoken_for(*machine) + shares[*machine];
+                    const std::size_t free = most > taken ? most - taken : 0;
+                    full = share >= free;
+                    share = std::min(share, free);
+                }
+                shares[*machine] += share;
+                left -= share;
+                machine = full ? machines.erase(machine) : machine + 1;
+            }
+        }
+        std::vector<std::string> result;
+        for (const auto& [machine, share] : shares) result.insert(result.end(), share, machine);
+        return result;
+    }
+
+    void start(const Caller& caller, const StartRun& message) {
+        const auto found = runs_.find(message.run);
+        if (found == runs_.end()) {
+            return refuse(caller, "there is no run " + message.run + " to start");
+        }
+        std::vector<Hello> present;
+        for (const auto& [name, node] : nodes_) {
+            if (node.connected) present.push_back(node.hello);
+        }
+        found->second->session.start(present, monotonic_now());
+        if (!found->second->owner) caller.say(Done{});
+    }
+
+    void stop_run(const Caller& caller, const StopRun& message) {
+        const auto found = runs_.find(message.run);
+        if (found != runs_.end()) {
+            const bool answer = found->second->owner != caller;
+            found->second->session.stop(message.reason, monotonic_now());
+            if (answer) caller.say(Done{});
+            return;
+        }
         // The run may just have ended: then its end is under way to the command line.
-        if (!active_ && store_.has_run(message.run)) return;
-        if (!active_ || active_->plan.options.run != message.run) {
-            return refuse(peer, "there is no run " + message.run + " to stop");
-        }
-        active_->session.stop(message.reason, monotonic_now());
+        if (store_.has_run(message.run)) return;
+        refuse(caller, "there is no run " + message.run + " to stop");
     }
 
-    void hello(const std::string& peer, const Hello& message) {
-        if (node_ && node_->hello.node != message.node) {
-            return refuse(peer, "this controller has the node " + node_->hello.node +
-                                    ": several machines can't be done yet");
+    void watch(const Caller& caller, const Watch& message) {
+        const auto found = runs_.find(message.run);
+        if (found != runs_.end()) {
+            found->second->watchers.push_back(caller);
+            return;
         }
-        if (node_ && node_->hello.incarnation != message.incarnation && active_) {
-            active_->session.node_lost("it was started anew", monotonic_now());
+        if (!store_.has_run(message.run)) return refuse(caller, "there is no run " + message.run);
+        caller.say(results_of(message.run), message.run);
+    }
+
+    // Of a run that is over.
+    RunFinished results_of(const std::string& run) {
+        const Result<ControlMessage> kept = decode_control(store_.results_of(run));
+        if (kept && std::holds_alternative<RunFinished>(*kept)) return std::get<RunFinished>(*kept);
+        RunFinished nothing;
+        nothing.run = run;
+        nothing.failed = true;
+        nothing.problems = {"the controller ended before the run: its results were not collected"};
+        return nothing;
+    }
+
+    std::vector<RunInfo> run_list() {
+        std::vector<RunInfo> result;
+        for (const StoredRun& run : store_.runs()) {
+            RunInfo& info = result.emplace_back(RunInfo{.run = run.run,
+                                                        .name = run.name,
+                                                        .state = run.state,
+                                                        .problem = run.problem,
+                                                        .directory = run.directory,
+                                                        .submitted_at = run.submitted_at,
+                                                        .machines = {}});
+            const auto active = runs_.find(run.run);
+            if (active == runs_.end()) continue;
+            for (const MachinePart& part : active->second->plan.parts) {
+                info.machines.push_back(part.machine);
+            }
+        }
+        return result;
+    }
+
+    void inspect(const Caller& caller, const Inspect& message) {
+        std::vector<RunInfo> all = run_list();
+        const auto info = std::ranges::find(all, message.run, &RunInfo::run);
+        if (info == all.end()) return refuse(caller, "there is no run " + message.run);
+        const auto active = runs_.find(message.run);
+        if (active != runs_.end()) {
+            RunFinished results = active->second->session.results();
+            caller.say(RunDetails{.info = *std::move(info),
+                                  .scenario = active->second->plan.scenario,
+                                  .results = std::move(results)});
+            return;
+        }
+        const Result<RunPlan> plan = store_.plan_of(message.run);
+        if (!plan) return refuse(caller, plan.error().message);
+        RunFinished results = results_of(message.run);
+        for (const MachinePart& part : plan->parts) info->machines.push_back(part.machine);
+        caller.say(RunDetails{
+            .info = *std::move(info), .scenario = plan->scenario, .results = std::move(results)});
+    }
+
+    // ---- machines
+
+    void make_token(const Caller& caller, const MakeToken& message) {
+        if (public_endpoint_.empty()) {
+            return refuse(caller,
+                          "this controller listens for nobody but its own machine: start it with "
+                          "--listen tcp://ADDRESS:7400");
+        }
+        if (public_endpoint_.starts_with("tcp://0.0.0.0:") ||
+            public_endpoint_.starts_with("tcp://[::]:")) {
+            return refuse(caller,
+                          "this controller does not know by which address others reach it: start "
+                          "it with --listen tcp://ADDRESS:PORT of one of its addresses");
+        }
+        const KeyPair token = make_key_pair();
+        members_.add_token(token.public_key, message.for_operator, utc_now());
+        caller.say(Token{.text = join_text({.endpoint = public_endpoint_,
+                                            .server_key = keys_->public_key,
+                                            .token = token.secret_key,
+                                            .for_operator = message.for_operator})});
+    }
+
+    void add_member(const Caller& caller, const std::string& token, const Join& join) {
+        if (join.protocol != kProtocolVersion) {
+            return refuse_version(caller, join.name.empty() ? "operator" : "node " + join.name,
+                                  join.version, join.protocol);
+        }
+        const Result<void> joined = members_.join(token, join.name, join.key, utc_now());
+        if (!joined) return refuse(caller, joined.error().message);
+        spdlog::info("joined name={} version={}", join.name.empty() ? "(operator)" : join.name,
+                     join.version);
+        caller.say(Joined{.name = join.name});
+    }
+
+    Machines machine_list() const {
+        std::map<std::string, MachineInfo> all;
+        for (const auto& [name, machine] : members_.machines()) {
+            all[name].labels = machine.labels;
+        }
+        for (const auto& [name, node] : nodes_) {
+            MachineInfo& info = all[name];
+            info.connected = node.connected;
+            info.version = node.hello.version;
+            info.room = node.hello.room;
+            if (node.clock.worst_rtt() > Duration::zero()) {
+                info.round_trip = 2 * node.clock.error_bound();
+                info.clock_error = node.clock.error_bound();
+            }
+        }
+        Machines result;
+        for (auto& [name, info] : all) {
+            info.name = name;
+            info.hosts = spoken_for(name);
+            result.machines.push_back(std::move(info));
+        }
+        return result;
+    }
+
+    void remove_machine(const Caller& caller, const RemoveMachine& message) {
+        if (spoken_for(message.name) > 0) {
+            return refuse(caller,
+                          fmt::format("machine {} has hosts of runs under way; end them first",
+                                      message.name));
+        }
+        if (!members_.remove_machine(message.name)) {
+            return refuse(caller, "there is no machine " + message.name);
+        }
+        const auto node = nodes_.find(message.name);
+        if (node != nodes_.end() && node->second.remote) {
+            refuse(node->second.peer, "this machine was removed from the controller");
+            nodes_.erase(node);
+        }
+        caller.say(Done{});
+    }
+
+    void label_machine(const Caller& caller, const LabelMachine& message) {
+        if (!members_.label_machine(message.name, message.labels)) {
+            return refuse(caller, "there is no machine " + message.name);
+        }
+        caller.say(Done{});
+    }
+
+    // ---- nodes
+
+    void refuse_version(const Caller& caller, const std::string& who, const std::string& version,
+                        std::uint32_t protocol) {
+        const std::string why = fmt::format(
+            "{} is pleat {} (protocol {}), this controller is pleat {} (protocol {}): install the "
+            "same version on both",
+            who, version, protocol, PLEAT_VERSION, kProtocolVersion);
+        spdlog::info("refused: {}", why);
+        caller.door->refuse(caller.name, protocol, why);
+    }
+
+    void hello(const Caller& caller, bool remote, const Hello& message) {
+        if (message.protocol != kProtocolVersion) {
+            return refuse_version(caller, "node " + message.node, message.version,
+                                  message.protocol);
+        }
+        const auto known = nodes_.find(message.node);
+        if (known != nodes_.end() && known->second.hello.incarnation != message.incarnation) {
+            if (known->second.peer != caller && still_there(known->second)) {
+                return refuse(caller, fmt::format("another node named {} is connected: give this "
+                                                  "one another name",
+                                                  message.node));
+            }
+            for (auto& [name, run] : runs_) {
+                run->session.node_lost(message.node, "it was started anew", monotonic_now());
+            }
         }
         spdlog::info("node arrived name={} version={}", message.node, message.version);
-        node_ = NodePeer{.peer = peer, .hello = message};
-        if (active_) active_->session.node_arrived(monotonic_now());
+        nodes_[message.node] = Node{.peer = caller, .hello = message, .remote = remote};
+        for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
+        settle();
     }
 
-    template <typename Message>
-    void from_node(const std::string& peer, const Message& message) {
-        if (!active_ || !node_ || node_->peer != peer) return;
-        active_->session.receive(message, monotonic_now());
+    void receive_from_node(const Caller& caller, const Sender& from,
+                           const ControlMessage& message) {
+        Node& node = nodes_.at(from.name);
+        if (node.peer != caller) return drop("it is of a node that is another connection's");
+        const auto* const pong = std::get_if<ClockPong>(&message);
+        if (pong != nullptr && from.run.empty()) {
+            if (pong->sequence == node.probe) measure(node, *pong);
+            return;
+        }
+        // Of a run that is over: stale.
+        const auto run = runs_.find(from.run);
+        if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
     }
 
-    void refuse(const std::string& peer, const std::string& why) {
+    // Probes are exchanges of clocks, too.
+    static void measure(Node& node, const ClockPong& pong) {
+        if (node.clock.complete()) node.clock = ClockMeasurement{};
+        const ClockPong counted{.sequence = node.clock.ping(pong.ping_sent).sequence,
+                                .ping_sent = pong.ping_sent,
+                                .at = pong.at};
+        static_cast<void>(node.clock.pong(counted, monotonic_now()));
+    }
+
+    static void refuse(const Caller& caller, const std::string& why) {
         spdlog::info("refused: {}", why);
-        server_.send(peer, Refused{.message = why});
+        caller.say(Refused{.message = why});
     }
 
-    // ---- what the session says
+    // ---- what the sessions say
 
-    void to_cli(const ControlMessage& message) {
-        if (server_.send(active_->cli, message)) return;
-        later([this] {
-            if (active_) active_->session.stop("the command line is gone", monotonic_now());
+    void to_watchers(const std::string& run, const ControlMessage& message) {
+        ActiveRun& active = *runs_.at(run);
+        std::erase_if(active.watchers, [&](const Caller& watcher) {
+            if (watcher.say(message, run)) return false;
+            if (watcher != active.owner) return true;
+            later([this, run] {
+                const auto found = runs_.find(run);
+                if (found == runs_.end()) return;
+                found->second->session.stop("the command line is gone", monotonic_now());
+            });
+            return false;
         });
     }
 
-    void to_node(const ControlMessage& message) {
-        if (node_ && server_.send(node_->peer, message)) return;
-        lose_node();
+    void to_node(const std::string& run, const std::string& machine,
+                 const ControlMessage& message) {
+        const auto node = nodes_.find(machine);
+        if (node == nodes_.end() || !node->second.connected) return;
+        if (!node->second.peer.say(message, run)) lose(node->second);
     }
 
-    void lose_node() {
-        if (node_) spdlog::warn("node lost name={}", node_->hello.node);
-        node_.reset();
-        later([this] {
-            if (active_) active_->session.node_lost("its connection is closed", monotonic_now());
+    // A node on this machine has ended when its connection is closed. Another one may be cut
+    // off and come back.
+    void lose(Node& node) {
+        spdlog::warn("node lost name={}", node.hello.node);
+        node.connected = false;
+        later([this, name = node.hello.node, remote = node.remote] {
+            for (auto& [id, run] : runs_) {
+                if (remote) {
+                    run->session.node_disconnected(name, monotonic_now());
+                } else {
+                    run->session.node_lost(name, "its connection is closed", monotonic_now());
+                }
+            }
         });
     }
 
     // ---- time, and the end of runs
 
-    // Runs `action`, then looks at what has become of the run. The edge of the loop:
-    // whatever goes wrong ends a run, never the daemon.
+    // Runs `action`, then looks at what has become of the runs. The edge of the loop:
+    // whatever goes wrong ends runs, never the daemon.
     template <typename Action>
     void guarded(const Action& action) {
         try {
             action();
         } catch (const std::exception& problem) {
             spdlog::error("{}", problem.what());
-            if (active_) active_->session.fail(problem.what(), monotonic_now());
+            for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
         }
         settle();
     }
@@ -213,42 +633,55 @@ class ControllerDaemon::Impl {
     }
 
     void settle() {
-        if (active_ && active_->session.finished()) {
-            const RunFinished& results = active_->session.results();
+        for (auto run = runs_.begin(); run != runs_.end();) {
+            if (!run->second->session.finished()) {
+                ++run;
+                continue;
+            }
+            const RunFinished& results = run->second->session.results();
             spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
                          results.interrupted);
-            active_.reset();
-            server_.set_run({});
+            run = runs_.erase(run);
         }
-        if (!active_) {
+        if (runs_.empty() && leaving_) {
             timer_.cancel();
-            if (leaving_) leave();
-            return;
+            return leave();
         }
+        if (runs_.empty() && nodes_.empty()) return;
         const Instant now = monotonic_now();
-        const Instant wake = std::min(active_->session.deadline().value_or(now + kProbeInterval),
-                                      now + kProbeInterval);
+        Instant wake = now + kProbeInterval;
+        for (const auto& [name, run] : runs_) {
+            wake = std::min(wake, run->session.deadline().value_or(wake));
+        }
         timer_.expires_after(std::max(wake - now, Duration::zero()));
         timer_.async_wait([this](const boost::system::error_code& error) {
             if (error) return;
             guarded([this] {
-                if (!active_) return;
                 probe();
-                active_->session.tick(monotonic_now());
+                for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
             });
         });
     }
 
     // A node that has died without a word is found by sending to it.
+    static bool still_there(Node& node) {
+        const ClockPing ping{.sequence = ++node.probe, .sent = monotonic_now()};
+        return node.connected && node.peer.say(ping);
+    }
+
     void probe() {
-        if (!node_) return;
-        const ClockPing ping{.sequence = kProbeSequence, .sent = monotonic_now()};
-        if (!server_.send(node_->peer, ping)) lose_node();
+        for (auto& [name, node] : nodes_) {
+            if (node.connected && !still_there(node)) lose(node);
+        }
     }
 
     void leave() {
         if (std::exchange(left_, true)) return;
-        if (node_) server_.send(node_->peer, Shutdown{});
+        // Those of this machine are part of a run that has its own controller; others wait for
+        // a controller to be there again.
+        for (const auto& [name, node] : nodes_) {
+            if (!node.remote) node.peer.say(Shutdown{});
+        }
         done_();
     }
 
@@ -256,10 +689,14 @@ class ControllerDaemon::Impl {
     ControllerOptions options_;
     std::function<void()> done_;
     Store store_;
-    ControlServer server_;
+    Members members_;
+    std::optional<KeyPair> keys_;
+    std::string public_endpoint_;
+    std::vector<std::unique_ptr<ControlServer>> doors_;
+    std::uint64_t dropped_ = 0;
     boost::asio::steady_timer timer_;
-    std::optional<NodePeer> node_;
-    std::unique_ptr<ActiveRun> active_;
+    std::map<std::string, Node> nodes_;  // by name
+    std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
     bool leaving_ = false;
     bool left_ = false;
 };
@@ -274,8 +711,8 @@ void ControllerDaemon::stop(const std::string& reason) {
     impl_->stop(reason);
 }
 
-std::string ControllerDaemon::endpoint() const {
-    return impl_->endpoint();
+std::vector<std::string> ControllerDaemon::endpoints() const {
+    return impl_->endpoints();
 }
 
 }  // namespace pleat

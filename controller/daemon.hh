@@ -1,10 +1,23 @@
-// ControllerDaemon: wires the store, the control connection and the session of the run
-// under way: one run at a time, on one node.
+// ControllerDaemon: wires the store, the control connection, the nodes that have said
+// hello and the sessions of the runs under way.
+//
+// (1) A message of a node belongs to the run that it names; one of a run that is not
+//     under way is stale and dropped.
+// (2) A node has one name, and a name one node: a second one is refused while the first
+//     is connected.
+// (3) On tcp:// a peer is what its key says (controller/members.hh): a machine says Hello
+//     under its name and reports, an operator gives orders, a token joins. All else is
+//     dropped and counted. On ipc:// everybody may do everything: the directory's mode is
+//     the guard.
+// (4) Hosts of runs that are not over are spoken for: a machine takes so many hosts as it
+//     says, those of all runs together.
+// (5) A run that was submitted detached goes on when the command line goes away.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -13,8 +26,8 @@
 namespace pleat {
 
 struct ControllerOptions {
-    std::string endpoint;         // ipc:///… or tcp://127.0.0.1:PORT
-    std::string state_directory;  // the store is here
+    std::vector<std::string> endpoints;  // ipc:///…, tcp://ADDRESS:PORT
+    std::string state_directory;         // the store and the key are here
     SessionDeadlines deadlines;
 };
 
@@ -28,11 +41,11 @@ class ControllerDaemon {
     ControllerDaemon(const ControllerDaemon&) = delete;
     ControllerDaemon& operator=(const ControllerDaemon&) = delete;
 
-    // Ends the run under way, then is done; a second call does not wait for the run.
+    // Ends the runs under way, then is done; a second call does not wait for them.
     void stop(const std::string& reason);
 
-    // Where it listens.
-    std::string endpoint() const;
+    // Where it listens, in the order of the options.
+    std::vector<std::string> endpoints() const;
 
   private:
     class Impl;

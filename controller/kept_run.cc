@@ -5,6 +5,8 @@
 #include <ctime>
 #include <utility>
 
+#include "wire/codec.hh"
+
 namespace pleat {
 
 namespace {
@@ -40,7 +42,7 @@ std::string utc_now() {
     return {text.data(), size};
 }
 
-KeptRun::KeptRun(Store& store, const RunPlan& plan, std::string_view machine, UtcClock clock)
+KeptRun::KeptRun(Store& store, const RunPlan& plan, UtcClock clock)
     : store_{store},
       plan_{plan},
       clock_{std::move(clock)},
@@ -49,7 +51,7 @@ KeptRun::KeptRun(Store& store, const RunPlan& plan, std::string_view machine, Ut
       log_{plan, submitted_at_} {
     throw_failure(write_manifest(plan.options.run_directory,
                                  manifest_text(plan, machine_, "", submitted_at_)));
-    store_.add_run(plan, machine, submitted_at_);
+    store_.add_run(plan, submitted_at_);
 }
 
 Result<void> KeptRun::prepared(const std::string& data_plane) {
@@ -64,8 +66,8 @@ Result<void> KeptRun::began() {
     return attempted([this] { store_.set_state(plan_.options.run, RunState::running); });
 }
 
-Result<void> KeptRun::add(const LogRecord& record) {
-    return attempted([this, &record] { log_.add(record); });
+Result<void> KeptRun::add(const std::string& machine, const LogRecord& record) {
+    return attempted([&] { log_.add(machine, record); });
 }
 
 Result<void> KeptRun::finish(const RunFinished& finished) {
@@ -73,7 +75,8 @@ Result<void> KeptRun::finish(const RunFinished& finished) {
     const Result<void> logged = attempted([this, &finished, &now] { log_.finish(finished, now); });
     const Result<void> stored = attempted([this, &finished, &now] {
         const std::string problem = finished.problems.empty() ? "" : finished.problems.front();
-        store_.end_run(plan_.options.run, end_state(finished), problem, now);
+        store_.end_run(plan_.options.run, end_state(finished), problem,
+                       encode(ControlMessage{finished}), now);
     });
     return logged ? stored : logged;
 }

@@ -20,11 +20,11 @@ class KeptRun final : public RunArchive {
   public:
     // Makes the run's directory and its files. `plan` and `store` must outlive this.
     // Throws Failure.
-    KeptRun(Store& store, const RunPlan& plan, std::string_view machine, UtcClock clock);
+    KeptRun(Store& store, const RunPlan& plan, UtcClock clock);
 
     Result<void> prepared(const std::string& data_plane) override;
     Result<void> began() override;
-    Result<void> add(const LogRecord& record) override;
+    Result<void> add(const std::string& machine, const LogRecord& record) override;
     Result<void> finish(const RunFinished& finished) override;
 
   private:

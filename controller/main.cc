@@ -26,7 +26,7 @@ void follow_parent(pid_t parent) {
 int run(const pleat::ControllerArguments& arguments, pid_t parent) {
     boost::asio::io_context loop{1};
     pleat::ControllerDaemon daemon{loop,
-                                   {.endpoint = arguments.endpoint,
+                                   {.endpoints = arguments.endpoints,
                                     .state_directory = arguments.state_directory,
                                     .deadlines = {}},
                                    [&loop] { loop.stop(); }};

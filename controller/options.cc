@@ -1,6 +1,8 @@
 // The command line of pleat-controller.
 #include "controller/options.hh"
 
+#include <algorithm>
+#include <filesystem>
 #include <string_view>
 
 namespace pleat {
@@ -21,7 +23,11 @@ Result<ControllerArguments> parse_controller_arguments(const std::vector<std::st
             }
             return false;
         };
-        if (value_of("--listen", result.endpoint)) continue;
+        std::string endpoint;
+        if (value_of("--listen", endpoint)) {
+            result.endpoints.push_back(endpoint);
+            continue;
+        }
         if (value_of("--state", result.state_directory)) continue;
         if (argument == "--with-parent") {
             result.with_parent = true;
@@ -36,16 +42,24 @@ Result<ControllerArguments> parse_controller_arguments(const std::vector<std::st
         }
     }
     if (result.version || result.help) return result;
-    if (result.endpoint.empty()) return fail("--listen ENDPOINT is missing");
     if (result.state_directory.empty()) return fail("--state DIRECTORY is missing");
+    // Who is on this machine, and may enter the directory, is always at home.
+    const bool local = std::ranges::any_of(
+        result.endpoints, [](const std::string& e) { return e.starts_with("ipc://"); });
+    if (!local) {
+        const std::string state = std::filesystem::absolute(result.state_directory).string();
+        result.endpoints.insert(result.endpoints.begin(), "ipc://" + state + "/control");
+    }
     return result;
 }
 
 std::string controller_usage() {
-    return "pleat-controller --listen ENDPOINT --state DIRECTORY [--with-parent]\n"
+    return "pleat-controller --state DIRECTORY [--listen ENDPOINT]... [--with-parent]\n"
            "\n"
-           "  --listen ENDPOINT    ipc:///PATH or tcp://127.0.0.1:PORT\n"
-           "  --state DIRECTORY    where the database is, or will be\n"
+           "  --state DIRECTORY    where the database and the key are, or will be\n"
+           "  --listen ENDPOINT    tcp://ADDRESS:7400 for other machines, which join with what\n"
+           "                       `pleat machines token` prints; ipc:///PATH for this machine\n"
+           "                       (without one: ipc://DIRECTORY/control)\n"
            "  --with-parent        end when the process that started this one ends\n"
            "  --version            print the version\n";
 }

@@ -9,7 +9,7 @@
 namespace pleat {
 
 struct ControllerArguments {
-    std::string endpoint;
+    std::vector<std::string> endpoints;  // by default ipc://STATE/control
     std::string state_directory;
     bool with_parent = false;  // end when the process that started us does
     bool version = false;

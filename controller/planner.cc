@@ -2,10 +2,13 @@
 #include "controller/planner.hh"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "base/error.hh"
 
 namespace pleat {
 
@@ -25,7 +28,35 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
 
 }  // namespace
 
-Result<RunPlan> plan_run(Submit submit) {
+std::vector<std::string> even_placement(std::size_t hosts,
+                                        const std::vector<std::string>& machines) {
+    PLEAT_ASSERT(!machines.empty());
+    std::vector<std::string> result;
+    for (std::size_t host = 0; host < hosts; ++host) {
+        result.push_back(machines[host * machines.size() / hosts]);
+    }
+    return result;
+}
+
+std::vector<MachinePart> parts_of(const std::vector<std::string>& machine_of_host) {
+    std::map<std::string, std::vector<HostId>> hosts;
+    for (std::uint32_t host = 0; host < machine_of_host.size(); ++host) {
+        hosts[machine_of_host[host]].push_back(HostId{host});
+    }
+    std::vector<MachinePart> parts;
+    for (auto& [machine, its] : hosts) {
+        parts.push_back({.machine = machine, .hosts = std::move(its)});
+    }
+    return parts;
+}
+
+Result<RunPlan> plan_run_on(const std::string& machine, Submit submit) {
+    const std::size_t hosts = submit.scenario.topology.hosts().size();
+    return plan_run(std::move(submit), std::vector<std::string>(hosts, machine));
+}
+
+Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_of_host) {
+    PLEAT_ASSERT(machine_of_host.size() == submit.scenario.topology.hosts().size());
     const Scenario& scenario = submit.scenario;
     if (submit.options.run.empty()) return fail("the run has no name");
     if (!submit.options.run_directory.starts_with('/')) {
@@ -41,7 +72,8 @@ Result<RunPlan> plan_run(Submit submit) {
     return RunPlan{.scenario = std::move(submit.scenario),
                    .source_text = std::move(submit.source_text),
                    .options = std::move(submit.options),
-                   .epochs = std::move(epochs)};
+                   .epochs = std::move(epochs),
+                   .parts = parts_of(machine_of_host)};
 }
 
 Submitted summary(const RunPlan& plan, Duration took) {
@@ -58,15 +90,14 @@ Submitted summary(const RunPlan& plan, Duration took) {
             .took = took};
 }
 
-PrepareRun first_push(const RunPlan& plan) {
+PrepareRun first_push(const RunPlan& plan, const MachinePart& part, std::vector<Peer> peers) {
     PrepareRun push{.options = plan.options,
                     .scenario = plan.scenario,
-                    .local_hosts = {},
+                    .local_hosts = part.hosts,
                     .base = plan.epochs.base,
                     .epoch_starts = {},
-                    .epoch_events = {}};
-    const std::size_t hosts = plan.scenario.topology.hosts().size();
-    for (std::uint32_t host = 0; host < hosts; ++host) push.local_hosts.push_back(HostId{host});
+                    .epoch_events = {},
+                    .peers = std::move(peers)};
     for (const Epoch& epoch : plan.epochs.epochs) {
         push.epoch_starts.push_back(epoch.start);
         push.epoch_events.push_back(epoch.events);

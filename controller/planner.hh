@@ -10,23 +10,42 @@
 
 namespace pleat {
 
+// What one machine has of a run.
+struct MachinePart {
+    std::string machine;
+    std::vector<HostId> hosts;  // ascending, at least one
+
+    friend bool operator==(const MachinePart&, const MachinePart&) = default;
+};
+
 // A run that has been accepted. Immutable.
 struct RunPlan {
     Scenario scenario;
     std::string source_text;
     RunOptions options;
     Epochs epochs;
+    std::vector<MachinePart> parts;  // by name; each host is in one
 };
 
 // Computes every epoch. Fails when the scenario can't be run by this build, and says
-// what of it.
-Result<RunPlan> plan_run(Submit submit);
+// what of it. `machine_of_host` by HostId.
+Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_of_host);
+
+// The same, all on one machine.
+Result<RunPlan> plan_run_on(const std::string& machine, Submit submit);
+
+// As many hosts on each machine, give or take one, in the order of both.
+std::vector<std::string> even_placement(std::size_t hosts,
+                                        const std::vector<std::string>& machines);
+
+// Who has what; machines without hosts have no part.
+std::vector<MachinePart> parts_of(const std::vector<std::string>& machine_of_host);
 
 // What the planned run consists of; `took` is what it took to plan it.
 Submitted summary(const RunPlan& plan, Duration took);
 
-// What the node gets first, and then an epoch at a time.
-PrepareRun first_push(const RunPlan& plan);
+// What the node of a part gets first, and then an epoch at a time. `peers`: the others.
+PrepareRun first_push(const RunPlan& plan, const MachinePart& part, std::vector<Peer> peers);
 
 // The path table's hash that the node must answer with, by epoch.
 std::vector<std::uint64_t> table_hashes(const Epochs& epochs);

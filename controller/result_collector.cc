@@ -22,10 +22,12 @@ void ResultCollector::add(const LogRecord& record) {
     }
     const auto* event = std::get_if<EventRecord>(&record);
     if (event == nullptr || !event->epoch) return;
-    epochs_.try_emplace(*event->epoch, EpochResult{.epoch = *event->epoch,
-                                                   .planned = event->planned,
-                                                   .late = event->actual - event->planned,
-                                                   .events = {}});
+    const Duration late = event->actual - event->planned;
+    const auto [known, fresh] = epochs_.try_emplace(
+        *event->epoch,
+        EpochResult{.epoch = *event->epoch, .planned = event->planned, .late = late, .events = {}});
+    // The machine that was latest counts.
+    if (!fresh) known->second.late = std::max(known->second.late, late);
 }
 
 std::uint64_t ResultCollector::most_samples_of_a_flow() const {

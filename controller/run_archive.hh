@@ -1,6 +1,8 @@
 // RunArchive: where a session puts what is to be kept of its run.
 #pragma once
 
+#include <string>
+
 #include "base/result.hh"
 #include "wire/messages.hh"
 
@@ -16,7 +18,8 @@ class RunArchive {
     // T0 is settled.
     virtual Result<void> began() = 0;
 
-    virtual Result<void> add(const LogRecord& record) = 0;
+    // Of this machine's log.
+    virtual Result<void> add(const std::string& machine, const LogRecord& record) = 0;
 
     // The end, in whatever way.
     virtual Result<void> finish(const RunFinished& finished) = 0;

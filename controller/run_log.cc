@@ -69,6 +69,14 @@ class RunLog::Impl {
         Statement host = database_.prepare("INSERT INTO host (host, name) VALUES (?, ?)");
         std::int64_t id = 0;
         for (const Host& each : plan.scenario.topology.hosts()) host.run({id++, each.name});
+        Statement machine = database_.prepare("INSERT INTO machine (machine) VALUES (?)");
+        Statement place = database_.prepare("UPDATE host SET machine = ? WHERE host = ?");
+        for (const MachinePart& part : plan.parts) {
+            machine.run({part.machine});
+            for (const HostId each : part.hosts) {
+                place.run({part.machine, std::int64_t{each.value}});
+            }
+        }
         Statement epoch =
             database_.prepare("INSERT INTO epoch (epoch, planned_ns, hash) VALUES (?, ?, ?)");
         const std::vector<std::uint64_t> hashes = table_hashes(plan.epochs);
@@ -79,17 +87,19 @@ class RunLog::Impl {
         change.commit();
     }
 
-    void add(const LogRecord& record) {
+    void add(std::string_view machine, const LogRecord& record) {
         if (!open_) open_.emplace(database_);
+        machine_ = machine;
         std::visit([this](const auto& each) { insert(each); }, record);
     }
 
     void insert(const EventRecord& event) {
         SqlValue epoch;
         if (event.epoch) epoch = std::int64_t{event.epoch->value};
-        event_.run({number(event.planned), number(event.actual), epoch, event.text});
+        event_.run({number(event.planned), number(event.actual), epoch, event.text, machine_});
         if (!event.epoch) return;
-        epoch_.run({(event.actual - event.planned).count(), std::int64_t{event.epoch->value}});
+        const std::int64_t late = (event.actual - event.planned).count();
+        epoch_.run({late, late, std::int64_t{event.epoch->value}});
     }
 
     void insert(const DemandRecord& demand) {
@@ -116,7 +126,11 @@ class RunLog::Impl {
         host_event_.run({number(host.at), std::int64_t{host.host.value}, host.what});
     }
 
-    void insert(const TotalsRecord& totals) { total_.run({totals.counter, totals.value}); }
+    void insert(const TotalsRecord& totals) {
+        machine_total_.run({machine_, totals.counter, totals.value});
+        Statement& merge = totals.counter.ends_with("_ns") ? largest_ : sum_;
+        merge.run({totals.counter, totals.value});
+    }
 
     void finish(const RunFinished& finished, std::string_view now_utc) {
         if (!open_) open_.emplace(database_);
@@ -140,6 +154,13 @@ class RunLog::Impl {
             host.run({each.address, started, exit_code, flag(each.ended_by_us), each.log,
                       text_or_null(each.problem), std::int64_t{each.host.value}});
         }
+        Statement machine = database_.prepare(
+            "UPDATE machine SET data_plane = ?, messages_sent = ?, bytes_sent = ?,"
+            " clock_error_ns = ? WHERE machine = ?");
+        for (const MachineResult& each : finished.machines) {
+            machine.run({text_or_null(each.data_plane), counter(each.control.messages_sent),
+                         counter(each.control.bytes_sent), each.clock_error.count(), each.name});
+        }
         open_->commit();
         open_.reset();
     }
@@ -147,9 +168,12 @@ class RunLog::Impl {
   private:
     Database database_;
     std::optional<Transaction> open_;  // from the first record to the end
+    std::string machine_;              // whose record is being added
     Statement event_ = database_.prepare(
-        "INSERT INTO event (planned_ns, actual_ns, epoch, text) VALUES (?, ?, ?, ?)");
-    Statement epoch_ = database_.prepare("UPDATE epoch SET late_ns = ? WHERE epoch = ?");
+        "INSERT INTO event (planned_ns, actual_ns, epoch, text, machine) VALUES (?, ?, ?, ?, ?)");
+    // The machine that was latest counts.
+    Statement epoch_ = database_.prepare(
+        "UPDATE epoch SET late_ns = max(coalesce(late_ns, ?), ?) WHERE epoch = ?");
     Statement demand_ = database_.prepare(
         "INSERT INTO demand (at_ns, source, destination, state_code, demand_bps)"
         " VALUES (?, ?, ?, ?, ?)");
@@ -159,7 +183,13 @@ class RunLog::Impl {
         database_.prepare("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?)");
     Statement host_event_ =
         database_.prepare("INSERT INTO host_event (at_ns, host, what) VALUES (?, ?, ?)");
-    Statement total_ = database_.prepare("INSERT OR REPLACE INTO total VALUES (?, ?)");
+    Statement machine_total_ =
+        database_.prepare("INSERT OR REPLACE INTO machine_total VALUES (?, ?, ?)");
+    Statement sum_ = database_.prepare(
+        "INSERT INTO total VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value");
+    Statement largest_ = database_.prepare(
+        "INSERT INTO total VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)");
 };
 
 RunLog::RunLog(const RunPlan& plan, std::string_view now_utc)
@@ -167,8 +197,8 @@ RunLog::RunLog(const RunPlan& plan, std::string_view now_utc)
 
 RunLog::~RunLog() = default;
 
-void RunLog::add(const LogRecord& record) {
-    impl_->add(record);
+void RunLog::add(std::string_view machine, const LogRecord& record) {
+    impl_->add(machine, record);
 }
 
 void RunLog::finish(const RunFinished& finished, std::string_view now_utc) {

@@ -1,5 +1,5 @@
-// RunLog: run.db of one run. Made when the run is accepted, filled when the node's log
-// is collected, in one transaction.
+// RunLog: run.db of one run. Made when the run is accepted, filled when the nodes' logs
+// are collected, in one transaction.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ class RunLog {
     RunLog& operator=(const RunLog&) = delete;
 
     // All throw Failure, when the disk is full for example.
-    void add(const LogRecord& record);
+    void add(std::string_view machine, const LogRecord& record);
     void finish(const RunFinished& finished, std::string_view now_utc);
 
   private:

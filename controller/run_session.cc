@@ -1,9 +1,13 @@
 // The life of a run.
 #include "controller/run_session.hh"
 
+#include <algorithm>
+#include <limits>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/overload.hh"
 
@@ -17,56 +21,88 @@ std::string seconds_text(Duration duration) {
     return fmt::format("{:g} s", std::chrono::duration<double>{duration}.count());
 }
 
+// T0 + `after`; far away when no clock goes so far.
+Instant later(Instant t0, Duration after) {
+    return after < Instant::max() - t0 ? t0 + after : Instant::max();
+}
+
 }  // namespace
 
 RunSession::RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionOutputs outputs,
                        RunArchive& archive, Instant now)
-    : plan_{plan},
-      deadlines_{deadlines},
-      outputs_{std::move(outputs)},
-      archive_{archive},
-      hashes_{table_hashes(plan.epochs)},
-      acknowledged_(hashes_.size(), false),
-      left_to_acknowledge_{hashes_.size()} {
+    : plan_{plan}, deadlines_{deadlines}, outputs_{std::move(outputs)}, archive_{archive} {
+    PLEAT_ASSERT(!plan.parts.empty());
+    for (const MachinePart& part : plan.parts) parts_.emplace_back(part, plan);
     results_.run = plan.options.run;
-    wait(State::planned, now + deadlines_.start,
-         fmt::format("the run to be started within {}", seconds_text(deadlines_.start)));
+    wait(State::planned, now + deadlines_.start);
 }
 
 // ---- what comes from outside
 
-void RunSession::start(bool node, Instant now) {
+void RunSession::start(const std::vector<Hello>& present, Instant now) {
     if (state_ != State::planned) return;
-    if (node) return prepare(now);
-    wait(State::awaiting_node, now + deadlines_.node,
-         fmt::format("a node to say hello within {}", seconds_text(deadlines_.node)));
+    wait(State::awaiting_nodes, now + deadlines_.node);
+    for (const Hello& hello : present) {
+        if (SessionPart* const part = find(hello.node)) part->hello = hello;
+    }
+    prepare_if_all_here(now);
 }
 
-void RunSession::node_arrived(Instant now) {
-    if (state_ == State::awaiting_node) prepare(now);
+void RunSession::node_arrived(const Hello& hello, Instant now) {
+    SessionPart* const part = find(hello.node);
+    if (part == nullptr) return;
+    part->hello = hello;
+    part->heard = now;
+    prepare_if_all_here(now);
 }
 
-void RunSession::node_lost(const std::string& why, Instant) {
-    if (!node_has_run()) return;
+void RunSession::node_disconnected(const std::string& machine, Instant now) {
+    const bool may_come_back = state_ == State::running || state_ == State::ending ||
+                               state_ == State::collecting || state_ == State::finished;
+    if (!may_come_back) node_lost(machine, "its connection is closed", now);
+}
+
+void RunSession::node_lost(const std::string& machine, const std::string& why, Instant now) {
+    SessionPart* const part = find(machine);
+    if (part == nullptr || finished()) return;
+    if (!part->open()) {
+        if (!part->has_run) part->hello.reset();
+        return;
+    }
+    part->over = true;
     results_.failed = true;
-    results_.problems.push_back("the node is lost: " + why);
-    finish();
+    results_.exit_code = kExitMachineLost;
+    const std::string problem = fmt::format("{} is lost: {}", who(*part), why);
+    results_.problems.push_back(problem);
+    if (!any_open()) return finish();
+    if (state_ == State::running) {
+        stage("machine", problem + "; the run goes on without it");
+        return;
+    }
+    end(problem, false, now);
+    end_if_all_ended(now);
 }
 
-void RunSession::receive(const ControlMessage& message, Instant now) {
-    if (!node_has_run()) return;
+void RunSession::receive(const std::string& machine, const ControlMessage& message, Instant now) {
+    SessionPart* const part = find(machine);
+    if (part == nullptr || !part->open() || finished()) return;
+    part->heard = std::max(part->heard, now);
+    if (part->silent) {
+        part->silent = false;
+        stage("machine", who(*part) + " is back");
+    }
     std::visit(Overload{
-                   [this, now](const Prepared& m) { on(m, now); },
-                   [this, now](const HostsReady& m) { on(m, now); },
-                   [this, now](const ClockPong& m) { on(m, now); },
-                   [this, now](const BeginAccepted& m) { on(m, now); },
-                   [this, now](const BeginRefused& m) { on(m, now); },
-                   [this, now](const Progress& m) { on(m, now); },
-                   [this, now](const RunEnded& m) { on(m, now); },
-                   [this, now](const LogChunk& m) { on(m, now); },
-                   [this, now](const LogEnd& m) { on(m, now); },
-                   [this, now](const NodeFailed& m) { on(m, now); },
-                   [this](const Stage& m) { outputs_.to_cli(m); },
+                   [&](const Prepared& m) { on(*part, m, now); },
+                   [&](const HostsReady& m) { on(*part, m, now); },
+                   [&](const ClockPong& m) { on(*part, m, now); },
+                   [&](const BeginAccepted& m) { on(*part, m, now); },
+                   [&](const BeginRefused& m) { on(*part, m, now); },
+                   [&](const Progress& m) { on(*part, m, now); },
+                   [&](const RunEnded& m) { on(*part, m, now); },
+                   [&](const LogChunk& m) { on(*part, m, now); },
+                   [&](const LogEnd& m) { on(*part, m, now); },
+                   [&](const NodeFailed& m) { on(*part, m, now); },
+                   [&](const Stage& m) { outputs_.to_cli(m); },
                    // What is not for us is no reason to end a run.
                    [](const auto&) {},
                },
@@ -78,129 +114,217 @@ void RunSession::stop(const std::string& reason, Instant now) {
 }
 
 void RunSession::tick(Instant now) {
-    if (finished() || now < deadline_) return;
-    const std::string problem = "waited in vain for " + waited_for_;
+    if (finished()) return;
+    if (state_ == State::running) look_for_silence(now);
+    if (now < deadline_) return;
+    const std::string problem = "waited in vain for " + waited_for();
     const bool last_wait = state_ == State::ending || state_ == State::collecting;
-    if (!last_wait) return fail(problem, now);
-    results_.failed = true;
-    results_.problems.push_back(problem);
-    finish();
+    if (last_wait) return give_up_on_the_rest(problem);
+    fail(problem, now);
 }
 
 std::optional<Instant> RunSession::deadline() const {
     if (finished()) return {};
-    return deadline_;
+    Instant result = deadline_;
+    if (state_ == State::running) {
+        for (const SessionPart& part : parts_) {
+            if (part.open() && !part.silent) {
+                result = std::min(result, part.heard + deadlines_.silence);
+            }
+        }
+    }
+    return result;
 }
 
 // ---- the way to T0
 
+void RunSession::prepare_if_all_here(Instant now) {
+    const bool all =
+        std::ranges::all_of(parts_, [](const SessionPart& part) { return part.hello.has_value(); });
+    if (state_ == State::awaiting_nodes && all) prepare(now);
+}
+
 void RunSession::prepare(Instant now) {
-    wait(State::preparing, now + deadlines_.prepared,
-         fmt::format("the node to prepare path tables within {}",
-                     seconds_text(deadlines_.prepared)));
-    outputs_.to_node(first_push(plan_));
+    wait(State::preparing, now + deadlines_.prepared);
+    // All of them have the run now: whoever is lost meanwhile is one that had it.
+    for (SessionPart& part : parts_) {
+        part.has_run = true;
+        part.heard = now;
+    }
+    for (const SessionPart& part : parts_) {
+        std::vector<Peer> peers;
+        for (const SessionPart& other : parts_) {
+            if (&other == &part) continue;
+            peers.push_back({.name = other.part.machine,
+                             .address = other.hello->address,
+                             .hosts = other.part.hosts});
+        }
+        outputs_.to_node(part.part.machine, first_push(plan_, part.part, std::move(peers)));
+    }
     for (std::size_t i = 1; i < plan_.epochs.epochs.size(); ++i) {
-        if (finished()) return;  // the node was lost meanwhile
-        outputs_.to_node(PrepareEpoch{plan_.epochs.epochs[i].delta});
+        for (const SessionPart& part : parts_) {
+            outputs_.to_node(part.part.machine, PrepareEpoch{plan_.epochs.epochs[i].delta});
+        }
     }
 }
 
-void RunSession::on(const Prepared& prepared, Instant now) {
+void RunSession::on(SessionPart& part, const Prepared& prepared, Instant now) {
     if (state_ != State::preparing) return;
-    const std::size_t epoch = prepared.epoch.value;
-    if (epoch >= hashes_.size() || prepared.version != plan_.epochs.base.version()) {
-        return fail(fmt::format("the node prepared path table {}.{}, which there is not",
-                                prepared.version, epoch),
-                    now);
-    }
-    if (prepared.hash != hashes_[epoch]) {
-        return fail(fmt::format("the node's path table of epoch {} has the hash {}, not {}", epoch,
-                                hash_text(prepared.hash), hash_text(hashes_[epoch])),
-                    now);
-    }
-    if (!acknowledged_[epoch]) {
-        acknowledged_[epoch] = true;
-        --left_to_acknowledge_;
-    }
-    if (left_to_acknowledge_ > 0) {
+    const Result<void> right = part.tables.add(prepared, who(part));
+    if (!right) return fail(right.error().message, now);
+    const bool all =
+        std::ranges::all_of(parts_, [](const SessionPart& each) { return each.tables.complete(); });
+    if (!all) {
         deadline_ = now + deadlines_.prepared;
         return;
     }
-    const Duration patience = plan_.options.ready_deadline + deadlines_.ready_margin;
-    wait(State::preparing, now + patience,
-         fmt::format("all hosts to be ready within {}", seconds_text(patience)));
+    awaits_hosts_ = true;
+    deadline_ = now + plan_.options.ready_deadline + deadlines_.ready_margin;
     measure_if_ready(now);
 }
 
-void RunSession::on(const HostsReady& ready, Instant now) {
-    if (state_ != State::preparing || ready_) return;
-    ready_ = ready;
-    results_.data_plane = ready.data_plane;
-    keep(archive_.prepared(ready.data_plane));
-    stage("hosts", fmt::format("{}/{} ready (data plane: {})", ready.hosts,
-                               plan_.scenario.topology.hosts().size(), ready.data_plane));
+void RunSession::on(SessionPart& part, const HostsReady& ready, Instant now) {
+    if (state_ != State::preparing || part.ready) return;
+    part.ready = ready;
+    if (!std::ranges::all_of(parts_, [](const SessionPart& p) { return p.ready.has_value(); })) {
+        return;
+    }
+    std::uint32_t hosts = 0;
+    std::set<std::string> planes;
+    for (const SessionPart& each : parts_) {
+        hosts += each.ready->hosts;
+        planes.insert(each.ready->data_plane);
+    }
+    results_.data_plane = fmt::format("{}", fmt::join(planes, ", "));
+    keep(archive_.prepared(results_.data_plane));
+    const std::string machines =
+        parts_.size() > 1 ? fmt::format(" on {} machines", parts_.size()) : std::string{};
+    stage("hosts",
+          fmt::format("{}/{} ready{} (data plane: {})", hosts,
+                      plan_.scenario.topology.hosts().size(), machines, results_.data_plane));
     measure_if_ready(now);
 }
 
 void RunSession::measure_if_ready(Instant now) {
-    if (!ready_ || left_to_acknowledge_ > 0) return;
-    wait(State::measuring_clock, now + deadlines_.clock,
-         fmt::format("the node to tell its clock within {}", seconds_text(deadlines_.clock)));
-    outputs_.to_node(clock_.ping(now));
+    const bool ready = std::ranges::all_of(
+        parts_, [](const SessionPart& part) { return part.ready && part.tables.complete(); });
+    if (!ready) return;
+    wait(State::measuring_clocks, now + deadlines_.clock);
+    for (SessionPart& part : parts_) outputs_.to_node(part.part.machine, part.clock.ping(now));
 }
 
-void RunSession::on(const ClockPong& pong, Instant now) {
-    if (state_ != State::measuring_clock || !clock_.pong(pong, now)) return;
-    if (!clock_.complete()) {
-        outputs_.to_node(clock_.ping(now));
+void RunSession::on(SessionPart& part, const ClockPong& pong, Instant now) {
+    if (state_ != State::measuring_clocks || !part.clock.pong(pong, now)) return;
+    if (!part.clock.complete()) {
+        outputs_.to_node(part.part.machine, part.clock.ping(now));
         return;
     }
-    announce(now);
+    if (std::ranges::all_of(parts_, [](const SessionPart& p) { return p.clock.complete(); })) {
+        announce(now);
+    }
 }
 
 void RunSession::announce(Instant now) {
-    t0_ = now + announcement_lead(clock_.worst_rtt(), attempts_++);
-    wait(State::beginning, t0_ + deadlines_.begin, "the node to accept T0");
-    outputs_.to_node(Begin{t0_ + clock_.offset()});
+    Duration worst{};
+    for (const SessionPart& part : parts_) worst = std::max(worst, part.clock.worst_rtt());
+    t0_ = now + announcement_lead(worst, attempts_++);
+    wait(State::beginning, t0_ + deadlines_.begin);
+    for (SessionPart& part : parts_) {
+        part.accepted = false;
+        outputs_.to_node(part.part.machine, Begin{t0_for(part)});
+    }
 }
 
-void RunSession::on(const BeginRefused& refused, Instant now) {
+void RunSession::on(SessionPart& part, const BeginRefused& refused, Instant now) {
+    // An answer to an earlier announcement is none to this one.
+    if (refused.t0 != t0_for(part)) return;
+    if (state_ == State::running) {
+        return fail(fmt::format("{} missed T0: {}", who(part), refused.reason), now);
+    }
     if (state_ != State::beginning) return;
     if (attempts_ < kAnnouncements) return announce(now);
-    fail(fmt::format("the node refused T0 {} times: {}", attempts_, refused.reason), now);
+    fail(fmt::format("{} refused T0 {} times: {}", who(part), attempts_, refused.reason), now);
 }
 
-void RunSession::on(const BeginAccepted& accepted, Instant now) {
-    // An answer to an earlier announcement is none to this one.
-    if (state_ != State::beginning || accepted.t0 != t0_ + clock_.offset()) return;
+void RunSession::on(SessionPart& part, const BeginAccepted& accepted, Instant now) {
+    if (state_ != State::beginning || accepted.t0 != t0_for(part)) return;
+    part.accepted = true;
+    if (std::ranges::all_of(parts_, [](const SessionPart& p) { return p.accepted; })) confirm(now);
+}
+
+void RunSession::confirm(Instant now) {
     begun_ = true;
+    wait(State::running, Instant::max());
+    if (plan_.scenario.duration) {
+        deadline_ = later(t0_, *plan_.scenario.duration + deadlines_.end_margin);
+    }
+    Duration bound{};
+    for (SessionPart& part : parts_) {
+        part.heard = std::max(now, t0_);
+        bound = std::max(bound, part.clock.error_bound());
+    }
+    for (const SessionPart& part : parts_) {
+        outputs_.to_node(part.part.machine, ConfirmBegin{t0_for(part)});
+    }
     keep(archive_.began());
-    wait(State::running, std::max(now, t0_) + deadlines_.silence,
-         fmt::format("a sign of life of the node for {}", seconds_text(deadlines_.silence)));
     stage("begin",
-          fmt::format(
-              "T0 in {} ms (clock known to {} us)",
-              std::chrono::duration_cast<std::chrono::milliseconds>(t0_ - now).count(),
-              std::chrono::duration_cast<std::chrono::microseconds>(clock_.error_bound()).count()));
+          fmt::format("T0 in {} ms (clock{} known to {} us)",
+                      std::chrono::duration_cast<std::chrono::milliseconds>(t0_ - now).count(),
+                      parts_.size() > 1 ? "s" : "",
+                      std::chrono::duration_cast<std::chrono::microseconds>(bound).count()));
 }
 
 // ---- the run itself
 
-void RunSession::on(const Progress& progress, Instant now) {
-    outputs_.to_cli(progress);
-    if (state_ != State::running) return;
-    Instant until = now + deadlines_.silence;
-    std::string what =
-        fmt::format("a sign of life of the node for {}", seconds_text(deadlines_.silence));
-    if (plan_.scenario.duration) {
-        const Duration longest = *plan_.scenario.duration + deadlines_.end_margin;
-        // Beyond any clock: no limit.
-        if (longest < until - t0_) {
-            until = t0_ + longest;
-            what = fmt::format("the run to end within {} of its start", seconds_text(longest));
+void RunSession::on(SessionPart& part, const Progress& progress, Instant) {
+    // When one that has reported reports again, those that have not are late.
+    if (part.progress) show_progress();
+    part.progress = progress;
+    const bool all = std::ranges::all_of(parts_, [](const SessionPart& each) {
+        return each.progress || each.silent || each.ended || each.over;
+    });
+    if (all) show_progress();
+}
+
+void RunSession::show_progress() {
+    std::optional<Progress> sum;
+    for (SessionPart& part : parts_) {
+        if (!part.progress) continue;
+        const Progress each = *std::exchange(part.progress, std::nullopt);
+        if (!sum) {
+            sum = each;
+            continue;
+        }
+        sum->at = std::max(sum->at, each.at);
+        sum->epoch = std::min(sum->epoch, each.epoch);  // in force everywhere
+        sum->throughput_bps += each.throughput_bps;
+        sum->hosts_ready += each.hosts_ready;
+        sum->hosts_running += each.hosts_running;
+    }
+    if (sum) outputs_.to_cli(*sum);
+}
+
+void RunSession::look_for_silence(Instant now) {
+    bool others_speak = false;
+    std::vector<SessionPart*> silent;
+    for (SessionPart& part : parts_) {
+        if (!part.open() || part.silent) continue;
+        if (now < part.heard + deadlines_.silence) {
+            others_speak = true;
+        } else {
+            silent.push_back(&part);
         }
     }
-    wait(State::running, until, std::move(what));
+    for (SessionPart* part : silent) part->silent = true;
+    const std::string span = seconds_text(deadlines_.silence);
+    if (!others_speak && any_open()) {
+        return fail(fmt::format("waited in vain for a sign of life of {} for {}",
+                                who([](const SessionPart& p) { return p.open(); }), span),
+                    now);
+    }
+    for (const SessionPart* part : silent) {
+        stage("machine", fmt::format("{} gives no sign of life since {}", who(*part), span));
+    }
 }
 
 // ---- the way to the end
@@ -209,10 +333,26 @@ void RunSession::end(const std::string& reason, bool interrupted, Instant now) {
     if (state_ == State::finished || state_ == State::collecting) return;
     results_.interrupted = results_.interrupted || interrupted;
     if (state_ == State::ending) return;
-    if (!node_has_run()) return finish();
-    wait(State::ending, now + deadlines_.ending,
-         fmt::format("the node to end the run within {}", seconds_text(deadlines_.ending)));
-    outputs_.to_node(EndRun{.reason = reason, .interrupted = interrupted});
+    if (!any_open()) return finish();
+    wait(State::ending, now + deadlines_.ending);
+    for (const SessionPart& part : parts_) {
+        if (!part.open() || part.ended) continue;
+        outputs_.to_node(part.part.machine, EndRun{.reason = reason, .interrupted = interrupted});
+    }
+}
+
+void RunSession::end_if_all_ended(Instant now) {
+    if (state_ != State::ending && state_ != State::collecting) return;
+    if (!any_open()) {
+        if (begun_) {
+            stage("collect", fmt::format("{} logs, {} samples/flow", results_.hosts.size(),
+                                         collector_.most_samples_of_a_flow()));
+        }
+        return finish();
+    }
+    const bool all = std::ranges::all_of(
+        parts_, [](const SessionPart& part) { return !part.open() || part.ended; });
+    if (all && state_ == State::ending) wait(State::collecting, now + deadlines_.log);
 }
 
 void RunSession::fail(const std::string& problem, Instant now) {
@@ -221,64 +361,64 @@ void RunSession::fail(const std::string& problem, Instant now) {
     end(problem, false, now);
 }
 
-void RunSession::on(const NodeFailed& failed, Instant now) {
+void RunSession::on(SessionPart& part, const NodeFailed& failed, Instant now) {
     outputs_.to_cli(failed);
     results_.failed = true;
-    results_.problems.push_back(failed.message);
+    const std::string problem = said_by(part, failed.message);
+    results_.problems.push_back(problem);
     results_.exit_code = failed.exit_code;
     // A node that has not prepared the first table has no run to end.
-    if (state_ == State::preparing && !acknowledged_[0]) return finish();
-    end(failed.message, false, now);
+    if (state_ == State::preparing && !part.tables.any()) part.over = true;
+    end(problem, false, now);
+    end_if_all_ended(now);
 }
 
-void RunSession::on(const RunEnded& ended, Instant now) {
-    if (state_ == State::collecting) return;
+void RunSession::on(SessionPart& part, const RunEnded& ended, Instant now) {
+    if (std::exchange(part.ended, true)) return;
     results_.failed = results_.failed || ended.failed;
     results_.interrupted = results_.interrupted || ended.interrupted;
-    results_.problems.insert(results_.problems.end(), ended.problems.begin(), ended.problems.end());
-    results_.hosts = ended.hosts;
-    results_.control = ended.control;
+    for (const std::string& problem : ended.problems) {
+        results_.problems.push_back(said_by(part, problem));
+    }
+    results_.hosts.insert(results_.hosts.end(), ended.hosts.begin(), ended.hosts.end());
+    part.control = ended.control;
     if (!begun_ && !results_.failed && !results_.interrupted) {
         results_.failed = true;
         results_.problems.push_back("the run ended before T0: " + ended.reason);
     }
-    wait(State::collecting, now + deadlines_.log,
-         fmt::format("the node's log within {}", seconds_text(deadlines_.log)));
+    end(ended.reason, ended.interrupted, now);
+    end_if_all_ended(now);
 }
 
-void RunSession::on(const LogChunk& chunk, Instant now) {
-    if (state_ != State::collecting) return;
-    deadline_ = now + deadlines_.log;
-    Result<void> taken;
-    if (chunk.offset != log_bytes_) {
-        taken = pleat::fail(
-            fmt::format("a piece at {} where {} was expected", chunk.offset, log_bytes_));
-    }
-    log_bytes_ += chunk.bytes.size();
-    if (log_broken_) return;
-    if (taken) {
-        taken = decoder_.feed(chunk.bytes, [this](const LogRecord& record) {
-            collector_.add(record);
-            if (!archive_broken_) keep(archive_.add(record));
-        });
-    }
+void RunSession::on(SessionPart& part, const LogChunk& chunk, Instant now) {
+    if (!part.ended) return;
+    if (state_ == State::collecting) deadline_ = now + deadlines_.log;
+    const Result<void> taken = part.log.add(chunk, [this, &part](const LogRecord& record) {
+        collector_.add(record);
+        if (!archive_broken_) keep(archive_.add(part.part.machine, record));
+    });
     if (taken) return;
-    log_broken_ = true;
     results_.failed = true;
-    results_.problems.push_back("the node's log is damaged: " + taken.error().message);
+    results_.problems.push_back(
+        fmt::format("{}'s log is damaged: {}", who(part), taken.error().message));
 }
 
-void RunSession::on(const LogEnd& end, Instant) {
-    if (state_ != State::collecting) return;
-    if (!log_broken_ && (end.size != log_bytes_ || decoder_.incomplete() > 0)) {
+void RunSession::on(SessionPart& part, const LogEnd& end, Instant now) {
+    if (!part.ended) return;
+    const Result<void> whole = part.log.end(end);
+    if (!whole) {
         results_.failed = true;
         results_.problems.push_back(
-            fmt::format("the node's log is not complete: {} of {} bytes", log_bytes_, end.size));
+            fmt::format("{}'s log is not complete: {}", who(part), whole.error().message));
     }
-    if (begun_) {
-        stage("collect", fmt::format("{} logs, {} samples/flow", results_.hosts.size(),
-                                     collector_.most_samples_of_a_flow()));
-    }
+    part.over = true;
+    end_if_all_ended(now);
+}
+
+void RunSession::give_up_on_the_rest(const std::string& problem) {
+    results_.failed = true;
+    results_.exit_code = kExitMachineLost;
+    results_.problems.push_back(problem);
     finish();
 }
 
@@ -289,16 +429,94 @@ void RunSession::finish() {
     events.reserve(plan_.epochs.epochs.size());
     for (const Epoch& epoch : plan_.epochs.epochs) events.push_back(epoch.events);
     collector_.give(results_, events);
+    std::ranges::sort(results_.hosts, {}, &HostResult::host);
+    for (const SessionPart& part : parts_) {
+        results_.control.messages_sent += part.control.messages_sent;
+        results_.control.bytes_sent += part.control.bytes_sent;
+        results_.machines.push_back({.name = part.part.machine,
+                                     .data_plane = part.ready ? part.ready->data_plane : "",
+                                     .control = part.control,
+                                     .clock_error = part.clock.error_bound()});
+    }
     keep(archive_.finish(results_));
     outputs_.to_cli(results_);
 }
 
 // ---- helpers
 
-void RunSession::wait(State state, Instant until, std::string what) {
+SessionPart* RunSession::find(const std::string& machine) {
+    const auto found = std::ranges::find(parts_, machine,
+                                         [](const SessionPart& each) { return each.part.machine; });
+    return found == parts_.end() ? nullptr : &*found;
+}
+
+std::string RunSession::who(const SessionPart& part) const {
+    return parts_.size() == 1 ? "the node" : "machine " + part.part.machine;
+}
+
+std::string RunSession::who(const std::function<bool(const SessionPart&)>& filter) const {
+    std::vector<std::string> names;
+    for (const SessionPart& part : parts_) {
+        if (filter(part)) names.push_back(part.part.machine);
+    }
+    if (parts_.size() == 1) return "the node";
+    return fmt::format("machine{} {}", names.size() == 1 ? "" : "s", fmt::join(names, ", "));
+}
+
+std::string RunSession::said_by(const SessionPart& part, const std::string& problem) const {
+    return parts_.size() == 1 ? problem : part.part.machine + ": " + problem;
+}
+
+std::string RunSession::waited_for() const {
+    switch (state_) {
+        case State::planned:
+            return fmt::format("the run to be started within {}", seconds_text(deadlines_.start));
+        case State::awaiting_nodes: {
+            const std::string missing =
+                parts_.size() == 1 ? "a node" : who([](const SessionPart& p) { return !p.hello; });
+            return fmt::format("{} to say hello within {}", missing, seconds_text(deadlines_.node));
+        }
+        case State::preparing: {
+            if (!awaits_hosts_) {
+                return fmt::format("{} to prepare path tables within {}",
+                                   who([](const SessionPart& p) { return !p.tables.complete(); }),
+                                   seconds_text(deadlines_.prepared));
+            }
+            const std::string where =
+                parts_.size() == 1 ? ""
+                                   : " of " + who([](const SessionPart& p) { return !p.ready; });
+            return fmt::format(
+                "all hosts{} to be ready within {}", where,
+                seconds_text(plan_.options.ready_deadline + deadlines_.ready_margin));
+        }
+        case State::measuring_clocks:
+            return fmt::format("{} to tell its clock within {}",
+                               who([](const SessionPart& p) { return !p.clock.complete(); }),
+                               seconds_text(deadlines_.clock));
+        case State::beginning:
+            return fmt::format("{} to accept T0",
+                               who([](const SessionPart& p) { return !p.accepted; }));
+        case State::running:
+            return fmt::format("the run to end within {} of its start",
+                               seconds_text(plan_.scenario.duration.value_or(Duration::zero()) +
+                                            deadlines_.end_margin));
+        case State::ending:
+            return fmt::format("{} to end the run within {}",
+                               who([](const SessionPart& p) { return p.open() && !p.ended; }),
+                               seconds_text(deadlines_.ending));
+        case State::collecting:
+            return fmt::format("{}'s log within {}",
+                               who([](const SessionPart& p) { return p.open(); }),
+                               seconds_text(deadlines_.log));
+        case State::finished:
+            break;
+    }
+    return {};
+}
+
+void RunSession::wait(State state, Instant until) {
     state_ = state;
     deadline_ = until;
-    waited_for_ = std::move(what);
 }
 
 void RunSession::keep(const Result<void>& outcome) {
@@ -312,8 +530,8 @@ void RunSession::stage(std::string name, std::string text) const {
     outputs_.to_cli(Stage{.name = std::move(name), .text = std::move(text)});
 }
 
-bool RunSession::node_has_run() const {
-    return state_ != State::planned && state_ != State::awaiting_node && state_ != State::finished;
+bool RunSession::any_open() const {
+    return std::ranges::any_of(parts_, [](const SessionPart& part) { return part.open(); });
 }
 
 }  // namespace pleat

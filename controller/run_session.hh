@@ -1,23 +1,28 @@
-// RunSession: one run, from StartRun to RunFinished, as a machine of messages and time.
-// It has no socket, clock or file: messages and `now` are told to it, and it answers
-// through the functions it was given.
+// RunSession: one run on one or many machines, from StartRun to RunFinished, as a machine
+// of messages and time. It has no socket, clock or file: messages and `now` are told to
+// it, and it answers through the functions it was given.
 //
-//  PLANNED --start--> AWAITING NODE --node--> PREPARING --tables, hosts--> MEASURING CLOCK
-//     |                    |                     |                              |
-//     |                    |                     |     RUNNING <--accepted-- BEGINNING
-//     |                    |                     |        |                     |
-//     |                    |                     +--------+- stop, failure -----+--> ENDING
-//     |                    |                                                           |
-//     +---- stop ----------+--------------> FINISHED <--log-- COLLECTING <--RunEnded---+
+//  PLANNED --start--> AWAITING NODES --all here--> PREPARING --tables, hosts--> MEASURING CLOCKS
+//     |                    |                          |                              |
+//     |                    |                          |   RUNNING <--all accepted-- BEGINNING
+//     |                    |                          |     |                          |
+//     |                    |                          +-----+-- stop, failure, ---------+--> ENDING
+//     |                    |                                    a RunEnded                     |
+//     +---- stop ----------+-----------> FINISHED <--all logs-- COLLECTING <--all RunEnded-----+
 //
 // (1) RunFinished is said exactly once, whatever happens.
-// (2) Every state has a deadline. What passes it fails the run with a text
-//     that names what was waited for; RUNNING waits for a sign of life of the node.
-// (3) A table is prepared when the node has answered with its very hash. The node is told
-//     T0 only after it has prepared all tables and its hosts are ready.
+// (2) Every state has a deadline. What passes it fails the run with a text that names
+//     what, and of which machine, was waited for.
+// (3) A table is prepared when a node has answered with its very hash. T0 is announced, to
+//     each node on its own clock, when all nodes have prepared all tables and their hosts
+//     are ready; it is confirmed when all have accepted the same T0, and no node starts
+//     without that. A refusal by one makes a new T0, announced to all.
 // (4) stop() ends the run in any state, in bounded time; then it is "interrupted".
-// (5) A node that is lost ends the run at once, as failed.
-// (6) Failures of the archive never end a run under way; they make it fail at its end.
+// (5) A node that is lost before T0 ends the run. One that is lost, or silent for long,
+//     while the run is under way leaves it to the others; the run ends as failed, says which
+//     machine was lost and has the exit code 10. A silent one that speaks again is back.
+// (6) When one node has ended the run, for whatever reason, all others are told to.
+// (7) Failures of the archive never end a run under way; they make it fail at its end.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +31,10 @@
 #include <string>
 #include <vector>
 
-#include "controller/clock_exchange.hh"
 #include "controller/planner.hh"
 #include "controller/result_collector.hh"
 #include "controller/run_archive.hh"
-#include "wire/log_file.hh"
+#include "controller/session_part.hh"
 
 namespace pleat {
 
@@ -49,7 +53,7 @@ struct SessionDeadlines {
 
 struct SessionOutputs {
     std::function<void(const ControlMessage&)> to_cli;
-    std::function<void(const ControlMessage&)> to_node;
+    std::function<void(const std::string& machine, const ControlMessage&)> to_node;
 };
 
 class RunSession {
@@ -58,14 +62,18 @@ class RunSession {
     RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionOutputs outputs,
                RunArchive& archive, Instant now);
 
-    // StartRun. `node`: there is one already.
-    void start(bool node, Instant now);
+    // StartRun. `present`: the nodes that are there already, of this run or not.
+    void start(const std::vector<Hello>& present, Instant now);
 
-    void node_arrived(Instant now);
-    void node_lost(const std::string& why, Instant now);
+    // Nodes that have no part in the run change nothing.
+    void node_arrived(const Hello& hello, Instant now);
+    // Its connection is closed, but the node may be well and come back.
+    void node_disconnected(const std::string& machine, Instant now);
+    // It does not exist any more.
+    void node_lost(const std::string& machine, const std::string& why, Instant now);
 
-    // From the node.
-    void receive(const ControlMessage& message, Instant now);
+    // From a node.
+    void receive(const std::string& machine, const ControlMessage& message, Instant now);
 
     // Ctrl-C, a lost command line, a signal.
     void stop(const std::string& reason, Instant now);
@@ -73,7 +81,7 @@ class RunSession {
     // The run can't go on: ends it, in bounded time, as failed.
     void fail(const std::string& problem, Instant now);
 
-    // Looks at the deadline.
+    // Looks at the deadlines.
     void tick(Instant now);
 
     // When tick() should be called at the latest.
@@ -87,9 +95,9 @@ class RunSession {
   private:
     enum class State : std::uint8_t {
         planned,
-        awaiting_node,
+        awaiting_nodes,
         preparing,
-        measuring_clock,
+        measuring_clocks,
         beginning,
         running,
         ending,
@@ -97,28 +105,43 @@ class RunSession {
         finished,
     };
 
-    void on(const Prepared& prepared, Instant now);
-    void on(const HostsReady& ready, Instant now);
-    void on(const ClockPong& pong, Instant now);
-    void on(const BeginAccepted& accepted, Instant now);
-    void on(const BeginRefused& refused, Instant now);
-    void on(const Progress& progress, Instant now);
-    void on(const RunEnded& ended, Instant now);
-    void on(const LogChunk& chunk, Instant now);
-    void on(const LogEnd& end, Instant now);
-    void on(const NodeFailed& failed, Instant now);
+    void on(SessionPart& part, const Prepared& prepared, Instant now);
+    void on(SessionPart& part, const HostsReady& ready, Instant now);
+    void on(SessionPart& part, const ClockPong& pong, Instant now);
+    void on(SessionPart& part, const BeginAccepted& accepted, Instant now);
+    void on(SessionPart& part, const BeginRefused& refused, Instant now);
+    void on(SessionPart& part, const Progress& progress, Instant now);
+    void on(SessionPart& part, const RunEnded& ended, Instant now);
+    void on(SessionPart& part, const LogChunk& chunk, Instant now);
+    void on(SessionPart& part, const LogEnd& end, Instant now);
+    void on(SessionPart& part, const NodeFailed& failed, Instant now);
 
+    void prepare_if_all_here(Instant now);
     void prepare(Instant now);
     void measure_if_ready(Instant now);
     void announce(Instant now);
+    void confirm(Instant now);
+    void look_for_silence(Instant now);
+    void show_progress();
     void end(const std::string& reason, bool interrupted, Instant now);
+    void end_if_all_ended(Instant now);
+    void give_up_on_the_rest(const std::string& problem);
     void finish();
 
-    void wait(State state, Instant until, std::string what);
+    SessionPart* find(const std::string& machine);
+    // "the node", or "machine m2"; "machines m2, m3" of those that `filter` holds for.
+    std::string who(const SessionPart& part) const;
+    std::string who(const std::function<bool(const SessionPart&)>& filter) const;
+    std::string waited_for() const;
+    // A problem as a node tells it, with its name where there are several.
+    std::string said_by(const SessionPart& part, const std::string& problem) const;
+
+    void wait(State state, Instant until);
     void keep(const Result<void>& outcome);
     void stage(std::string name, std::string text) const;
-    // Has the node the run, so that it must be told of an end?
-    bool node_has_run() const;
+    bool any_open() const;
+
+    Instant t0_for(const SessionPart& part) const { return t0_ + part.clock.offset(); }
 
     const RunPlan& plan_;
     SessionDeadlines deadlines_;
@@ -126,22 +149,14 @@ class RunSession {
     RunArchive& archive_;
 
     State state_ = State::planned;
-    Instant deadline_;
-    std::string waited_for_;
-
-    std::vector<std::uint64_t> hashes_;  // by epoch
-    std::vector<bool> acknowledged_;     // by epoch
-    std::size_t left_to_acknowledge_;
-    std::optional<HostsReady> ready_;
-    ClockExchange clock_;
+    Instant deadline_;           // of the state; RUNNING has those of its parts beside it
+    bool awaits_hosts_ = false;  // while PREPARING: tables are there
+    std::vector<SessionPart> parts_;
     std::uint32_t attempts_ = 0;  // announcements of T0
     Instant t0_;                  // on our clock
     bool begun_ = false;
 
-    LogDecoder decoder_;
-    std::uint64_t log_bytes_ = 0;
     bool archive_broken_ = false;
-    bool log_broken_ = false;
     ResultCollector collector_;
     RunFinished results_;
 };

@@ -9,6 +9,7 @@
 #include "controller/schema.hh"
 #include "controller/sqlite.hh"
 #include "wire/codec.hh"
+#include "wire/keys.hh"
 
 namespace pleat {
 
@@ -33,6 +34,12 @@ std::int64_t bits_of(std::uint64_t number) {
 
 std::int64_t flag(bool value) {
     return value ? 1 : 0;
+}
+
+std::string key_of(const std::string& text) {
+    const Result<std::string> key = parse_key(text);
+    if (!key) throw Failure{"a key in the store is damaged: " + key.error().message};
+    return *key;
 }
 
 }  // namespace
@@ -153,6 +160,16 @@ class Store::Impl {
         return result;
     }
 
+    // Each token once.
+    void use_token(const std::string& token) {
+        Statement removal = database_.prepare("DELETE FROM token WHERE key = ? RETURNING key");
+        const std::string text = key_text(token);
+        removal.query({text});
+        if (!removal.next()) throw Failure{"this token was used already"};
+        while (removal.next()) {
+        }
+    }
+
     Database database_;
 };
 
@@ -160,7 +177,7 @@ Store::Store(const std::string& directory) : impl_{std::make_unique<Impl>(direct
 
 Store::~Store() = default;
 
-void Store::add_run(const RunPlan& plan, std::string_view machine, std::string_view now_utc) {
+void Store::add_run(const RunPlan& plan, std::string_view now_utc) {
     Database& database = impl_->database_;
     Transaction change{database};
     const std::int64_t scenario = impl_->add_scenario(plan);
@@ -173,9 +190,10 @@ void Store::add_run(const RunPlan& plan, std::string_view machine, std::string_v
             " VALUES (?, ?, ?, ?, 'submitted')")
         .run({plan.options.run, scenario, plan.options.run_directory, now_utc});
     Statement placement = database.prepare("INSERT INTO placement VALUES (?, ?, ?)");
-    const auto hosts = static_cast<std::int64_t>(plan.scenario.topology.hosts().size());
-    for (std::int64_t host = 0; host < hosts; ++host) {
-        placement.run({plan.options.run, host, machine});
+    for (const MachinePart& part : plan.parts) {
+        for (const HostId host : part.hosts) {
+            placement.run({plan.options.run, std::int64_t{host.value}, part.machine});
+        }
     }
     change.commit();
 }
@@ -193,11 +211,12 @@ void Store::set_state(const std::string& run, RunState state) {
 }
 
 void Store::end_run(const std::string& run, RunState state, const std::string& problem,
-                    std::string_view now_utc) {
+                    std::string_view results, std::string_view now_utc) {
     Transaction change{impl_->database_};
     const SqlValue text = problem.empty() ? SqlValue{} : SqlValue{problem};
-    impl_->database_.prepare("UPDATE run SET state = ?, problem = ?, ended_at = ? WHERE run = ?")
-        .run({name_of(state), text, now_utc, run});
+    impl_->database_
+        .prepare("UPDATE run SET state = ?, problem = ?, ended_at = ?, results = ? WHERE run = ?")
+        .run({name_of(state), text, now_utc, Blob{results}, run});
     change.commit();
 }
 
@@ -213,6 +232,88 @@ std::size_t Store::abandon_unfinished() {
     return count;
 }
 
+std::string Store::results_of(const std::string& run) {
+    Statement query = impl_->database_.prepare("SELECT results FROM run WHERE run = ?");
+    query.query({run});
+    if (!query.next() || query.is_null(0)) return {};
+    return query.text(0);
+}
+
+std::vector<StoredMachine> Store::machines() {
+    std::vector<StoredMachine> result;
+    Statement query = impl_->database_.prepare("SELECT machine, key FROM machine ORDER BY machine");
+    query.query({});
+    while (query.next()) {
+        result.push_back({.name = query.text(0), .key = key_of(query.text(1)), .labels = {}});
+    }
+    Statement label = impl_->database_.prepare(
+        "SELECT label FROM machine_label WHERE machine = ? ORDER BY label");
+    for (StoredMachine& machine : result) {
+        label.query({machine.name});
+        while (label.next()) machine.labels.push_back(label.text(0));
+    }
+    return result;
+}
+
+std::vector<std::string> Store::operators() {
+    std::vector<std::string> result;
+    Statement query = impl_->database_.prepare("SELECT key FROM operator");
+    query.query({});
+    while (query.next()) result.push_back(key_of(query.text(0)));
+    return result;
+}
+
+std::vector<std::pair<std::string, bool>> Store::tokens() {
+    std::vector<std::pair<std::string, bool>> result;
+    Statement query = impl_->database_.prepare("SELECT key, for_operator FROM token");
+    query.query({});
+    while (query.next()) result.emplace_back(key_of(query.text(0)), query.number(1) != 0);
+    return result;
+}
+
+void Store::add_token(const std::string& key, bool for_operator, std::string_view now_utc) {
+    Transaction change{impl_->database_};
+    impl_->database_.prepare("INSERT INTO token VALUES (?, ?, ?)")
+        .run({key_text(key), flag(for_operator), now_utc});
+    change.commit();
+}
+
+void Store::add_machine(const std::string& token, const std::string& name, const std::string& key,
+                        std::string_view now_utc) {
+    Transaction change{impl_->database_};
+    impl_->use_token(token);
+    impl_->database_.prepare("INSERT INTO machine VALUES (?, ?, ?)")
+        .run({name, key_text(key), now_utc});
+    change.commit();
+}
+
+void Store::add_operator(const std::string& token, const std::string& key,
+                         std::string_view now_utc) {
+    Transaction change{impl_->database_};
+    impl_->use_token(token);
+    impl_->database_.prepare("INSERT INTO operator VALUES (?, ?)").run({key_text(key), now_utc});
+    change.commit();
+}
+
+bool Store::remove_machine(const std::string& name) {
+    Transaction change{impl_->database_};
+    Statement removal =
+        impl_->database_.prepare("DELETE FROM machine WHERE machine = ? RETURNING machine");
+    removal.query({name});
+    bool removed = false;
+    while (removal.next()) removed = true;
+    change.commit();
+    return removed;
+}
+
+void Store::set_labels(const std::string& name, const std::vector<std::string>& labels) {
+    Transaction change{impl_->database_};
+    impl_->database_.prepare("DELETE FROM machine_label WHERE machine = ?").run({name});
+    Statement label = impl_->database_.prepare("INSERT OR IGNORE INTO machine_label VALUES (?, ?)");
+    for (const std::string& each : labels) label.run({name, each});
+    change.commit();
+}
+
 bool Store::has_run(const std::string& run) {
     Statement query = impl_->database_.prepare("SELECT 1 FROM run WHERE run = ?");
     query.query({run});
@@ -221,7 +322,8 @@ bool Store::has_run(const std::string& run) {
 
 std::vector<StoredRun> Store::runs() {
     Statement query = impl_->database_.prepare(
-        "SELECT run, name, directory, state, problem FROM run JOIN scenario USING (scenario)"
+        "SELECT run, name, directory, state, problem, submitted_at FROM run JOIN scenario USING "
+        "(scenario)"
         " ORDER BY run.rowid");
     query.query({});
     std::vector<StoredRun> result;
@@ -230,7 +332,8 @@ std::vector<StoredRun> Store::runs() {
                           .name = query.text(1),
                           .directory = query.text(2),
                           .state = query.text(3),
-                          .problem = query.text(4)});
+                          .problem = query.text(4),
+                          .submitted_at = query.text(5)});
     }
     return result;
 }
@@ -248,10 +351,16 @@ Result<RunPlan> Store::plan_of(const std::string& run) {
     RunOptions options;
     options.run = run;
     options.run_directory = query.text(1);
+    std::vector<std::string> machines;
+    Statement placement =
+        impl_->database_.prepare("SELECT machine FROM placement WHERE run = ? ORDER BY host");
+    placement.query({run});
+    while (placement.next()) machines.push_back(placement.text(0));
     return RunPlan{.scenario = *std::move(scenario),
                    .source_text = query.text(2),
                    .options = std::move(options),
-                   .epochs = *std::move(epochs)};
+                   .epochs = *std::move(epochs),
+                   .parts = parts_of(machines)};
 }
 
 const std::string& Store::path() const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hh"
@@ -23,6 +24,13 @@ struct StoredRun {
     std::string directory;
     std::string state;
     std::string problem;
+    std::string submitted_at;
+};
+
+struct StoredMachine {
+    std::string name;
+    std::string key;
+    std::vector<std::string> labels;  // sorted
 };
 
 class Store {
@@ -33,16 +41,33 @@ class Store {
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
-    // Keeps a planned run, whose hosts are all on `machine`.
-    void add_run(const RunPlan& plan, std::string_view machine, std::string_view now_utc);
+    // Keeps a planned run.
+    void add_run(const RunPlan& plan, std::string_view now_utc);
 
     void set_data_plane(const std::string& run, const std::string& data_plane);
     void set_state(const std::string& run, RunState state);
+    // `results`: encoded, as results_of() gives them back.
     void end_run(const std::string& run, RunState state, const std::string& problem,
-                 std::string_view now_utc);
+                 std::string_view results, std::string_view now_utc);
 
     // Runs that an earlier controller left without an end; returns how many.
     std::size_t abandon_unfinished();
+
+    // What came of it; empty when it did not come to an end.
+    std::string results_of(const std::string& run);
+
+    // Those that are known, and whoever may become one. Keys are public, 32 bytes.
+    std::vector<StoredMachine> machines();
+    std::vector<std::string> operators();
+    std::vector<std::pair<std::string, bool>> tokens();  // key, for an operator
+
+    void add_token(const std::string& key, bool for_operator, std::string_view now_utc);
+    // Both use the token up.
+    void add_machine(const std::string& token, const std::string& name, const std::string& key,
+                     std::string_view now_utc);
+    void add_operator(const std::string& token, const std::string& key, std::string_view now_utc);
+    bool remove_machine(const std::string& name);  // false: there was none
+    void set_labels(const std::string& name, const std::vector<std::string>& labels);
 
     bool has_run(const std::string& run);
     std::vector<StoredRun> runs();  // oldest first

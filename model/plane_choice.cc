@@ -51,9 +51,11 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
 bool can_do(PlaneKind plane, PlaneFeature feature) {
     switch (feature) {
         case PlaneFeature::outside:
+            return plane != PlaneKind::edt;
+        case PlaneFeature::other_machines:
             break;
     }
-    return plane != PlaneKind::edt;
+    return plane == PlaneKind::tun;
 }
 
 std::vector<PlaneWish> plane_wishes(const Scenario& scenario) {

@@ -24,14 +24,14 @@ std::string_view name_of(PlaneKind plane);
 std::optional<PlaneKind> plane_named(std::string_view name);
 
 // What only some planes can do.
-enum class PlaneFeature : std::uint8_t { outside };
+enum class PlaneFeature : std::uint8_t { outside, other_machines };
 
 bool can_do(PlaneKind plane, PlaneFeature feature);
 
-// That a scenario, in any of its epochs, asks for such a feature, and where.
+// That a scenario, in any of its epochs, or its placement asks for such a feature, and where.
 struct PlaneWish {
     PlaneFeature feature = PlaneFeature::outside;
-    std::string what;  // "@outside"
+    std::string what;  // "@outside", "a way to machine m2"
 };
 
 std::vector<PlaneWish> plane_wishes(const Scenario& scenario);

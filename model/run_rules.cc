@@ -41,7 +41,8 @@ std::vector<HostId> hosts_before_t0(const Scenario& scenario, bool with_applicat
     return result;
 }
 
-RunProgress::RunProgress(const Scenario& scenario, bool with_applications)
+RunProgress::RunProgress(const Scenario& scenario, bool with_applications,
+                         const std::vector<HostId>& local)
     : scenario_{&scenario},
       with_applications_{with_applications},
       hosts_(scenario.applications.size()),
@@ -49,6 +50,7 @@ RunProgress::RunProgress(const Scenario& scenario, bool with_applications)
     for (const HostId host : hosts_before_t0(scenario, with_applications)) {
         hosts_[host.value].before_t0 = true;
     }
+    for (const HostId host : local) hosts_[host.value].local = true;
     for (std::size_t place = 0; place < scenario.timeline.size(); ++place) {
         const auto* const action = std::get_if<HostAction>(&scenario.timeline[place].event);
         if (action == nullptr) continue;
@@ -70,7 +72,8 @@ std::vector<HostId> RunProgress::due(bool after_t0) {
     for (std::uint32_t i = 0; i < hosts_.size(); ++i) {
         HostProgress& host = hosts_[i];
         const HostId id{i};
-        if (host.state != State::idle || !has_application(*scenario_, id)) continue;
+        if (!host.local || host.state != State::idle) continue;
+        if (!has_application(*scenario_, id)) continue;
         if (scenario_->applications[i].manual) continue;
         if (!after_t0 && !host.before_t0) continue;
         if (!dependencies_ready(id)) continue;
@@ -98,6 +101,43 @@ void RunProgress::ended(HostId host, std::optional<int> exit_code, bool by_us) {
     if (main && !by_us && exit_code.value_or(1) != 0) failed_ = true;
 }
 
+void RunProgress::remote(HostId host, const HostStatus& status) {
+    HostProgress& known = hosts_[host.value];
+    if (known.local) return;
+    known.lost = false;
+    known.ready = status.ready;
+    known.events_done = status.events_done;
+    switch (status.state) {
+        case HostStatus::State::idle:
+            known.state = State::idle;
+            return;
+        case HostStatus::State::started:
+            known.state = State::running;
+            return;
+        case HostStatus::State::ended:
+            known.state = State::ended;
+            return;
+    }
+}
+
+void RunProgress::lost(HostId host) {
+    HostProgress& known = hosts_[host.value];
+    if (!known.local) known.lost = true;
+}
+
+HostStatus RunProgress::status(HostId host) const {
+    const HostProgress& known = hosts_[host.value];
+    HostStatus status;
+    status.ready = known.ready;
+    status.events_done = static_cast<std::uint32_t>(events_done_);
+    if (known.state == State::ended) status.state = HostStatus::State::ended;
+    // One that was told to start is as good as running: it will have ended, too.
+    if (known.state == State::told || known.state == State::running) {
+        status.state = HostStatus::State::started;
+    }
+    return status;
+}
+
 void RunProgress::events_done(std::size_t count) {
     events_done_ = count;
 }
@@ -115,7 +155,8 @@ std::vector<HostId> RunProgress::waited_for() const {
 }
 
 bool RunProgress::will_start_again(HostId host) const {
-    return last_start_event_[host.value] > events_done_;
+    const HostProgress& known = hosts_[host.value];
+    return last_start_event_[host.value] > (known.local ? events_done_ : known.events_done);
 }
 
 bool RunProgress::over() const {
@@ -129,6 +170,11 @@ bool RunProgress::over() const {
     for (std::uint32_t i = 0; i < hosts_.size(); ++i) {
         const HostId id{i};
         if (!has_application(*scenario_, id)) continue;
+        if (hosts_[i].lost) {
+            // It can't end the run for us: it has ended.
+            any_main = any_main || scenario_->applications[i].main;
+            continue;
+        }
         const Application& application = scenario_->applications[i];
         const State state = hosts_[i].state;
         const bool never = state == State::idle && application.manual && !will_start_again(id);
@@ -145,13 +191,14 @@ bool RunProgress::over() const {
 }
 
 std::size_t RunProgress::ready_count() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(hosts_, [](const HostProgress& host) { return host.ready; }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        hosts_, [](const HostProgress& host) { return host.local && host.ready; }));
 }
 
 std::size_t RunProgress::running_count() const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        hosts_, [](const HostProgress& host) { return host.state == State::running; }));
+    return static_cast<std::size_t>(std::ranges::count_if(hosts_, [](const HostProgress& host) {
+        return host.local && host.state == State::running;
+    }));
 }
 
 }  // namespace pleat

@@ -7,11 +7,14 @@
 // (3) The run ends when all main hosts have ended, and no event will start one again; at
 //     `duration` at the latest. With neither: when nothing runs and no event is left.
 // (4) The run fails only if a main host ended non-zero, or could not start, by itself.
+// (5) Hosts of other machines are known from what these tell, each status with the events
+//     that its machine had seen by then. A lost machine's hosts have ended for good.
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "model/host_status.hh"
 #include "model/scenario.hh"
 
 namespace pleat {
@@ -22,9 +25,11 @@ std::vector<HostId> hosts_before_t0(const Scenario& scenario, bool with_applicat
 // Follows what hosts do and answers who starts next and whether the run is over.
 class RunProgress {
   public:
-    RunProgress(const Scenario& scenario, bool with_applications);
+    // `local`: the hosts of this machine, ascending.
+    RunProgress(const Scenario& scenario, bool with_applications, const std::vector<HostId>& local);
 
-    // Hosts that should be started now, each told once. Before T0 only those of rule (1).
+    // Hosts of this machine that should be started now, each told once. Before T0 only those
+    // of rule (1).
     std::vector<HostId> due(bool after_t0);
 
     void started(HostId host);
@@ -36,6 +41,15 @@ class RunProgress {
 
     // An event (start, restart) starts this host.
     void started_by_event(HostId host);
+
+    // What another machine tells of its host.
+    void remote(HostId host, const HostStatus& status);
+
+    // Its machine is lost.
+    void lost(HostId host);
+
+    // What the other machines should know of ours.
+    HostStatus status(HostId host) const;
 
     // The events up to and with this place of the timeline have happened.
     void events_done(std::size_t count);
@@ -50,6 +64,7 @@ class RunProgress {
     // Rule (4).
     bool failed() const { return failed_; }
 
+    // Of this machine's hosts.
     std::size_t ready_count() const;
     std::size_t running_count() const;
 
@@ -60,6 +75,9 @@ class RunProgress {
         State state = State::idle;
         bool ready = false;
         bool before_t0 = false;
+        bool local = false;
+        bool lost = false;
+        std::size_t events_done = 0;  // of a host of another machine: as that has told
     };
 
     bool dependencies_ready(HostId host) const;

@@ -1,9 +1,13 @@
 #include "node/daemon.hh"
 
+#include <filesystem>
+#include <utility>
+
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
 #include "base/overload.hh"
+#include "node/join.hh"
 
 namespace pleat {
 
@@ -12,55 +16,112 @@ NodeDaemon::NodeDaemon(boost::asio::io_context& loop, NodeOptions options)
       options_{std::move(options)},
       incarnation_{static_cast<std::uint64_t>(
           std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count())},
+      sharing_{open_sharing()},
       controller_{loop, options_.controller,
-                  [this](ControlMessage message) { receive(std::move(message)); }} {
-    controller_.send(
-        Hello{.node = options_.name, .version = PLEAT_VERSION, .incarnation = incarnation_});
+                  [this](const Sender& from, ControlMessage message) {
+                      receive(from.run, std::move(message));
+                  },
+                  options_.name, connection()} {
+    if (!options_.membership) say_hello();
 }
 
-void NodeDaemon::receive(ControlMessage message) {
-    std::visit(
-        Overload{
-            [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
-            [this](PrepareEpoch& epoch) {
-                if (run_) run_->add_epoch(std::move(epoch));
-            },
-            [this](const ClockPing& ping) {
-                controller_.send(ClockPong{
-                    .sequence = ping.sequence, .ping_sent = ping.sent, .at = monotonic_now()});
-            },
-            [this](const Begin& begin) {
-                if (run_) run_->begin(begin.t0);
-            },
-            [this](const EndRun& end) {
-                if (run_) run_->end(end.reason, end.interrupted);
-            },
-            [this](const Shutdown&) { stop("told to shut down"); },
-            [](const auto& other) {
-                static_cast<void>(other);
-                spdlog::warn("a message that is not for a node was dropped");
-            },
-        },
-        message);
+SharingSockets NodeDaemon::open_sharing() {
+    if (!options_.membership) {
+        const std::string directory = "ipc://" + options_.runtime_directory;
+        return {loop_, directory + "/states-" + options_.name,
+                directory + "/full-" + options_.name};
+    }
+    const std::string any_port = "tcp://" + options_.advertise + ":*";
+    return {loop_, any_port, any_port, options_.membership->keys};
+}
+
+ClientConnection NodeDaemon::connection() {
+    if (!options_.membership) return {};
+    return {.pass = options_.membership->pass(),
+            .connected = [this] { say_hello(); },
+            .refused =
+                [this](const std::string&) {
+                    spdlog::error(
+                        "the controller does not know this machine any more (pleat machines rm?): "
+                        "remove {} and join anew",
+                        membership_file(options_.state_directory));
+                    exit_code_ = 1;
+                    stop("removed from the controller");
+                }};
+}
+
+void NodeDaemon::say_hello() {
+    if (std::exchange(greeted_, true)) spdlog::info("the controller is there again");
+    controller_.send(Hello{.node = options_.name,
+                           .version = PLEAT_VERSION,
+                           .incarnation = incarnation_,
+                           .address = sharing_.address(),
+                           .protocol = kProtocolVersion,
+                           .room = options_.room});
+}
+
+NodeRun* NodeDaemon::find(const std::string& run) const {
+    const auto found = runs_.find(run);
+    return found == runs_.end() ? nullptr : found->second.run.get();
+}
+
+void NodeDaemon::receive(const std::string& run, ControlMessage message) {
+    NodeRun* const ours = find(run);
+    std::visit(Overload{
+                   [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
+                   [ours](PrepareEpoch& epoch) {
+                       if (ours != nullptr) ours->add_epoch(std::move(epoch));
+                   },
+                   [this, &run](const ClockPing& ping) {
+                       controller_.send(ClockPong{.sequence = ping.sequence,
+                                                  .ping_sent = ping.sent,
+                                                  .at = monotonic_now()},
+                                        run);
+                   },
+                   [ours](const Begin& begin) {
+                       if (ours != nullptr) ours->begin(begin.t0);
+                   },
+                   [ours](const ConfirmBegin& confirmed) {
+                       if (ours != nullptr) ours->confirm(confirmed.t0);
+                   },
+                   [ours](const EndRun& end) {
+                       if (ours != nullptr) ours->end(end.reason, end.interrupted);
+                   },
+                   [this](const Refused& refused) {
+                       spdlog::error("the controller refuses this node: {}", refused.message);
+                       exit_code_ = 1;
+                       stop("refused by the controller");
+                   },
+                   [this](const Shutdown&) { stop("told to shut down"); },
+                   [](const auto& other) {
+                       static_cast<void>(other);
+                       spdlog::warn("a message that is not for a node was dropped");
+                   },
+               },
+               message);
 }
 
 void NodeDaemon::prepare(PrepareRun prepare) {
-    if (run_) {
-        controller_.send(NodeFailed{.message = "this node is busy with another run"});
+    const std::string run = prepare.options.run;
+    if (find(run) != nullptr) {
+        controller_.send(NodeFailed{.message = "this node has the run " + run + " already"}, run);
         return;
     }
     try {
-        run_ = std::make_unique<NodeRun>(
-            loop_, options_, std::move(prepare),
-            [this](const ControlMessage& message) { controller_.send(message); },
-            [this] {
+        Part& part = runs_[run];
+        make_place(prepare, part);
+        part.run = std::make_unique<NodeRun>(
+            loop_, options_, sharing_, std::move(prepare),
+            [this, run](const ControlMessage& message) { controller_.send(message, run); },
+            [this, run] {
                 // The run must not be destroyed inside its own callback.
-                boost::asio::post(loop_, [this] {
-                    run_.reset();
-                    if (leaving_) leave();
+                boost::asio::post(loop_, [this, run] {
+                    forget(run);
+                    if (leaving_ && runs_.empty()) leave();
                 });
             });
     } catch (const std::exception& error) {
+        forget(run);
         spdlog::error("the run could not be prepared: {}", error.what());
         int exit_code = 1;
         if (dynamic_cast<const MissingFeature*>(&error) != nullptr) {
@@ -69,17 +130,38 @@ void NodeDaemon::prepare(PrepareRun prepare) {
         if (dynamic_cast<const Unsuitable*>(&error) != nullptr) {
             exit_code = NodeFailed::kInvalidTopology;
         }
-        controller_.send(NodeFailed{.message = error.what(), .exit_code = exit_code});
+        controller_.send(NodeFailed{.message = error.what(), .exit_code = exit_code}, run);
     }
+}
+
+// On a machine of its own a run has its directories here, and this process is its owner.
+void NodeDaemon::make_place(PrepareRun& prepare, Part& part) const {
+    if (!options_.membership) return;
+    const std::string& run = prepare.options.run;
+    prepare.options.run_directory = options_.state_directory + "/runs/" + run;
+    std::filesystem::create_directories(prepare.options.run_directory);
+    part.ledger = RunLedger::create(run + "-" + options_.name);
+    prepare.options.runtime_directory = part.ledger->directory();
+}
+
+void NodeDaemon::forget(const std::string& run) {
+    const auto found = runs_.find(run);
+    if (found == runs_.end()) return;
+    found->second.run.reset();
+    if (found->second.ledger) {
+        try {
+            found->second.ledger->dissolve();
+        } catch (const std::exception& problem) {
+            spdlog::warn("{}", problem.what());
+        }
+    }
+    runs_.erase(found);
 }
 
 void NodeDaemon::stop(const std::string& reason) {
     leaving_ = true;
-    if (run_) {
-        run_->end(reason, true);
-    } else {
-        leave();
-    }
+    if (runs_.empty()) return leave();
+    for (const auto& [name, part] : runs_) part.run->end(reason, true);
 }
 
 void NodeDaemon::leave() {

@@ -22,8 +22,7 @@
 #include "node/hosts/host_fleet.hh"
 #include "node/repeating_timer.hh"
 #include "node/run_recorder.hh"
-#include "node/sharing/sharer.hh"
-#include "wire/state_socket.hh"
+#include "node/run_sharing.hh"
 
 namespace pleat {
 
@@ -35,6 +34,10 @@ constexpr Duration kSecond = std::chrono::seconds{1};
 constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
 constexpr std::size_t kLogChunkBytes = std::size_t{1} << 20;
 
+std::int64_t microseconds(Duration duration) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
 AddressPlan address_plan(const Scenario& scenario) {
     Result<AddressPlan> plan =
         parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
@@ -43,10 +46,15 @@ AddressPlan address_plan(const Scenario& scenario) {
 }
 
 // Throws MissingFeature or Unsuitable when there is none.
-PlaneKind chosen_plane(const Scenario& scenario, const std::string& forced) {
+PlaneKind chosen_plane(const Scenario& scenario, const std::vector<Peer>& peers,
+                       const std::string& forced) {
     const auto kind = plane_named(forced);
     if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
-    const auto choice = choose_plane(plane_wishes(scenario), kind, missing_for);
+    std::vector<PlaneWish> wishes = plane_wishes(scenario);
+    for (const Peer& peer : peers) {
+        wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
+    }
+    const auto choice = choose_plane(wishes, kind, missing_for);
     if (const auto* const refused = std::get_if<PlaneRefusal>(&choice)) {
         if (refused->for_wishes) throw Unsuitable{refused->message};
         throw MissingFeature{refused->message};
@@ -60,8 +68,8 @@ PlaneKind chosen_plane(const Scenario& scenario, const std::string& forced) {
 
 class NodeRun::Impl {
   public:
-    Impl(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare, Send send,
-         std::function<void()> ended)
+    Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
+         PrepareRun prepare, Send send, std::function<void()> ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
@@ -72,14 +80,10 @@ class NodeRun::Impl {
           addresses_{address_plan(scenario_)},
           folder_{scenario_},
           tables_{std::move(prepare.base)},
-          progress_{scenario_, !options_.no_applications},
+          progress_{scenario_, !options_.no_applications, local_hosts_},
           recorder_{options_.run_directory + "/node-" + options.name + ".log"},
-          states_{loop, "ipc://" + options.runtime_directory + "/states-" + options.name,
-                  options_.run},
-          publisher_{options.name},
-          incarnation_{static_cast<std::uint64_t>(monotonic_now().time_since_epoch().count())},
           plane_{open_plane(
-              chosen_plane(scenario_,
+              chosen_plane(scenario_, prepare.peers,
                            options_.data_plane.empty() ? options.data_plane : options_.data_plane),
               PlaneContext{.folder = folder_,
                            .addresses = addresses_,
@@ -88,7 +92,18 @@ class NodeRun::Impl {
                            .report = [this](const PlaneReport& report) { receive(report); },
                            .loop = loop,
                            .local_hosts = local_hosts_.size()})},
-          sharer_{folder_, tables_.base(), sharer_outputs()},
+          sharing_{loop,
+                   sockets,
+                   SharingMember{.run = options_.run,
+                                 .node = options.name,
+                                 .incarnation = static_cast<std::uint64_t>(
+                                     monotonic_now().time_since_epoch().count()),
+                                 .compare_shares = options_.compare_shares,
+                                 .peers = std::move(prepare.peers)},
+                   folder_,
+                   tables_.base(),
+                   sharing_outputs()},
+          sharer_{sharing_.sharer()},
           fleet_{loop,
                  FleetOptions{.run = options_.run,
                               .run_directory = options_.run_directory,
@@ -131,10 +146,19 @@ class NodeRun::Impl {
         if (stage_ != Stage::ready) return;
         const Instant now = monotonic_now();
         if (now > t0 - kLeastNotice) {
-            send_(BeginRefused{
-                .reason = fmt::format(
-                    "it was announced {} us before T0",
-                    std::chrono::duration_cast<std::chrono::microseconds>(t0 - now).count())});
+            refuse_begin(t0,
+                         fmt::format("it was announced {} us before T0", microseconds(t0 - now)));
+            return;
+        }
+        send_(BeginAccepted{.t0 = t0});
+    }
+
+    void confirm(Instant t0) {
+        if (stage_ != Stage::ready) return;
+        const Instant now = monotonic_now();
+        if (now > t0) {
+            refuse_begin(t0,
+                         fmt::format("it was confirmed {} us after T0", microseconds(now - t0)));
             return;
         }
         stage_ = Stage::counting;
@@ -146,7 +170,6 @@ class NodeRun::Impl {
                                     .planned = t0,
                                     .actual = t0});
         for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next_table();
-        send_(BeginAccepted{.t0 = t0});
         wait_until(t0, [this] { run(); });
     }
 
@@ -185,9 +208,14 @@ class NodeRun::Impl {
     void announce_if_ready() {
         if (stage_ != Stage::preparing) return;
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
+        if (!sharing_.all_heard()) return;
         stage_ = Stage::ready;
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
+    }
+
+    void refuse_begin(Instant t0, std::string why) {
+        send_(BeginRefused{.t0 = t0, .reason = std::move(why)});
     }
 
     // ---- running
@@ -208,8 +236,14 @@ class NodeRun::Impl {
 
     void start_due_hosts() {
         const bool after_t0 = stage_ == Stage::running;
-        for (const HostId host : progress_.due(after_t0)) fleet_.start(host);
+        for (const HostId host : progress_.due(after_t0)) {
+            fleet_.start(host);
+            tell_of(host);
+        }
     }
+
+    // The other nodes, how far a host of ours is.
+    void tell_of(HostId host) { sharing_.tell(host, progress_.status(host)); }
 
     void end_if_over() {
         if (stage_ == Stage::running && progress_.over()) end("all its hosts have ended", false);
@@ -220,10 +254,11 @@ class NodeRun::Impl {
         progress_.events_done(done);
         const Instant now = monotonic_now();
         if (!changes_topology(event.event)) {
-            record_event(event, now);
+            if (is_ours(event.event)) record_event(event, now);
             std::visit(Overload{
                            [this, &event](const HostAction& action) { act(action, event.text); },
                            [this](const Execute& execute) {
+                               if (!is_local(execute.host)) return;
                                fleet_.execute(execute.host, ++last_exec_, execute.arguments);
                            },
                            [this](const Quit&) { end("an event said quit", false); },
@@ -234,9 +269,22 @@ class NodeRun::Impl {
         end_if_over();
     }
 
+    // Does this node write the event into its log? Those of no host, the one that has the
+    // first host of all.
+    bool is_ours(const Event& event) const {
+        if (const auto* action = std::get_if<HostAction>(&event)) return is_local(action->host);
+        if (const auto* execute = std::get_if<Execute>(&event)) return is_local(execute->host);
+        return is_local(HostId{0});
+    }
+
     void act(const HostAction& action, const std::string& text) {
+        if (!is_local(action.host)) return;
+        act_on_ours(action, text);
+        tell_of(action.host);
+    }
+
+    void act_on_ours(const HostAction& action, const std::string& text) {
         const HostId host = action.host;
-        if (!is_local(host)) return;
         using Kind = HostAction::Kind;
         switch (action.kind) {
             case Kind::start:
@@ -307,7 +355,7 @@ class NodeRun::Impl {
         const PlaneTotals totals = plane_->totals();
         const std::uint64_t bytes = totals.bytes_out - last_bytes_out_;
         last_bytes_out_ = totals.bytes_out;
-        heartbeat();
+        if (sharing_.alone()) sharing_.heartbeat();
         send_(Progress{.at = recorder_.at(now),
                        .epoch = epoch_in_force_,
                        .throughput_bps = bytes * 8,
@@ -322,13 +370,6 @@ class NodeRun::Impl {
         log_problem_told_ = true;
         problems_.push_back(flushed.error().message);
         spdlog::error("the run log is incomplete: {}", flushed.error().message);
-    }
-
-    void heartbeat() {
-        states_.publish(Heartbeat{.publisher = publisher_,
-                                  .incarnation = incarnation_,
-                                  .sequence = state_sequence_,
-                                  .digest = sharer_.digest()});
     }
 
     // ---- what hosts report
@@ -356,11 +397,13 @@ class NodeRun::Impl {
         result.exit_code.reset();
         started_at_[started.host] = started.at;
         progress_.started(started.host);
+        tell_of(started.host);
         record_host(started.host, started.at, "started");
     }
 
     void host_ready(const HostReady& ready) {
         progress_.ready(ready.host);
+        tell_of(ready.host);
         record_host(ready.host, ready.at, "ready");
         start_due_hosts();
         announce_if_ready();
@@ -373,6 +416,7 @@ class NodeRun::Impl {
         const bool by_us = result.ended_by_us || stage_ == Stage::ending;
         result.ended_by_us = by_us;
         progress_.ended(exited.host, exited.exit_code, by_us);
+        tell_of(exited.host);
         record_host(exited.host, exited.at,
                     exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
                                      : "not started: " + exited.problem);
@@ -444,10 +488,11 @@ class NodeRun::Impl {
         plane_->activate_at(std::move(table), when);
     }
 
-    SharerOutputs sharer_outputs() {
-        return SharerOutputs{
+    // ---- sharing, and what other nodes tell
+
+    RunSharingOutputs sharing_outputs() {
+        return RunSharingOutputs{
             .set_caps = [this](std::vector<FlowCap> caps) { plane_->set_caps(std::move(caps)); },
-            .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
             .share =
                 [this](FlowKey flow, Bandwidth share, Instant now) {
                     recorder_.write(ShareRecord{
@@ -456,19 +501,39 @@ class NodeRun::Impl {
                         .share_bps = share.is_unlimited()
                                          ? ~std::uint64_t{0}
                                          : static_cast<std::uint64_t>(share.bits_per_second())});
+                },
+            .published = [this](const std::vector<FlowState>& flows) { record_demands(flows); },
+            .host =
+                [this](HostId host, const HostStatus& status) {
+                    progress_.remote(host, status);
+                    if (status.ready) start_due_hosts();
+                    announce_if_ready();
+                    end_if_over();
+                },
+            .peer_heard = [this](const Peer&) { announce_if_ready(); },
+            .peer_lost = [this](const Peer& peer) { peer_lost(peer); },
+            .problem =
+                [this](const std::string& problem) {
+                    failed_ = true;
+                    problems_.push_back(problem);
                 }};
     }
 
-    void publish(std::vector<FlowState> flows) {
+    void record_demands(const std::vector<FlowState>& flows) {
         const ExperimentTime at = recorder_.at(monotonic_now());
         for (const FlowState& flow : flows) {
             recorder_.write(DemandRecord{.at = at, .flow = flow.flow, .state = flow.state});
         }
-        states_.publish(StateUpdate{.publisher = publisher_,
-                                    .incarnation = incarnation_,
-                                    .sequence = ++state_sequence_,
-                                    .epoch = epoch_in_force_,
-                                    .flows = std::move(flows)});
+    }
+
+    // Whether it is dead or only cut off, the controller may know better.
+    void peer_lost(const Peer& peer) {
+        send_(pleat::Stage{
+            .name = "machine",
+            .text = fmt::format("machine {} is not heard any more: its flows count as gone",
+                                peer.name)});
+        for (const HostId host : peer.hosts) progress_.lost(host);
+        end_if_over();
     }
 
     // ---- the log
@@ -484,9 +549,7 @@ class NodeRun::Impl {
                                     .epoch = activated.epoch,
                                     .text = std::move(text)});
         spdlog::info("epoch switched epoch={} late_us={}", index,
-                     std::chrono::duration_cast<std::chrono::microseconds>(activated.actual -
-                                                                           activated.planned)
-                         .count());
+                     microseconds(activated.actual - activated.planned));
     }
 
     void record_event(const TimedEvent& event, Instant now) {
@@ -546,8 +609,7 @@ class NodeRun::Impl {
                        .interrupted = interrupted_,
                        .problems = problems_,
                        .hosts = host_results(),
-                       .control = {.messages_sent = states_.messages_sent(),
-                                   .bytes_sent = states_.bytes_sent()}});
+                       .control = sharing_.traffic()});
         send_log();
         ended_();
     }
@@ -606,13 +668,10 @@ class NodeRun::Impl {
     std::deque<std::shared_ptr<const PathTable>> scheduled_;  // handed to the plane, not in force
     RunProgress progress_;
     RunRecorder recorder_;
-    StatePublisher states_;
-    std::string publisher_;
-    std::uint64_t incarnation_;
-    std::uint64_t state_sequence_ = 0;
 
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
-    Sharer sharer_;                     // counters -> demands -> caps
+    RunSharing sharing_;                // with the other nodes
+    Sharer& sharer_;                    // its counters -> demands -> caps
     HostFleet fleet_;                   // applications
     EventPlayer events_;
     RepeatingTimer share_timer_;
@@ -635,9 +694,9 @@ class NodeRun::Impl {
     bool log_problem_told_ = false;
 };
 
-NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare,
-                 Send send, std::function<void()> ended)
-    : impl_{std::make_unique<Impl>(loop, options, std::move(prepare), std::move(send),
+NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
+                 PrepareRun prepare, Send send, std::function<void()> ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(send),
                                    std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;
@@ -648,6 +707,10 @@ void NodeRun::add_epoch(PrepareEpoch epoch) {
 
 void NodeRun::begin(Instant t0) {
     impl_->begin(t0);
+}
+
+void NodeRun::confirm(Instant t0) {
+    impl_->confirm(t0);
 }
 
 void NodeRun::end(const std::string& reason, bool interrupted) {

@@ -1,27 +1,33 @@
 // NodeRun: one run on this node, from the first push to the last piece of its log.
 //
-//     PREPARING --hosts ready, all epochs pushed--> READY --Begin--> COUNTING --T0--> RUNNING
-//         |                                           |                 |               |
-//         +-------------------------------------------+-----------------+---------------+
+//     PREPARING --hosts ready, all epochs pushed--> READY --confirmed--> COUNTING --T0--> RUNNING
+//         |                                           |                     |               |
+//         +-------------------------------------------+---------------------+---------------+
 //                                   over, or EndRun, or a failure
 //                                                 |
 //                                              ENDING --applications ended--> ENDED
 //
 // (1) Tables are prepared, each with its hash acknowledged, before HostsReady is said.
-// (2) From READY on the controller is not needed; a run whose controller is lost goes on
-//     to its end and dissolves.
-// (3) Whatever the state, end() leads to ENDED in bounded time, and then nothing of the
+// (2) begin() only answers whether T0 can be kept; the node starts at T0 when it is
+//     confirmed before. From COUNTING on the controller is not needed; a run whose controller is
+//     lost goes on to its end and dissolves.
+// (3) HostsReady is said when every other node of the run has been heard, too, and the hosts
+//     of all that must be ready before T0 are.
+// (4) Whatever the state, end() leads to ENDED in bounded time, and then nothing of the
 //     run is left on the machine but its log.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/error.hh"
+#include "node/sharing_sockets.hh"
+#include "wire/membership.hh"
 #include "wire/messages.hh"
 
 namespace pleat {
@@ -34,6 +40,13 @@ struct NodeOptions {
     std::string data_plane;         // empty: chosen
     bool with_parent = false;       // end when the process that started us does
     bool probe_planes = false;      // say what this machine lacks for each plane, and end
+
+    // Of a machine of a cluster (pleat-node --join). Nothing: the controller is this
+    // machine's, and says where a run's directories are.
+    std::optional<Membership> membership;
+    std::string state_directory;             // directories of runs are made here
+    std::string advertise;                   // the address at which other machines reach this one
+    std::optional<std::uint32_t> room = {};  // hosts that this machine takes
 };
 
 // The scenario asks for what the data plane can't do.
@@ -49,12 +62,14 @@ class NodeRun {
     // `send` reaches the controller; `ended` is called once, in state ENDED. Throws when
     // no data plane can be had (MissingFeature, or Unsuitable when none can do what the
     // scenario asks for) or the hosts can't be made; then nothing is left behind.
-    NodeRun(boost::asio::io_context& loop, const NodeOptions& options, PrepareRun prepare,
-            Send send, std::function<void()> ended);
+    // `sockets` must outlive it.
+    NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
+            PrepareRun prepare, Send send, std::function<void()> ended);
     ~NodeRun();
 
     void add_epoch(PrepareEpoch epoch);
     void begin(Instant t0);
+    void confirm(Instant t0);
     void end(const std::string& reason, bool interrupted);
 
   private:

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "node/node_run.hh"
+#include "node/join.hh"
 
 namespace pleat {
 

@@ -14,9 +14,6 @@
 
 namespace pleat {
 
-// Messages of another version of the protocol are refused.
-inline constexpr std::uint32_t kProtocolVersion = 1;
-
 // Longest accepted messages, checked before they are read.
 inline constexpr std::size_t kMaxControlBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxStateBytes = std::size_t{4} << 20;
@@ -27,6 +24,7 @@ struct Envelope {
     std::string run;     // empty: of no run in particular
     std::string sender;  // "controller", "local"; for diagnosis
     std::uint64_t sequence = 0;
+    std::uint32_t version = kProtocolVersion;  // of the protocol
 
     friend bool operator==(const Envelope&, const Envelope&) = default;
 };

@@ -3,6 +3,7 @@
 
 #include "control.pb.h"
 #include "wire/codec.hh"
+#include "wire/machine_codec.hh"
 #include "wire/parse.hh"
 #include "wire/run_codec.hh"
 #include "wire/table_codec.hh"
@@ -77,6 +78,8 @@ void put(const Hello& m, Body& out) {
     out.mutable_hello()->set_node(m.node);
     out.mutable_hello()->set_version(m.version);
     out.mutable_hello()->set_incarnation_ns(m.incarnation);
+    codec::put(m.address, *out.mutable_hello()->mutable_address());
+    if (m.room) out.mutable_hello()->set_room_hosts(*m.room);
 }
 
 void put(const PrepareRun& m, Body& out) {
@@ -118,7 +121,12 @@ void put(const BeginAccepted& m, Body& out) {
 }
 
 void put(const BeginRefused& m, Body& out) {
+    out.mutable_begin_refused()->set_t0_ns(nanoseconds_of_instant(m.t0));
     out.mutable_begin_refused()->set_reason(m.reason);
+}
+
+void put(const ConfirmBegin& m, Body& out) {
+    out.mutable_confirm_begin()->set_t0_ns(nanoseconds_of_instant(m.t0));
 }
 
 void put(const EndRun& m, Body& out) {
@@ -142,6 +150,77 @@ void put(const LogEnd& m, Body& out) {
 void put(const NodeFailed& m, Body& out) {
     out.mutable_node_failed()->set_message(m.message);
     out.mutable_node_failed()->set_exit_code(m.exit_code);
+}
+
+void put(const Watch& m, Body& out) {
+    out.mutable_watch()->set_run(m.run);
+}
+
+void put(const ListRuns&, Body& out) {
+    out.mutable_list_runs();
+}
+
+void put(const Runs& m, Body& out) {
+    proto::Runs& runs = *out.mutable_runs();
+    for (const RunInfo& run : m.runs) codec::put(run, *runs.add_runs());
+}
+
+void put(const Inspect& m, Body& out) {
+    out.mutable_inspect()->set_run(m.run);
+}
+
+void put(const RunDetails& m, Body& out) {
+    codec::put(m, *out.mutable_run_details());
+}
+
+void put(const MakeToken& m, Body& out) {
+    out.mutable_make_token()->set_for_operator(m.for_operator);
+}
+
+void put(const Token& m, Body& out) {
+    out.mutable_token()->set_text(m.text);
+}
+
+void put(const ListMachines&, Body& out) {
+    out.mutable_list_machines();
+}
+
+void put(const Machines& m, Body& out) {
+    codec::put(m, *out.mutable_machines());
+}
+
+void put(const RemoveMachine& m, Body& out) {
+    out.mutable_remove_machine()->set_name(m.name);
+}
+
+void put(const LabelMachine& m, Body& out) {
+    out.mutable_label_machine()->set_name(m.name);
+    for (const std::string& label : m.labels) out.mutable_label_machine()->add_labels(label);
+}
+
+void put(const Done&, Body& out) {
+    out.mutable_done();
+}
+
+void put(const Join& m, Body& out) {
+    out.mutable_join()->set_name(m.name);
+    out.mutable_join()->set_key(m.key);
+    out.mutable_join()->set_version(m.version);
+}
+
+void put(const Joined& m, Body& out) {
+    out.mutable_joined()->set_name(m.name);
+}
+
+Hello hello(const Body& in, codec::Refusal& refusal) {
+    Hello result{.node = in.hello().node(),
+                 .version = in.hello().version(),
+                 .incarnation = in.hello().incarnation_ns(),
+                 .address = codec::node_address(in.hello().address(), refusal),
+                 .protocol = in.version(),
+                 .room = {}};
+    if (in.hello().has_room_hosts()) result.room = in.hello().room_hosts();
+    return result;
 }
 
 Submitted submitted(const proto::Submitted& in) {
@@ -185,9 +264,7 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kRunFinished:
             return codec::run_finished(in.run_finished(), refusal);
         case Body::kHello:
-            return Hello{.node = in.hello().node(),
-                         .version = in.hello().version(),
-                         .incarnation = in.hello().incarnation_ns()};
+            return hello(in, refusal);
         case Body::kPrepareRun: {
             std::optional<PrepareRun> prepare = codec::prepare_run(in.prepare_run(), refusal);
             if (!prepare) return Shutdown{};
@@ -215,7 +292,10 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kBeginAccepted:
             return BeginAccepted{.t0 = instant(in.begin_accepted().t0_ns())};
         case Body::kBeginRefused:
-            return BeginRefused{.reason = in.begin_refused().reason()};
+            return BeginRefused{.t0 = instant(in.begin_refused().t0_ns()),
+                                .reason = in.begin_refused().reason()};
+        case Body::kConfirmBegin:
+            return ConfirmBegin{.t0 = instant(in.confirm_begin().t0_ns())};
         case Body::kEndRun:
             return EndRun{.reason = in.end_run().reason(),
                           .interrupted = in.end_run().interrupted()};
@@ -229,6 +309,45 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kNodeFailed:
             return NodeFailed{.message = in.node_failed().message(),
                               .exit_code = in.node_failed().exit_code()};
+        case Body::kWatch:
+            return Watch{.run = in.watch().run()};
+        case Body::kListRuns:
+            return ListRuns{};
+        case Body::kRuns: {
+            Runs result;
+            for (const proto::RunInfo& run : in.runs().runs()) {
+                result.runs.push_back(codec::run_info(run));
+            }
+            return result;
+        }
+        case Body::kInspect:
+            return Inspect{.run = in.inspect().run()};
+        case Body::kRunDetails:
+            return codec::run_details(in.run_details(), refusal);
+        case Body::kMakeToken:
+            return MakeToken{.for_operator = in.make_token().for_operator()};
+        case Body::kToken:
+            return Token{.text = in.token().text()};
+        case Body::kListMachines:
+            return ListMachines{};
+        case Body::kMachines:
+            return codec::machines(in.machines());
+        case Body::kRemoveMachine:
+            return RemoveMachine{.name = in.remove_machine().name()};
+        case Body::kLabelMachine:
+            return LabelMachine{
+                .name = in.label_machine().name(),
+                .labels = {in.label_machine().labels().begin(), in.label_machine().labels().end()}};
+        case Body::kDone:
+            return Done{};
+        case Body::kJoin:
+            refusal.require(in.join().key().size() == codec::kKeySize, codec::kBadKey);
+            return Join{.name = in.join().name(),
+                        .key = in.join().key(),
+                        .version = in.join().version(),
+                        .protocol = in.version()};
+        case Body::kJoined:
+            return Joined{.name = in.joined().name()};
         case Body::BODY_NOT_SET:
             break;
     }
@@ -240,7 +359,7 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
 
 std::string encode(const ControlMessage& message, const Envelope& envelope) {
     Body out;
-    out.set_version(kProtocolVersion);
+    out.set_version(envelope.version);
     out.set_run(envelope.run);
     out.set_sender(envelope.sender);
     out.set_sequence(envelope.sequence);
@@ -252,12 +371,17 @@ Result<ControlMessage> decode_control(std::string_view bytes, Envelope* envelope
     codec::Refusal refusal;
     Body in;
     codec::parse(bytes, kMaxControlBytes, in, refusal);
-    refusal.require(in.version() == kProtocolVersion, "it is of another version of pleat");
+    refusal.require(
+        in.version() == kProtocolVersion || in.has_hello() || in.has_join() || in.has_refused(),
+        "it is of another version of pleat");
     if (refusal.any()) return fail("bad control message: " + refusal.message());
     ControlMessage result = message_of(in, refusal);
     if (refusal.any()) return fail("bad control message: " + refusal.message());
     if (envelope != nullptr) {
-        *envelope = {.run = in.run(), .sender = in.sender(), .sequence = in.sequence()};
+        *envelope = {.run = in.run(),
+                     .sender = in.sender(),
+                     .sequence = in.sequence(),
+                     .version = in.version()};
     }
     return result;
 }

@@ -45,18 +45,28 @@ void keep_everything(zmq::socket_t& socket) {
 
 class ControlClient::Impl {
   public:
-    Impl(boost::asio::io_context& loop, const std::string& endpoint,
-         std::function<void(ControlMessage)> on_message, std::string sender)
+    Impl(boost::asio::io_context& loop, const std::string& endpoint, ControlHandler on_message,
+         std::string name, ClientConnection connection)
         : on_message_{std::move(on_message)},
           source_{loop, zmq::socket_type::dealer, kMaxControlBytes, kLinger,
                   [this](const ZmqParts& parts) { receive(parts); }} {
-        next_.sender = std::move(sender);
+        next_.sender = std::move(name);
         keep_everything(source_.socket());
-        source_.connect(endpoint);
+        if (connection.connected || connection.refused) {
+            source_.watch(
+                [told = std::move(connection.connected)] {
+                    if (told) told();
+                },
+                [told = std::move(connection.refused)](const std::string& why) {
+                    if (told) told(why);
+                });
+        }
+        source_.connect(endpoint, connection.pass);
     }
 
-    void send(const ControlMessage& message) {
+    void send(const ControlMessage& message, const std::string& run) {
         ++next_.sequence;
+        next_.run = run;
         const std::string bytes = encode(message, next_);
         refuse_oversize(bytes);
         source_.send({bytes});
@@ -68,32 +78,29 @@ class ControlClient::Impl {
   private:
     void receive(const ZmqParts& parts) {
         if (parts.size() != 1) return bad_.add("bad control message: it has several parts");
-        Result<ControlMessage> message = decode_control(parts[0]);
+        Envelope envelope;
+        Result<ControlMessage> message = decode_control(parts[0], &envelope);
         if (!message) return bad_.add(message.error().message);
-        if (const auto* prepare = std::get_if<PrepareRun>(&*message)) {
-            next_.run = prepare->options.run;
-        }
-        on_message_(*std::move(message));
+        on_message_({.peer = {}, .name = envelope.sender, .run = envelope.run, .key = {}},
+                    *std::move(message));
     }
 
-    std::function<void(ControlMessage)> on_message_;
+    ControlHandler on_message_;
     ZmqSource source_;
 };
 
 ControlClient::ControlClient(boost::asio::io_context& loop, const std::string& endpoint,
-                             std::function<void(ControlMessage)> on_message, std::string sender)
-    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_message), std::move(sender))} {}
+                             ControlHandler on_message, std::string name,
+                             ClientConnection connection)
+    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_message), std::move(name),
+                                   std::move(connection))} {}
 
 ControlClient::~ControlClient() = default;
 ControlClient::ControlClient(ControlClient&&) noexcept = default;
 ControlClient& ControlClient::operator=(ControlClient&&) noexcept = default;
 
-void ControlClient::send(const ControlMessage& message) {
-    impl_->send(message);
-}
-
-void ControlClient::set_run(std::string run) {
-    impl_->next_.run = std::move(run);
+void ControlClient::send(const ControlMessage& message, const std::string& run) {
+    impl_->send(message, run);
 }
 
 void ControlClient::on_bad_message(std::function<void(const std::string&)> callback) {
@@ -106,28 +113,37 @@ std::uint64_t ControlClient::bad_messages() const {
 
 class ControlServer::Impl {
   public:
-    Impl(boost::asio::io_context& loop, const std::string& endpoint, Handler on_message)
+    Impl(boost::asio::io_context& loop, const std::string& endpoint, ControlHandler on_message,
+         std::optional<Guard> guard)
         : on_message_{std::move(on_message)},
           source_{loop, zmq::socket_type::router, kMaxControlBytes, kLinger,
                   [this](const ZmqParts& parts) { receive(parts); }} {
         next_.sender = "controller";
         keep_everything(source_.socket());
         source_.socket().set(zmq::sockopt::router_mandatory, true);
+        if (guard) source_.guard(*std::move(guard));
         source_.bind(endpoint);
     }
 
-    bool send(const std::string& peer, const ControlMessage& message) {
+    bool send(const std::string& peer, const ControlMessage& message, const std::string& run) {
         ++next_.sequence;
+        next_.run = run;
         const std::string bytes = encode(message, next_);
         refuse_oversize(bytes);
         return source_.send({peer, bytes});
+    }
+
+    void refuse(const std::string& peer, std::uint32_t version, const std::string& why) {
+        Envelope envelope = next_;
+        envelope.run.clear();
+        envelope.version = version;
+        source_.send({peer, encode(Refused{why}, envelope)});
     }
 
     std::string endpoint() const { return source_.endpoint(); }
 
     Envelope next_;
     BadMessages bad_;
-    std::uint64_t stale_ = 0;
 
   private:
     void receive(const ZmqParts& parts) {
@@ -135,31 +151,32 @@ class ControlServer::Impl {
         Envelope envelope;
         Result<ControlMessage> message = decode_control(parts[1], &envelope);
         if (!message) return bad_.add(message.error().message);
-        if (!envelope.run.empty() && envelope.run != next_.run) {
-            ++stale_;
-            return;
-        }
-        on_message_(parts[0], *std::move(message));
+        on_message_({.peer = parts[0],
+                     .name = envelope.sender,
+                     .run = envelope.run,
+                     .key = source_.sender_key()},
+                    *std::move(message));
     }
 
-    Handler on_message_;
+    ControlHandler on_message_;
     ZmqSource source_;
 };
 
 ControlServer::ControlServer(boost::asio::io_context& loop, const std::string& endpoint,
-                             Handler on_message)
-    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_message))} {}
+                             ControlHandler on_message, std::optional<Guard> guard)
+    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_message), std::move(guard))} {}
 
 ControlServer::~ControlServer() = default;
 ControlServer::ControlServer(ControlServer&&) noexcept = default;
 ControlServer& ControlServer::operator=(ControlServer&&) noexcept = default;
 
-bool ControlServer::send(const std::string& peer, const ControlMessage& message) {
-    return impl_->send(peer, message);
+bool ControlServer::send(const std::string& peer, const ControlMessage& message,
+                         const std::string& run) {
+    return impl_->send(peer, message, run);
 }
 
-void ControlServer::set_run(std::string run) {
-    impl_->next_.run = std::move(run);
+void ControlServer::refuse(const std::string& peer, std::uint32_t version, const std::string& why) {
+    impl_->refuse(peer, version, why);
 }
 
 void ControlServer::on_bad_message(std::function<void(const std::string&)> callback) {
@@ -168,10 +185,6 @@ void ControlServer::on_bad_message(std::function<void(const std::string&)> callb
 
 std::uint64_t ControlServer::bad_messages() const {
     return impl_->bad_.count();
-}
-
-std::uint64_t ControlServer::stale_messages() const {
-    return impl_->stale_;
 }
 
 std::string ControlServer::endpoint() const {

@@ -47,14 +47,9 @@ void refuse_if_taken(const std::string& endpoint, const std::string& path) {
     }
 }
 
-bool on_loopback(std::string_view address) {
-    return address.starts_with("127.") || address.starts_with("localhost:") ||
-           address.starts_with("[::1]:");
-}
-
 }  // namespace
 
-void check_endpoint(const std::string& endpoint) {
+void check_endpoint(const std::string& endpoint, bool keys) {
     if (endpoint.starts_with(kIpc)) {
         const std::string_view path = std::string_view{endpoint}.substr(kIpc.size());
         constexpr std::size_t kMost = sizeof(sockaddr_un::sun_path) - 1;
@@ -68,15 +63,14 @@ void check_endpoint(const std::string& endpoint) {
         }
         return;
     }
-    if (!endpoint.starts_with(kTcp)) {
-        throw Failure{fmt::format(
-            "'{}' is no endpoint: expected ipc:///PATH or tcp://127.0.0.1:PORT", endpoint)};
+    const std::size_t colon = endpoint.rfind(':');
+    if (!endpoint.starts_with(kTcp) || colon < kTcp.size() || colon + 1 == endpoint.size()) {
+        throw Failure{fmt::format("'{}' is no endpoint: expected ipc:///PATH or tcp://ADDRESS:PORT",
+                                  endpoint)};
     }
-    if (!on_loopback(std::string_view{endpoint}.substr(kTcp.size()))) {
+    if (!keys) {
         throw Failure{fmt::format(
-            "'{}': only addresses of the loopback (127.0.0.1, [::1]) can be used: connections "
-            "between machines need keys, which this build can't do yet",
-            endpoint)};
+            "'{}': connections over TCP need keys; see `pleat machines token`", endpoint)};
     }
 }
 
@@ -84,9 +78,9 @@ std::string path_of(const std::string& endpoint) {
     return endpoint.starts_with(kIpc) ? endpoint.substr(kIpc.size()) : std::string{};
 }
 
-void open_endpoint(const std::string& endpoint,
+void open_endpoint(const std::string& endpoint, bool keys,
                    const std::function<int(const std::string& endpoint)>& bind) {
-    check_endpoint(endpoint);
+    check_endpoint(endpoint, keys);
     const std::string path = path_of(endpoint);
     if (!path.empty()) refuse_if_taken(endpoint, path);
     if (bind(endpoint) != 0) {

@@ -6,16 +6,16 @@
 
 namespace pleat {
 
-// Throws Failure unless it is ipc:// with a path that fits a Unix socket, or tcp:// with
-// an address of the loopback.
-void check_endpoint(const std::string& endpoint);
+// Throws Failure unless it is ipc:// with a path that fits a Unix socket, or tcp:// and
+// there are keys.
+void check_endpoint(const std::string& endpoint, bool keys);
 
 // Of the socket's file; empty for tcp://.
 std::string path_of(const std::string& endpoint);
 
 // Opens an endpoint for listening with `bind`, which answers as zmq_bind does. Throws
 // Failure when it is not allowed, in use, or can't be made.
-void open_endpoint(const std::string& endpoint,
+void open_endpoint(const std::string& endpoint, bool keys,
                    const std::function<int(const std::string& endpoint)>& bind);
 
 }  // namespace pleat

@@ -12,11 +12,15 @@
 //   node -> ctl   Prepared{version, epoch, hash} each; HostsReady when the ready hosts are
 //   ctl <-> node  ClockPing / ClockPong, several
 //   ctl  -> node  Begin{T0}                      node -> ctl   BeginAccepted | BeginRefused
+//   ctl  -> node  ConfirmBegin{T0}               (when every node of the run has accepted)
 //   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
 //   node -> ctl   RunEnded{hosts, reason}, LogChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
 //   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
+//
+// A node, or an operator, joins a controller once, over a connection whose key is a token:
+//   new  -> ctl   Join{name, its own key}        ctl -> new   Joined | Refused
 #pragma once
 
 #include <cstdint>
@@ -28,10 +32,15 @@
 
 #include "base/clock.hh"
 #include "model/demand.hh"
+#include "model/host_status.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
 
 namespace pleat {
+
+// Messages of another version of the protocol are refused; Hello and Refused are read
+// whatever their version, so that both sides can say why.
+inline constexpr std::uint32_t kProtocolVersion = 1;
 
 struct RunOptions {
     std::string run;                                            // "r-7f3a"
@@ -42,6 +51,7 @@ struct RunOptions {
     bool samples = true;
     bool no_applications = false;
     Duration ready_deadline = std::chrono::seconds{30};
+    bool compare_shares = false;  // nodes tell each other what they computed
 
     friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
@@ -51,6 +61,8 @@ struct Submit {
     Scenario scenario;
     std::string source_text;  // the resolved topology file, for the store
     RunOptions options;
+    // The run does not end with the connection that submitted it.
+    bool detached = false;
 
     friend bool operator==(const Submit&, const Submit&) = default;
 };
@@ -66,6 +78,47 @@ struct StopRun {
     std::string reason;  // "interrupted"
 
     friend bool operator==(const StopRun&, const StopRun&) = default;
+};
+
+// Tells the stages and the progress of a run, and its RunFinished; of one that is over
+// only that.
+struct Watch {
+    std::string run;
+
+    friend bool operator==(const Watch&, const Watch&) = default;
+};
+
+struct ListRuns {
+    friend bool operator==(const ListRuns&, const ListRuns&) = default;
+};
+
+struct Inspect {
+    std::string run;
+
+    friend bool operator==(const Inspect&, const Inspect&) = default;
+};
+
+struct MakeToken {
+    bool for_operator = false;  // else for a machine
+
+    friend bool operator==(const MakeToken&, const MakeToken&) = default;
+};
+
+struct ListMachines {
+    friend bool operator==(const ListMachines&, const ListMachines&) = default;
+};
+
+struct RemoveMachine {
+    std::string name;
+
+    friend bool operator==(const RemoveMachine&, const RemoveMachine&) = default;
+};
+
+struct LabelMachine {  // in place of the labels that it had
+    std::string name;
+    std::vector<std::string> labels;
+
+    friend bool operator==(const LabelMachine&, const LabelMachine&) = default;
 };
 
 struct Shutdown {
@@ -91,8 +144,55 @@ struct Refused {
     friend bool operator==(const Refused&, const Refused&) = default;
 };
 
+struct RunInfo {
+    std::string run;
+    std::string name;  // of the topology
+    std::string state;
+    std::string problem;
+    std::string directory;     // on the controller's machine
+    std::string submitted_at;  // UTC, ISO 8601
+    std::vector<std::string> machines;
+
+    friend bool operator==(const RunInfo&, const RunInfo&) = default;
+};
+
+struct Runs {
+    std::vector<RunInfo> runs;  // oldest first
+
+    friend bool operator==(const Runs&, const Runs&) = default;
+};
+
+struct MachineInfo {
+    std::string name;
+    std::vector<std::string> labels;
+    bool connected = false;
+    std::string version;                  // of pleat there; empty: never connected
+    std::optional<std::uint32_t> room;    // hosts that it takes; nothing: no limit
+    std::uint32_t hosts = 0;              // that runs have spoken for
+    std::optional<Duration> round_trip;   // the smallest of the last minute
+    std::optional<Duration> clock_error;  // its clock is known within this much
+
+    friend bool operator==(const MachineInfo&, const MachineInfo&) = default;
+};
+
+struct Machines {
+    std::vector<MachineInfo> machines;  // by name
+
+    friend bool operator==(const Machines&, const Machines&) = default;
+};
+
+struct Token {
+    std::string text;  // what --join takes
+
+    friend bool operator==(const Token&, const Token&) = default;
+};
+
+struct Done {
+    friend bool operator==(const Done&, const Done&) = default;
+};
+
 struct Stage {         // a step of the way has been reached, for the progress display
-    std::string name;  // "hosts", "begin", "collect"
+    std::string name;  // "hosts", "begin", "collect"; "machine": a warning about one
     std::string text;  // "6/6 ready (data plane: tun)"
 
     friend bool operator==(const Stage&, const Stage&) = default;
@@ -148,6 +248,18 @@ struct ControlTraffic {
     friend bool operator==(const ControlTraffic&, const ControlTraffic&) = default;
 };
 
+// The exit code of a run that has lost a machine; see cli/exit_code.hh.
+inline constexpr int kExitMachineLost = 10;
+
+struct MachineResult {  // one machine's part in a run
+    std::string name;
+    std::string data_plane;
+    ControlTraffic control;
+    Duration clock_error{};  // T0 was known to it within this much
+
+    friend bool operator==(const MachineResult&, const MachineResult&) = default;
+};
+
 struct RunFinished {
     std::string run;
     bool failed = false;  // a main host failed, or the run could not go on
@@ -157,19 +269,64 @@ struct RunFinished {
     std::vector<HostResult> hosts;
     std::vector<EpochResult> epochs;
     std::vector<FlowSeries> flows;
-    ControlTraffic control;
+    ControlTraffic control;               // of all machines
+    std::vector<MachineResult> machines;  // by name
     int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
 
     friend bool operator==(const RunFinished&, const RunFinished&) = default;
 };
 
+// The answer to Inspect.
+struct RunDetails {
+    RunInfo info;
+    Scenario scenario;
+    RunFinished results;  // of a run under way: as far as it is known
+
+    friend bool operator==(const RunDetails&, const RunDetails&) = default;
+};
+
+// ---- joining: over a connection whose key is a token
+struct Join {
+    std::string name;     // empty: an operator
+    std::string key;      // public; what the joiner connects with from now on
+    std::string version;  // of pleat
+    std::uint32_t protocol = kProtocolVersion;
+
+    friend bool operator==(const Join&, const Join&) = default;
+};
+
+struct Joined {
+    std::string name;
+
+    friend bool operator==(const Joined&, const Joined&) = default;
+};
+
 // ---- controller <-> node
+struct NodeAddress {        // how other nodes reach one
+    std::string states;     // endpoint of its publications
+    std::string snapshots;  // endpoint that answers with its whole state
+    std::string key;        // its public key, 32 bytes; empty on ipc://
+
+    friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
+};
+
 struct Hello {
-    std::string node;  // "local"
-    std::string version;
+    std::string node;               // "local"
+    std::string version;            // of pleat
     std::uint64_t incarnation = 0;  // start time in ns
+    NodeAddress address;
+    std::uint32_t protocol = kProtocolVersion;
+    std::optional<std::uint32_t> room = {};  // hosts that it takes; nothing: no limit
 
     friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+struct Peer {  // another node of a run
+    std::string name;
+    NodeAddress address;
+    std::vector<HostId> hosts;  // placed there
+
+    friend bool operator==(const Peer&, const Peer&) = default;
 };
 
 struct PrepareRun {
@@ -179,6 +336,7 @@ struct PrepareRun {
     PathTable base;
     std::vector<ExperimentTime> epoch_starts;  // by EpochId
     std::vector<std::vector<std::string>> epoch_events;
+    std::vector<Peer> peers;  // the other nodes, by name; together they have all other hosts
 
     // Tables with equal hashes are equal.
     friend bool operator==(const PrepareRun& a, const PrepareRun& b) {
@@ -187,7 +345,8 @@ struct PrepareRun {
         };
         return a.options == b.options && a.scenario == b.scenario &&
                a.local_hosts == b.local_hosts && table(a.base) == table(b.base) &&
-               a.epoch_starts == b.epoch_starts && a.epoch_events == b.epoch_events;
+               a.epoch_starts == b.epoch_starts && a.epoch_events == b.epoch_events &&
+               a.peers == b.peers;
     }
 };
 
@@ -239,7 +398,15 @@ struct BeginAccepted {
     friend bool operator==(const BeginAccepted&, const BeginAccepted&) = default;
 };
 
+// Every node has accepted this T0. A node that learns it after T0 refuses.
+struct ConfirmBegin {
+    Instant t0;
+
+    friend bool operator==(const ConfirmBegin&, const ConfirmBegin&) = default;
+};
+
 struct BeginRefused {
+    Instant t0;
     std::string reason;  // learned later than T0 - 10 ms: announce anew
 
     friend bool operator==(const BeginRefused&, const BeginRefused&) = default;
@@ -291,8 +458,10 @@ struct NodeFailed {
 using ControlMessage =
     std::variant<Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress,
                  RunFinished, Hello, PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing,
-                 ClockPong, Begin, BeginAccepted, BeginRefused, EndRun, RunEnded, LogChunk, LogEnd,
-                 NodeFailed>;
+                 ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
+                 LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
+                 MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
+                 Joined>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications
@@ -362,8 +531,19 @@ struct StateUpdate {  // all flows of this machine whose published state changed
     std::uint64_t sequence = 0;
     EpochId epoch;  // for diagnosis only: states are independent of epochs
     std::vector<FlowState> flows;
+    HostStatuses hosts;  // of this machine, those that have changed
 
     friend bool operator==(const StateUpdate&, const StateUpdate&) = default;
+};
+
+// What a node has made of the states of all: with equal `epoch` and `states`, `shares` must
+// be equal. For tests and for RunOptions::compare_shares.
+struct SharesDigest {
+    EpochId epoch;
+    std::uint64_t states = 0;
+    std::uint64_t shares = 0;
+
+    friend bool operator==(const SharesDigest&, const SharesDigest&) = default;
 };
 
 struct Heartbeat {
@@ -371,6 +551,7 @@ struct Heartbeat {
     std::uint64_t incarnation = 0;
     std::uint64_t sequence = 0;  // of the last StateUpdate
     std::uint64_t digest = 0;    // of the full state
+    std::optional<SharesDigest> shares;
 
     friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };

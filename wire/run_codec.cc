@@ -26,6 +26,7 @@ void put(const RunOptions& options, proto::RunOptions& out) {
     out.set_samples(options.samples);
     out.set_no_applications(options.no_applications);
     out.set_ready_deadline_ns(options.ready_deadline.count());
+    out.set_compare_shares(options.compare_shares);
 }
 
 RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
@@ -40,6 +41,7 @@ RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
     options.no_applications = in.no_applications();
     options.ready_deadline =
         length_of_time(in.ready_deadline_ns(), "a deadline that is negative", refusal);
+    options.compare_shares = in.compare_shares();
     return options;
 }
 
@@ -143,12 +145,25 @@ void put(const Submit& submit, proto::Submit& out) {
     put(submit.scenario, *out.mutable_scenario());
     out.set_source_text(submit.source_text);
     put(submit.options, *out.mutable_options());
+    out.set_detached(submit.detached);
 }
 
 Submit submit(const proto::Submit& in, Refusal& refusal) {
     return {.scenario = scenario(in.scenario(), refusal),
             .source_text = in.source_text(),
-            .options = run_options(in.options(), refusal)};
+            .options = run_options(in.options(), refusal),
+            .detached = in.detached()};
+}
+
+void put(const NodeAddress& address, proto::NodeAddress& out) {
+    out.set_states(address.states);
+    out.set_snapshots(address.snapshots);
+    out.set_key(address.key);
+}
+
+NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal) {
+    refusal.require(in.key().empty() || in.key().size() == kKeySize, kBadKey);
+    return {.states = in.states(), .snapshots = in.snapshots(), .key = in.key()};
 }
 
 void put(const PrepareRun& prepare, proto::PrepareRun& out) {
@@ -162,6 +177,12 @@ void put(const PrepareRun& prepare, proto::PrepareRun& out) {
     for (const std::vector<std::string>& events : prepare.epoch_events) {
         proto::PrepareRun::EventTexts& added = *out.add_epoch_events();
         for (const std::string& text : events) added.add_texts(text);
+    }
+    for (const Peer& peer : prepare.peers) {
+        proto::Peer& added = *out.add_peers();
+        added.set_name(peer.name);
+        put(peer.address, *added.mutable_address());
+        for (const HostId host : peer.hosts) added.add_hosts(host.value);
     }
 }
 
@@ -182,6 +203,16 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
     for (const proto::PrepareRun::EventTexts& each : in.epoch_events()) {
         events.push_back(texts(each.texts()));
     }
+    const std::size_t hosts = whole.topology.hosts().size();
+    std::vector<Peer> peers;
+    for (const proto::Peer& each : in.peers()) {
+        Peer& peer = peers.emplace_back();
+        peer.name = each.name();
+        peer.address = node_address(each.address(), refusal);
+        for (const std::uint32_t host : each.hosts()) {
+            peer.hosts.push_back(id<HostId>(host, hosts, "a host that does not exist", refusal));
+        }
+    }
     refusal.require(starts.size() == events.size(), "not one list of events to each epoch");
     refusal.require(std::ranges::is_sorted(starts), "epochs that are not in order");
     if (refusal.any()) return {};
@@ -190,7 +221,8 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
                       .local_hosts = std::move(local_hosts),
                       .base = *std::move(base),
                       .epoch_starts = std::move(starts),
-                      .epoch_events = std::move(events)};
+                      .epoch_events = std::move(events),
+                      .peers = std::move(peers)};
 }
 
 void put(const RunEnded& ended, proto::RunEnded& out) {
@@ -221,6 +253,13 @@ void put(const RunFinished& finished, proto::RunFinished& out) {
     for (const EpochResult& epoch : finished.epochs) put(epoch, *out.add_epochs());
     for (const FlowSeries& flow : finished.flows) put(flow, *out.add_flows());
     put(finished.control, *out.mutable_control());
+    for (const MachineResult& machine : finished.machines) {
+        proto::MachineResult& added = *out.add_machines();
+        added.set_name(machine.name);
+        added.set_data_plane(machine.data_plane);
+        put(machine.control, *added.mutable_control());
+        added.set_clock_error_ns(machine.clock_error.count());
+    }
     out.set_exit_code(finished.exit_code);
 }
 
@@ -237,6 +276,12 @@ RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal) {
         result.flows.push_back(flow_series(each, refusal));
     }
     result.control = control_traffic(in.control());
+    for (const proto::MachineResult& each : in.machines()) {
+        result.machines.push_back({.name = each.name(),
+                                   .data_plane = each.data_plane(),
+                                   .control = control_traffic(each.control()),
+                                   .clock_error = Duration{each.clock_error_ns()}});
+    }
     result.exit_code = in.exit_code();
     return result;
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "wire/messages.hh"
 #include "wire/refusal.hh"
 
 namespace pleat::proto {
 class PrepareRun;
+class NodeAddress;
 class RunEnded;
 class RunFinished;
 class Submit;
@@ -16,8 +18,14 @@ class Submit;
 
 namespace pleat::codec {
 
+inline constexpr std::size_t kKeySize = 32;
+inline constexpr std::string_view kBadKey = "a key that is not of 32 bytes";
+
 void put(const Submit& submit, proto::Submit& out);
 Submit submit(const proto::Submit& in, Refusal& refusal);
+
+void put(const NodeAddress& address, proto::NodeAddress& out);
+NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal);
 
 void put(const PrepareRun& prepare, proto::PrepareRun& out);
 std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refusal);

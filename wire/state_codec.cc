@@ -49,6 +49,33 @@ void put(const StateUpdate& update, proto::StateUpdate& out) {
             out.mutable_state_codes()->push_back(static_cast<char>(each.state.code()));
         }
     }
+    for (const auto& [host, status] : update.hosts) {
+        const unsigned code = 2U * static_cast<unsigned>(status.state) + (status.ready ? 1U : 0U);
+        out.add_hosts(host.value);
+        out.mutable_host_codes()->push_back(static_cast<char>(code));
+        out.add_host_events_done(status.events_done);
+    }
+}
+
+HostStatuses host_statuses(const proto::StateUpdate& in, codec::Refusal& refusal) {
+    HostStatuses result;
+    const auto count = static_cast<std::size_t>(in.hosts_size());
+    if (!refusal.require(
+            in.host_codes().size() == count && in.host_events_done_size() == in.hosts_size(),
+            "columns of different lengths")) {
+        return result;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        const HostId host{in.hosts(static_cast<int>(i))};
+        const bool ascends = result.empty() || result.rbegin()->first < host;
+        if (!refusal.require(ascends, "hosts that are not in order")) return result;
+        const auto code = static_cast<unsigned char>(in.host_codes()[i]);
+        result[host] = {.state = codec::enumeration<HostStatus::State>(
+                            code / 2U, 3, "an unknown state of a host", refusal),
+                        .ready = code % 2U == 1,
+                        .events_done = in.host_events_done(static_cast<int>(i))};
+    }
+    return result;
 }
 
 std::vector<FlowState> flow_states(const proto::StateUpdate& in, codec::Refusal& refusal) {
@@ -101,6 +128,11 @@ std::string encode(const StateMessage& message) {
                        out.set_incarnation_ns(heartbeat.incarnation);
                        out.set_sequence(heartbeat.sequence);
                        out.mutable_heartbeat()->set_digest(heartbeat.digest);
+                       if (!heartbeat.shares) return;
+                       auto& shares = *out.mutable_heartbeat()->mutable_shares();
+                       shares.set_epoch(heartbeat.shares->epoch.value);
+                       shares.set_states(heartbeat.shares->states);
+                       shares.set_shares(heartbeat.shares->shares);
                    },
                },
                message);
@@ -115,16 +147,25 @@ Result<StateMessage> decode_state(std::string_view bytes) {
     refusal.require(in.body_case() != proto::StateEnvelope::BODY_NOT_SET, "it is of unknown kind");
     StateMessage result;
     if (in.has_heartbeat()) {
-        result = Heartbeat{.publisher = in.publisher(),
-                           .incarnation = in.incarnation_ns(),
-                           .sequence = in.sequence(),
-                           .digest = in.heartbeat().digest()};
+        Heartbeat heartbeat{.publisher = in.publisher(),
+                            .incarnation = in.incarnation_ns(),
+                            .sequence = in.sequence(),
+                            .digest = in.heartbeat().digest(),
+                            .shares = {}};
+        if (in.heartbeat().has_shares()) {
+            const auto& shares = in.heartbeat().shares();
+            heartbeat.shares = SharesDigest{.epoch = EpochId{shares.epoch()},
+                                            .states = shares.states(),
+                                            .shares = shares.shares()};
+        }
+        result = std::move(heartbeat);
     } else {
         result = StateUpdate{.publisher = in.publisher(),
                              .incarnation = in.incarnation_ns(),
                              .sequence = in.sequence(),
                              .epoch = EpochId{in.update().epoch()},
-                             .flows = flow_states(in.update(), refusal)};
+                             .flows = flow_states(in.update(), refusal),
+                             .hosts = host_statuses(in.update(), refusal)};
     }
     if (refusal.any()) return fail("bad state message: " + refusal.message());
     return result;

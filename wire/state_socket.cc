@@ -12,60 +12,71 @@ namespace {
 
 constexpr Duration kNoLinger{0};
 constexpr std::string_view kSnapshotRequest = "snapshot";
+constexpr char kSubscribed = 1;  // the first byte of what an XPUB hears
+
+// Nothing for ipc://.
+std::optional<Pass> pass_to(const NodeAddress& node, const std::optional<KeyPair>& keys) {
+    if (node.key.empty() || !keys) return {};
+    return Pass{.keys = *keys, .server_key = node.key};
+}
 
 }  // namespace
 
 class StatePublisher::Impl {
   public:
-    Impl(boost::asio::io_context& loop, const std::string& endpoint, std::string topic)
-        : topic_{std::move(topic)},
-          source_{loop, zmq::socket_type::pub, kMaxStateBytes, kNoLinger, [](const ZmqParts&) {}} {
+    Impl(boost::asio::io_context& loop, const std::string& endpoint,
+         std::function<void(const std::string&)> on_subscriber, std::optional<Guard> guard)
+        : on_subscriber_{std::move(on_subscriber)},
+          source_{loop, zmq::socket_type::xpub, kMaxStateBytes, kNoLinger,
+                  [this](const ZmqParts& parts) { receive(parts); }} {
+        // Of a second subscriber to a topic, too.
+        source_.socket().set(zmq::sockopt::xpub_verbose, true);
+        if (guard) source_.guard(*std::move(guard));
         source_.bind(endpoint);
     }
 
-    void publish(const StateMessage& message) {
+    std::size_t publish(const std::string& topic, const StateMessage& message) {
         const std::string body = encode(message);
-        source_.send({topic_, body});
-        ++messages_;
-        bytes_ += topic_.size() + body.size();
+        source_.send({topic, body});
+        return topic.size() + body.size();
     }
 
-    std::string topic_;
+    std::string endpoint() const { return source_.endpoint(); }
+
+  private:
+    void receive(const ZmqParts& parts) {
+        if (parts.size() != 1 || parts[0].empty() || parts[0][0] != kSubscribed) return;
+        if (on_subscriber_) on_subscriber_(parts[0].substr(1));
+    }
+
+    std::function<void(const std::string&)> on_subscriber_;
     ZmqSource source_;
-    std::uint64_t messages_ = 0;
-    std::uint64_t bytes_ = 0;
 };
 
 StatePublisher::StatePublisher(boost::asio::io_context& loop, const std::string& endpoint,
-                               std::string topic)
-    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(topic))} {}
+                               std::function<void(const std::string&)> on_subscriber,
+                               std::optional<Guard> guard)
+    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_subscriber), std::move(guard))} {}
 
 StatePublisher::~StatePublisher() = default;
 StatePublisher::StatePublisher(StatePublisher&&) noexcept = default;
 StatePublisher& StatePublisher::operator=(StatePublisher&&) noexcept = default;
 
-void StatePublisher::publish(const StateMessage& message) {
-    impl_->publish(message);
-}
-
-std::uint64_t StatePublisher::messages_sent() const {
-    return impl_->messages_;
-}
-
-std::uint64_t StatePublisher::bytes_sent() const {
-    return impl_->bytes_;
+std::size_t StatePublisher::publish(const std::string& topic, const StateMessage& message) {
+    return impl_->publish(topic, message);
 }
 
 std::string StatePublisher::endpoint() const {
-    return impl_->source_.endpoint();
+    return impl_->endpoint();
 }
 
 class StateSubscriber::Impl {
   public:
     Impl(boost::asio::io_context& loop, std::string topic,
-         std::function<void(StateMessage)> on_message)
+         std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys)
         : topic_{std::move(topic)},
           on_message_{std::move(on_message)},
+          keys_{std::move(keys)},
           source_{loop, zmq::socket_type::sub, kMaxStateBytes, kNoLinger,
                   [this](const ZmqParts& parts) { receive(parts); }} {
         source_.socket().set(zmq::sockopt::subscribe, topic_);
@@ -85,20 +96,23 @@ class StateSubscriber::Impl {
 
     std::string topic_;
     std::function<void(StateMessage)> on_message_;
+    std::optional<KeyPair> keys_;
     std::uint64_t bad_ = 0;
     ZmqSource source_;
 };
 
 StateSubscriber::StateSubscriber(boost::asio::io_context& loop, std::string topic,
-                                 std::function<void(StateMessage)> on_message)
-    : impl_{std::make_unique<Impl>(loop, std::move(topic), std::move(on_message))} {}
+                                 std::function<void(StateMessage)> on_message,
+                                 std::optional<KeyPair> keys)
+    : impl_{
+          std::make_unique<Impl>(loop, std::move(topic), std::move(on_message), std::move(keys))} {}
 
 StateSubscriber::~StateSubscriber() = default;
 StateSubscriber::StateSubscriber(StateSubscriber&&) noexcept = default;
 StateSubscriber& StateSubscriber::operator=(StateSubscriber&&) noexcept = default;
 
-void StateSubscriber::connect(const std::string& endpoint) {
-    impl_->source_.connect(endpoint);
+void StateSubscriber::connect(const NodeAddress& publisher) {
+    impl_->source_.connect(publisher.states, pass_to(publisher, impl_->keys_));
 }
 
 std::uint64_t StateSubscriber::bad_messages() const {
@@ -108,30 +122,35 @@ std::uint64_t StateSubscriber::bad_messages() const {
 class SnapshotServer::Impl {
   public:
     Impl(boost::asio::io_context& loop, const std::string& endpoint,
-         std::function<StateUpdate()> state)
+         std::function<std::optional<StateUpdate>(const std::string&)> state,
+         std::optional<Guard> guard)
         : state_{std::move(state)},
           source_{loop, zmq::socket_type::router, kMaxStateBytes, kNoLinger,
                   [this](const ZmqParts& parts) { receive(parts); }} {
+        if (guard) source_.guard(*std::move(guard));
         source_.bind(endpoint);
     }
 
     void receive(const ZmqParts& parts) {
-        if (parts.size() != 2 || parts[1] != kSnapshotRequest) {
+        if (parts.size() != 3 || parts[1] != kSnapshotRequest) {
             ++bad_;
             return;
         }
-        const std::string body = encode(StateMessage{state_()});
+        std::optional<StateUpdate> state = state_(parts[2]);
+        if (!state) return;
+        const std::string body = encode(StateMessage{*std::move(state)});
         source_.send({parts[0], body});
     }
 
-    std::function<StateUpdate()> state_;
+    std::function<std::optional<StateUpdate>(const std::string&)> state_;
     std::uint64_t bad_ = 0;
     ZmqSource source_;
 };
 
 SnapshotServer::SnapshotServer(boost::asio::io_context& loop, const std::string& endpoint,
-                               std::function<StateUpdate()> state)
-    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(state))} {}
+                               std::function<std::optional<StateUpdate>(const std::string&)> state,
+                               std::optional<Guard> guard)
+    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(state), std::move(guard))} {}
 
 SnapshotServer::~SnapshotServer() = default;
 SnapshotServer::SnapshotServer(SnapshotServer&&) noexcept = default;
@@ -147,12 +166,13 @@ std::string SnapshotServer::endpoint() const {
 
 class SnapshotClient::Impl {
   public:
-    Impl(boost::asio::io_context& loop, const std::string& endpoint,
-         std::function<void(StateUpdate)> on_state)
-        : on_state_{std::move(on_state)},
+    Impl(boost::asio::io_context& loop, const NodeAddress& publisher, std::string topic,
+         std::function<void(StateUpdate)> on_state, const std::optional<KeyPair>& keys)
+        : topic_{std::move(topic)},
+          on_state_{std::move(on_state)},
           source_{loop, zmq::socket_type::dealer, kMaxStateBytes, kNoLinger,
                   [this](const ZmqParts& parts) { receive(parts); }} {
-        source_.connect(endpoint);
+        source_.connect(publisher.snapshots, pass_to(publisher, keys));
     }
 
     void receive(const ZmqParts& parts) {
@@ -164,21 +184,24 @@ class SnapshotClient::Impl {
         on_state_(std::get<StateUpdate>(*std::move(message)));
     }
 
+    std::string topic_;
     std::function<void(StateUpdate)> on_state_;
     std::uint64_t bad_ = 0;
     ZmqSource source_;
 };
 
-SnapshotClient::SnapshotClient(boost::asio::io_context& loop, const std::string& endpoint,
-                               std::function<void(StateUpdate)> on_state)
-    : impl_{std::make_unique<Impl>(loop, endpoint, std::move(on_state))} {}
+SnapshotClient::SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher,
+                               std::string topic, std::function<void(StateUpdate)> on_state,
+                               std::optional<KeyPair> keys)
+    : impl_{std::make_unique<Impl>(loop, publisher, std::move(topic), std::move(on_state),
+                                   std::move(keys))} {}
 
 SnapshotClient::~SnapshotClient() = default;
 SnapshotClient::SnapshotClient(SnapshotClient&&) noexcept = default;
 SnapshotClient& SnapshotClient::operator=(SnapshotClient&&) noexcept = default;
 
 void SnapshotClient::request() {
-    impl_->source_.send({kSnapshotRequest});
+    impl_->source_.send({kSnapshotRequest, impl_->topic_});
 }
 
 std::uint64_t SnapshotClient::bad_messages() const {

@@ -1,32 +1,40 @@
 // Demand states between nodes: each binds a StatePublisher (PUB) and a SnapshotServer
-// (ROUTER), and connects a StateSubscriber (SUB) and SnapshotClients (DEALER) to the
-// others. The topic is the run: what is of another run never arrives.
+// (ROUTER), for all runs, and for each run connects a StateSubscriber (SUB) and
+// SnapshotClients (DEALER) to the others. The topic is the run: what is of another run
+// never arrives.
+//
+// (1) A publisher hears of every subscription, so that it can greet whoever has come (or
+//     has come back): what was published before a subscription arrived is lost to it.
+// (2) A subscriber that is too slow loses publications; nobody else does, and nobody
+//     waits for it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 
 #include "wire/codec.hh"
+#include "wire/keys.hh"
 
 namespace pleat {
 
 class StatePublisher {
   public:
-    // Throws Failure when the endpoint can't be opened.
-    StatePublisher(boost::asio::io_context& loop, const std::string& endpoint, std::string topic);
+    // `on_subscriber` is told the topic of each subscription that arrives. Throws Failure
+    // when the endpoint can't be opened.
+    StatePublisher(boost::asio::io_context& loop, const std::string& endpoint,
+                   std::function<void(const std::string& topic)> on_subscriber = {},
+                   std::optional<Guard> guard = {});
     ~StatePublisher();
     StatePublisher(StatePublisher&&) noexcept;
     StatePublisher& operator=(StatePublisher&&) noexcept;
 
-    void publish(const StateMessage& message);
-
-    // Publications, and their bodies + topics in bytes, once each whoever listens.
-    std::uint64_t messages_sent() const;
-    std::uint64_t bytes_sent() const;
+    // Answers what it counts for: body and topic in bytes, once, whoever listens.
+    std::size_t publish(const std::string& topic, const StateMessage& message);
 
     std::string endpoint() const;
 
@@ -37,14 +45,15 @@ class StatePublisher {
 
 class StateSubscriber {
   public:
+    // `keys`: ours, for publishers on tcp://.
     StateSubscriber(boost::asio::io_context& loop, std::string topic,
-                    std::function<void(StateMessage)> on_message);
+                    std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys = {});
     ~StateSubscriber();
     StateSubscriber(StateSubscriber&&) noexcept;
     StateSubscriber& operator=(StateSubscriber&&) noexcept;
 
     // May be called for several publishers. Throws Failure when the endpoint makes no sense.
-    void connect(const std::string& endpoint);
+    void connect(const NodeAddress& publisher);
 
     std::uint64_t bad_messages() const;
 
@@ -56,9 +65,11 @@ class StateSubscriber {
 // Answers requests for this node's whole state.
 class SnapshotServer {
   public:
-    // `state` is asked once a request; its `flows` are all that are not gone.
+    // `state` of a topic is asked once a request; its `flows` are all that are not gone, its
+    // `hosts` all of this machine. Nothing: there is no such run here, and no answer.
     SnapshotServer(boost::asio::io_context& loop, const std::string& endpoint,
-                   std::function<StateUpdate()> state);
+                   std::function<std::optional<StateUpdate>(const std::string& topic)> state,
+                   std::optional<Guard> guard = {});
     ~SnapshotServer();
     SnapshotServer(SnapshotServer&&) noexcept;
     SnapshotServer& operator=(SnapshotServer&&) noexcept;
@@ -74,8 +85,8 @@ class SnapshotServer {
 // Asks one publisher for its whole state. Deadlines and back-off are the caller's.
 class SnapshotClient {
   public:
-    SnapshotClient(boost::asio::io_context& loop, const std::string& endpoint,
-                   std::function<void(StateUpdate)> on_state);
+    SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher, std::string topic,
+                   std::function<void(StateUpdate)> on_state, std::optional<KeyPair> keys = {});
     ~SnapshotClient();
     SnapshotClient(SnapshotClient&&) noexcept;
     SnapshotClient& operator=(SnapshotClient&&) noexcept;

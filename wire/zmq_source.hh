@@ -7,11 +7,14 @@
 //     POLLIN left.
 // (2) A flood does not starve the loop: after kBurst messages others have a turn.
 // (3) The handler is called from the loop only, never from within send().
-// (4) The handler may throw, and may destroy the ZmqSource (nothing more is delivered).
+// (4) With a guard, a connection is admitted by its key before anything is exchanged (ZAP,
+//     RFC 27, answered from the loop), and each message says whose it is.
+// (5) The handler may throw, and may destroy the ZmqSource (nothing more is delivered).
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +23,7 @@
 #include <zmq.hpp>
 
 #include "base/duration.hh"
+#include "wire/keys.hh"
 
 namespace pleat {
 
@@ -36,9 +40,19 @@ class ZmqSource {
     ZmqSource(const ZmqSource&) = delete;
     ZmqSource& operator=(const ZmqSource&) = delete;
 
-    // Throw Failure, with the endpoint and the cause.
+    // Before bind().
+    void guard(Guard guard);
+
+    // Throw Failure, with the endpoint and the cause. On tcp:// a guard or a pass is needed.
     void bind(const std::string& endpoint);
-    void connect(const std::string& endpoint);
+    void connect(const std::string& endpoint, const std::optional<Pass>& pass = {});
+
+    // While a message is handled: the public key of its sender; empty without a guard.
+    const std::string& sender_key() const;
+
+    // Told from the loop each time a connection has been made, and when the other side
+    // refuses our key, with what it is to say. Before connect().
+    void watch(std::function<void()> connected, std::function<void(const std::string&)> refused);
 
     // For options.
     zmq::socket_t& socket();

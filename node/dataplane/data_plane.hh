@@ -34,6 +34,7 @@
 #include "model/path.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
+#include "node/dataplane/tunnel/settings.hh"
 
 namespace pleat {
 
@@ -117,6 +118,7 @@ struct PlaneTotals {
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
     // Interfaces that went away, or could not be changed when they had to be.
     std::uint64_t interfaces_lost = 0;
+    TunnelTotals tunnel{};
     // Lateness of deliveries against their computed instants. Kernel planes have none to tell:
     // there it is the kernel that delivers.
     Duration delivery_lateness_p50{};
@@ -136,6 +138,7 @@ struct PlaneContext {
     // How many hosts this machine may have at most; 0: all of the topology. Kernel planes
     // make their arrays as large as that.
     std::size_t local_hosts = 0;
+    std::optional<TunnelSettings> tunnel{};  // to other machines; for planes that have one
 };
 
 enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };
@@ -167,6 +170,9 @@ class DataPlane {
     virtual void connect(HostId host) = 0;
 
     virtual PlaneTotals totals() const = 0;
+
+    // The machines of PlaneContext::tunnel, in its order.
+    virtual std::vector<TunnelPeerState> peers() const { return {}; }
 };
 
 }  // namespace pleat

@@ -29,6 +29,7 @@ Engine::Engine(std::uint64_t seed, std::size_t hosts, Exit& exit)
     : seed_{seed},
       exit_{exit},
       shape_of_{[](FlowKey) { return std::nullopt; }},
+      remote_(hosts),
       cut_(hosts, false) {}
 
 std::optional<FineInstant> Engine::next() const {
@@ -66,6 +67,27 @@ void Engine::arrive(FlowKey key, const SentPacket& packet, FineInstant now) {
     if (admission.trains == 0) exit_.release(packet.packet);
     for (int more = 1; more < admission.trains; ++more) exit_.hold(packet.packet);
     serve(index);
+}
+
+void Engine::enter(FlowKey key, const SentPacket& packet, FineInstant now) {
+    advance(now);
+    const FlowIndex index = find_or_create(key);
+    Flow& flow = flow_at(index);
+    if (flow.version != version_) refresh(index);
+    const bool starts = !flow.last_arrival || now_ - *flow.last_arrival >= kIdle;
+    flow.last_arrival = now_;
+    if (starts) forget_some();
+    // Unreachable or not: what has departed arrives.
+    reach(index, Train{.packet = packet.packet,
+                       .segments = packet.segments,
+                       .segment_bytes = packet.segment_bytes,
+                       .tail_bytes = packet.tail_bytes,
+                       .arrival = now_});
+}
+
+void Engine::set_remote(HostId host, Duration underlay) {
+    PLEAT_ASSERT(host.value < remote_.size());
+    remote_[host.value] = underlay;
 }
 
 void Engine::switch_paths(ShapeOfFlow shape_of, FineInstant now) {
@@ -199,7 +221,8 @@ void Engine::refresh(FlowIndex index) {
     }
     flow.element.reshape(shape->path);
     flow.uplink = uplink_of(shape->uplink);
-    flow.downlink = shape->downlink ? downlink_of(*shape->downlink) : kNone;
+    const bool remote = remote_[flow.element.flow().destination.value].has_value();
+    flow.downlink = shape->downlink && !remote ? downlink_of(*shape->downlink) : kNone;
     if (shape->downlink) flow.downlink_queue = shape->downlink->queue;
 }
 

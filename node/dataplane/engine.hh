@@ -4,6 +4,9 @@
 //
 //     host --arrive()--> path element --> uplink --> delay line --> downlink --> Exit
 //
+// A packet for another machine's host leaves at the end of the delay line; there it enters
+// before the downlink: enter().
+//
 // (1) Events happen at their computed instants and in their order, however late advance()
 //     is called: lateness never adds up.
 // (2) A flow comes to be with its first packet; one that is silent costs no event.
@@ -53,6 +56,14 @@ class Engine {
 
     // A packet enters; asserts that its flow's hosts exist and differ.
     void arrive(FlowKey flow, const SentPacket& packet, FineInstant now);
+
+    // A packet comes from the engine of another machine, where it left: only the downlink of its
+    // destination is before it. It is not counted as this machine's flow.
+    void enter(FlowKey flow, const SentPacket& packet, FineInstant now);
+
+    // The host is another machine's, `underlay` away: what goes there leaves so much earlier than
+    // it is due, if that is not before it departs.
+    void set_remote(HostId host, Duration underlay);
 
     void switch_paths(ShapeOfFlow shape_of, FineInstant now);
     void set_cap(FlowKey flow, Bandwidth cap, FineInstant now);
@@ -154,7 +165,8 @@ class Engine {
     std::deque<Access<Downlink>> downlinks_;
     std::unordered_map<LinkId, std::uint32_t> uplink_index_;
     std::unordered_map<LinkId, std::uint32_t> downlink_index_;
-    std::vector<bool> cut_;  // by HostId
+    std::vector<std::optional<Duration>> remote_;  // by HostId: how far away; nothing: it is here
+    std::vector<bool> cut_;                        // by HostId
     Drops drops_;
 };
 

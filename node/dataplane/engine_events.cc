@@ -1,5 +1,7 @@
 // The engine's second half: what happens to a train from its queue to its destination.
 // All of it happens at now_, the computed instant.
+#include <algorithm>
+
 #include "node/dataplane/engine.hh"
 #include "node/dataplane/single_writer.hh"
 
@@ -81,7 +83,10 @@ void Engine::arm_downlink(std::uint32_t downlink) {
 void Engine::depart(FlowIndex index) {
     Flow& flow = flow_at(index);
     flow.asked = kNone;
-    const Train train = flow.element.depart(now_, uplinks_[flow.uplink].clock.credit());
+    Train train = flow.element.depart(now_, uplinks_[flow.uplink].clock.credit());
+    if (const auto& underlay = remote_[flow.element.flow().destination.value]) {
+        train.delay = std::max(train.delay - *underlay, Duration::zero());
+    }
     FlowCounters& counters = *flow.counters;
     add(counters.bytes, static_cast<std::uint64_t>(train.bytes(flow.element.shape().overhead)));
     add<std::uint64_t>(counters.packets, train.segments);

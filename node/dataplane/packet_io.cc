@@ -1,4 +1,4 @@
-// The packet loop's second half: from a TUN device into the engine, and out again.
+// The packet loop's second half: from a TUN device, or the tunnel, into the engine, and out again.
 #include <algorithm>
 
 #include <sys/uio.h>
@@ -67,19 +67,29 @@ void PacketLoop::accept(HostId source, std::uint32_t index, Instant arrival) {
         drop(tally_.unknown_destination_drops);
         return;
     }
-    packet.ip_header_bytes = ip->bytes;
+    packet.source = source;
+    const std::optional<SentPacket> sent = describe(index, *ip);
+    if (!sent) {
+        drop(tally_.malformed_drops);
+        return;
+    }
+    add<std::uint64_t>(tally_.packets_in, sent->segments);
+    engine_.arrive({source, *destination}, *sent, arrival);
+}
+
+// Nothing when it contradicts itself.
+std::optional<SentPacket> PacketLoop::describe(std::uint32_t index, const IpHeader& ip) {
+    PacketPool::Packet& packet = pool_[index];
+    packet.ip_header_bytes = ip.bytes;
     const auto bytes = static_cast<std::int32_t>(packet.bytes);
     SentPacket sent{.packet = index,
-                    .protocol = ip->protocol,
+                    .protocol = ip.protocol,
                     .segments = 1,
                     .segment_bytes = bytes,
                     .tail_bytes = bytes};
     if (packet.header.gso_type != VirtioHeader::kNotGso) {
-        packet.segmentation = parse_segmentation(packet.header, *ip, packet.start());
-        if (!packet.segmentation) {
-            drop(tally_.malformed_drops);
-            return;
-        }
+        packet.segmentation = parse_segmentation(packet.header, ip, packet.start());
+        if (!packet.segmentation) return std::nullopt;
         const Segmentation& parts = *packet.segmentation;
         const auto whole = static_cast<std::uint32_t>(parts.segments - 1) * parts.segment_bytes;
         sent.segments = parts.segments;
@@ -87,8 +97,38 @@ void PacketLoop::accept(HostId source, std::uint32_t index, Instant arrival) {
         sent.tail_bytes =
             static_cast<std::int32_t>(parts.header_bytes + parts.payload_bytes - whole);
     }
-    add<std::uint64_t>(tally_.packets_in, sent.segments);
-    engine_.arrive({source, *destination}, sent, arrival);
+    return sent;
+}
+
+// False when it is not for a host of ours.
+bool PacketLoop::accept_remote(const Tunnel::Arrival& arrived, Instant arrival) {
+    const HostId destination = arrived.destination;
+    if (destination.value >= hosts_ || !tuns_[destination.value].open()) return false;
+    const std::size_t bytes = arrived.packet.size();
+    if (bytes <= sizeof(VirtioHeader) || bytes > sizeof(VirtioHeader) + PacketPool::kMostBytes) {
+        add<std::uint64_t>(tally_.malformed_drops, 1);
+        return true;
+    }
+    if (!pool_.fill(arrived.packet)) {
+        add<std::uint64_t>(tally_.write_drops, 1);
+        return true;
+    }
+    const std::uint32_t index = pool_.adopt(bytes);
+    PacketPool::Packet& packet = pool_[index];
+    packet.source = arrived.source;
+    const std::optional<IpHeader> ip = parse_ip(packet.start(), packet.bytes);
+    const std::optional<SentPacket> sent = ip ? describe(index, *ip) : std::nullopt;
+    if (!sent) {
+        add<std::uint64_t>(tally_.malformed_drops, 1);
+        pool_.release(index);
+        return true;
+    }
+    engine_.enter({arrived.source, destination}, *sent, arrival);
+    return true;
+}
+
+bool PacketLoop::reaches(HostId host) const {
+    return tuns_[host.value].open() || (tunnel_ && tunnel_->reaches(host));
 }
 
 void PacketLoop::deliver(const Train& train, HostId destination) {
@@ -98,25 +138,25 @@ void PacketLoop::deliver(const Train& train, HostId destination) {
         tally_.delivery_lateness.record(std::chrono::floor<Duration>(now - train.due));
     }
     const PacketPool::Packet& packet = pool_[train.packet];
-    const int tun = tuns_[destination.value].value();
-    if (tun < 0) {
+    if (!reaches(destination)) {
         add<std::uint64_t>(tally_.write_drops, train.segments);
     } else if (train.fate.corrupt) {
-        write_corrupted(train, packet, tun);
+        write_corrupted(train, packet, destination);
     } else {
-        write_train(train, packet, tun);
+        write_train(train, packet, destination);
     }
     pool_.release(train.packet);
 }
 
-void PacketLoop::write_train(const Train& train, const PacketPool::Packet& packet, int tun) {
+void PacketLoop::write_train(const Train& train, const PacketPool::Packet& packet,
+                             HostId destination) {
     std::array<iovec, 2 + PacketPool::kChunks> pieces;
     if (!packet.segmentation || train.segments == packet.segmentation->segments) {
         VirtioHeader header = packet.header;
         pieces[0] = {&header, sizeof header};
         const std::size_t count = PacketPool::pieces(
             packet, 0, packet.bytes, std::span{pieces}.subspan<1, PacketPool::kChunks>());
-        write(tun, std::span{pieces}.first(1 + count), train);
+        write(packet.source, destination, std::span{pieces}.first(1 + count), train);
         return;
     }
     const Segmentation& parts = *packet.segmentation;
@@ -126,12 +166,13 @@ void PacketLoop::write_train(const Train& train, const PacketPool::Packet& packe
     const std::size_t count = PacketPool::pieces(
         packet, parts.header_bytes + std::size_t{slice.payload_begin}, slice.payload_bytes,
         std::span{pieces}.subspan<2, PacketPool::kChunks>());
-    write(tun, std::span{pieces}.first(2 + count), train);
+    write(packet.source, destination, std::span{pieces}.first(2 + count), train);
 }
 
 // One bit behind the IP header is flipped. The checksum is completed before, so that the
 // receiver notices, as it would on a real link.
-void PacketLoop::write_corrupted(const Train& train, const PacketPool::Packet& packet, int tun) {
+void PacketLoop::write_corrupted(const Train& train, const PacketPool::Packet& packet,
+                                 HostId destination) {
     VirtioHeader header = packet.header;
     std::array<iovec, PacketPool::kChunks> pieces;
     scratch_.clear();
@@ -159,10 +200,17 @@ void PacketLoop::write_corrupted(const Train& train, const PacketPool::Packet& p
     header = {};
     const std::array<iovec, 2> whole{
         {{&header, sizeof header}, {scratch_.data(), scratch_.size()}}};
-    write(tun, whole, train);
+    write(packet.source, destination, whole, train);
 }
 
-void PacketLoop::write(int tun, std::span<const iovec> pieces, const Train& train) {
+void PacketLoop::write(HostId source, HostId destination, std::span<const iovec> pieces,
+                       const Train& train) {
+    const int tun = tuns_[destination.value].value();
+    if (tun < 0) {
+        // It counts what it drops; what it passes on is counted where it arrives.
+        static_cast<void>(tunnel_->send(source, destination, pieces, monotonic_now()));
+        return;
+    }
     ssize_t written = 0;
     do {
         written = ::writev(tun, pieces.data(), static_cast<int>(pieces.size()));

@@ -14,6 +14,7 @@ namespace pleat {
 namespace {
 
 constexpr std::uint64_t kCommands = ~std::uint64_t{0};  // a host's id is smaller
+constexpr std::uint64_t kTunnel = kCommands - 1;
 constexpr DataSize kMostPacketMemory = DataSize::bytes(std::int64_t{1} << 30);
 constexpr int kTurnEvents = 32;
 
@@ -41,7 +42,7 @@ int wait(int epoll, std::span<epoll_event> events, std::optional<Duration> timeo
 
 PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uint64_t seed,
                        Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports,
-                       PlaneTally& tally)
+                       PlaneTally& tally, std::optional<TunnelSettings> tunnel)
     : addresses_{addresses},
       hosts_{folder.topology().hosts().size()},
       folder_{folder},
@@ -53,6 +54,12 @@ PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uin
       epoll_{check("make an epoll set for the data plane", ::epoll_create1(EPOLL_CLOEXEC))},
       tuns_(hosts_) {
     watch(epoll_.value(), commands_.fd(), kCommands);
+    if (!tunnel) return;
+    tunnel_.emplace(std::move(*tunnel), tally_.tunnel);
+    watch(epoll_.value(), tunnel_->fd(), kTunnel);
+    tunnel_->for_each_host(
+        [this](HostId host, Duration underlay) { engine_.set_remote(host, underlay); });
+    outside_ = tunnel_->outside();
 }
 
 void PacketLoop::run() {
@@ -73,6 +80,7 @@ void PacketLoop::turn() {
     const Instant before = monotonic_now();
     std::optional<Instant> deadline;
     if (const auto next = engine_.next()) deadline = std::chrono::ceil<Duration>(*next);
+    if (tunnel_ && (!deadline || tunnel_->next() < *deadline)) deadline = tunnel_->next();
     const std::optional<Instant> switching = next_switch();
     const bool important = switching && (!deadline || *switching <= *deadline);
     if (important) deadline = switching;
@@ -94,6 +102,10 @@ void PacketLoop::turn() {
         const HostId host{static_cast<std::uint32_t>(event.data.u64)};
         if (event.data.u64 == kCommands) {
             handle_commands();
+        } else if (event.data.u64 == kTunnel) {
+            tunnel_->receive(now, [this, now](const Tunnel::Arrival& arrived) {
+                return accept_remote(arrived, now);
+            });
         } else {
             read_port(host, arrival);
             // The interface is going with its namespace.
@@ -104,6 +116,7 @@ void PacketLoop::turn() {
         if (const auto at = next_switch(); at && *at <= now) break;
     }
     engine_.advance(now);
+    if (tunnel_ && tunnel_->next() <= now) tunnel_->greet(now);
     publish_drops();
 }
 

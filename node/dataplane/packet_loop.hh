@@ -3,7 +3,8 @@
 //
 // (1) It owns descriptors, packets and engine; the rest of the program talks to it through
 //     two mailboxes and reads its counters.
-// (2) It wakes for packets, commands, and the next computed instant; never periodically.
+// (2) It wakes for packets, commands, and the next computed instant; periodically only with
+//     other machines, to greet them.
 // (3) It never frees a table or closes a device, for both can take milliseconds: it
 //     hands them back.
 #pragma once
@@ -20,6 +21,7 @@
 #include "node/dataplane/engine.hh"
 #include "node/dataplane/lateness.hh"
 #include "node/dataplane/packet_pool.hh"
+#include "node/dataplane/tunnel/tunnel.hh"
 #include "node/dataplane/wake_planner.hh"
 
 namespace pleat {
@@ -64,6 +66,8 @@ using LoopReport = std::variant<FlowStarted, TableActivated, FileDescriptor,
 
 // Written by the loop, read by the main thread.
 struct PlaneTally {
+    explicit PlaneTally(std::size_t peers) : tunnel{peers} {}
+
     std::atomic<std::uint64_t> packets_in{0};
     std::atomic<std::uint64_t> packets_out{0};
     std::atomic<std::uint64_t> bytes_out{0};
@@ -74,13 +78,15 @@ struct PlaneTally {
     std::atomic<std::uint64_t> malformed_drops{0};
     std::atomic<std::uint64_t> write_drops{0};
     Lateness delivery_lateness;
+    TunnelTally tunnel;
 };
 
 class PacketLoop : private Exit {
   public:
     // All of them must outlive it.
     PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uint64_t seed,
-               Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports, PlaneTally& tally);
+               Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports, PlaneTally& tally,
+               std::optional<TunnelSettings> tunnel);
 
     // Until a Stop. Called on the loop's own thread.
     void run();
@@ -114,10 +120,14 @@ class PacketLoop : private Exit {
     void read_port(HostId host, Instant arrival);
     void drain_unread(int tun);
     void accept(HostId source, std::uint32_t packet, Instant arrival);
+    bool accept_remote(const Tunnel::Arrival& arrived, Instant arrival);
+    std::optional<SentPacket> describe(std::uint32_t packet, const IpHeader& ip);
+    bool reaches(HostId host) const;
     void abandon(HostId host);
-    void write_train(const Train& train, const PacketPool::Packet& packet, int tun);
-    void write_corrupted(const Train& train, const PacketPool::Packet& packet, int tun);
-    void write(int tun, std::span<const iovec> pieces, const Train& train);
+    void write_train(const Train& train, const PacketPool::Packet& packet, HostId destination);
+    void write_corrupted(const Train& train, const PacketPool::Packet& packet, HostId destination);
+    void write(HostId source, HostId destination, std::span<const iovec> pieces,
+               const Train& train);
     void publish_drops();
 
     AddressPlan addresses_;
@@ -131,8 +141,9 @@ class PacketLoop : private Exit {
     WakePlanner planner_;
     FileDescriptor epoll_;
     std::vector<FileDescriptor> tuns_;  // by HostId; empty: not here
-    std::optional<HostId> outside_;     // where packets go that are for no host
-    std::vector<Prepared> prepared_;    // by instant
+    std::optional<Tunnel> tunnel_;
+    std::optional<HostId> outside_;   // where packets go that are for no host
+    std::vector<Prepared> prepared_;  // by instant
     std::shared_ptr<const PathTable> table_;
     std::vector<std::uint8_t> scratch_;
     bool stopped_ = false;

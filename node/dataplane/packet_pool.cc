@@ -1,6 +1,7 @@
 #include "node/dataplane/packet_pool.hh"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.hh"
 
@@ -27,6 +28,17 @@ std::span<const iovec> PacketPool::space() {
         space_[size + 1] = {next_chunks_[size], kChunkBytes[size]};
     }
     return space_;
+}
+
+bool PacketPool::fill(std::span<const std::uint8_t> bytes) {
+    PLEAT_ASSERT(bytes.size() <= sizeof next_header_ + kMostBytes);
+    for (const iovec& piece : space()) {
+        const std::size_t count = std::min(piece.iov_len, bytes.size());
+        std::memcpy(piece.iov_base, bytes.data(), count);
+        bytes = bytes.subspan(count);
+        if (bytes.empty()) return true;
+    }
+    return false;
 }
 
 std::uint32_t PacketPool::adopt(std::size_t bytes) {

@@ -14,6 +14,7 @@
 
 #include <sys/uio.h>
 
+#include "model/ids.hh"
 #include "model/units.hh"
 #include "node/dataplane/segmentation.hh"
 
@@ -23,6 +24,7 @@ class PacketPool {
   public:
     static constexpr std::array<std::size_t, 4> kChunkBytes{256, 1792, 16384, 49152};
     static constexpr std::size_t kChunks = kChunkBytes.size();
+    static constexpr std::size_t kMostBytes = 256 + 1792 + 16384 + 49152;  // of an IP packet
 
     struct Packet {
         VirtioHeader header{};
@@ -31,6 +33,7 @@ class PacketPool {
         std::array<std::uint8_t*, kChunks> chunks{};
         std::optional<Segmentation> segmentation;  // of a GSO packet
         std::uint32_t ip_header_bytes = 0;
+        HostId source{};
 
         // What the first chunk holds of it: all headers.
         std::span<const std::uint8_t> start() const {
@@ -44,6 +47,9 @@ class PacketPool {
     // Where to read the next packet to: its virtio header and chunks. Empty when the pool
     // is at its limit.
     std::span<const iovec> space();
+
+    // Fills space() from one piece of memory, if that is long enough; false: it is at its limit.
+    bool fill(std::span<const std::uint8_t> bytes);
 
     // The packet that was read into space(), `bytes` in all; asserts that there are as many
     // as a virtio header. It has one reference.

@@ -17,8 +17,10 @@ class TunPlane final : public DataPlane {
   public:
     explicit TunPlane(PlaneContext context)
         : report_{std::move(context.report)},
-          packet_loop_{context.folder, context.addresses, context.seed,
-                       commands_,      reports_,          tally_},
+          machines_{machines(context.tunnel)},
+          tally_{machines_.size()},
+          packet_loop_{context.folder, context.addresses,        context.seed, commands_, reports_,
+                       tally_,         std::move(context.tunnel)},
           reports_readable_{context.loop, reports_.fd()},
           thread_{[this] { packet_loop_.run(); }} {
         ::pthread_setname_np(thread_.native_handle(), "pleat-packets");
@@ -70,12 +72,35 @@ class TunPlane final : public DataPlane {
                            .unknown_destination_drops = read(tally_.unknown_destination_drops),
                            .malformed_drops = read(tally_.malformed_drops),
                            .write_drops = read(tally_.write_drops),
+                           .tunnel = tally_.tunnel.totals(),
                            .delivery_lateness_p50 = lateness.quantile(0.50),
                            .delivery_lateness_p99 = lateness.quantile(0.99),
                            .delivery_lateness_max = lateness.max()};
     }
 
+    std::vector<TunnelPeerState> peers() const override {
+        std::vector<TunnelPeerState> all;
+        for (std::size_t i = 0; i < machines_.size(); ++i) {
+            const TunnelTally::Peer& peer = tally_.tunnel.peers[i];
+            TunnelPeerState state{
+                .machine = machines_[i],
+                .ready = peer.ready.load(std::memory_order_relaxed),
+                .datagram_bytes = peer.datagram_bytes.load(std::memory_order_relaxed)};
+            const std::int64_t round_trip = peer.round_trip_ns.load(std::memory_order_relaxed);
+            if (round_trip != 0) state.round_trip = Duration{round_trip};
+            all.push_back(state);
+        }
+        return all;
+    }
+
   private:
+    static std::vector<MachineNumber> machines(const std::optional<TunnelSettings>& tunnel) {
+        std::vector<MachineNumber> all;
+        if (!tunnel) return all;
+        for (const TunnelPeer& peer : tunnel->peers) all.push_back(peer.machine);
+        return all;
+    }
+
     void wait_for_reports() {
         reports_readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                                      [this](const boost::system::error_code& error) {
@@ -99,6 +124,7 @@ class TunPlane final : public DataPlane {
     }
 
     std::function<void(PlaneReport)> report_;
+    std::vector<MachineNumber> machines_;  // of the tunnel's peers
     Mailbox<PlaneCommand> commands_;
     Mailbox<LoopReport> reports_;
     PlaneTally tally_;

@@ -1,7 +1,10 @@
 #include "node/sharing/allocation.hh"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+
+#include "model/mixed_hash.hh"
 
 namespace pleat {
 
@@ -30,6 +33,16 @@ Allocation::Allocation(FlowPaths& paths, std::span<const FlowState> states)
     }
     rates_ = FairShare{capacities_}.solve(demands_);
     entitlements_.emplace(capacities_, demands_, rates_);
+}
+
+std::uint64_t Allocation::digest() const {
+    std::uint64_t hash = kEmptyHash;
+    for (std::size_t i = 0; i < flows_.size(); ++i) {
+        hash =
+            mixed(hash, std::uint64_t{flows_[i].source.value} << 32 | flows_[i].destination.value);
+        hash = mixed(hash, std::bit_cast<std::uint64_t>(rates_[i]));
+    }
+    return hash;
 }
 
 std::size_t Allocation::index(FlowKey flow) const {

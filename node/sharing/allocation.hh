@@ -26,6 +26,9 @@ class Allocation {
     // it asked for all. Never more than its path's bandwidth.
     Bandwidth allowed(FlowKey flow, const FlowPath& path) const;
 
+    // Of all flows and their rates, to the last bit.
+    std::uint64_t digest() const;
+
   private:
     std::size_t index(FlowKey flow) const;  // the number of flows when it is not in it
 

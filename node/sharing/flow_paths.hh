@@ -34,6 +34,9 @@ class FlowPaths {
     // What find() returned for it is gone.
     void forget(FlowKey flow) { found_.erase(flow); }
 
+    // Whose table is in force.
+    EpochId epoch() const { return table_->epoch(); }
+
     // Does the topology have these two hosts, and are they two?
     bool possible(FlowKey flow) const;
 

@@ -259,6 +259,14 @@ std::vector<FlowState> Sharer::all_states() const {
     return all;
 }
 
+std::optional<SharesDigest> Sharer::shares_digest() const {
+    if (!allocation_ || stale_) return {};
+    FlowStates all;
+    for (const FlowState& flow : all_states()) all.set(flow.flow, flow.state);
+    return SharesDigest{
+        .epoch = paths_.epoch(), .states = all.digest(), .shares = allocation_->digest()};
+}
+
 void Sharer::allocate(Instant now) {
     allocation_.emplace(paths_, all_states());
     stale_ = false;

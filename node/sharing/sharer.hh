@@ -90,6 +90,13 @@ class Sharer {
     // Of published().
     std::uint64_t digest() const { return own_.digest(); }
 
+    // Whose table is in force.
+    EpochId epoch() const { return paths_.epoch(); }
+
+    // Of the states of all machines and of what was made of them. Nothing while a solution
+    // is due.
+    std::optional<SharesDigest> shares_digest() const;
+
   private:
     struct LocalFlow {
         FlowKey key;

@@ -44,10 +44,12 @@ void StateReplica::ask(const std::string& name, Publisher& publisher, Instant no
     actions.emplace_back(AskSnapshot{name});
 }
 
-void StateReplica::apply(const std::string& name, Publisher& publisher,
-                         const std::vector<FlowState>& flows, Actions& actions) {
-    for (const FlowState& flow : flows) publisher.states.set(flow.flow, flow.state);
-    if (!flows.empty()) actions.emplace_back(ApplyStates{name, flows});
+void StateReplica::apply(const std::string& name, Publisher& publisher, const StateUpdate& update,
+                         Actions& actions) {
+    for (const FlowState& flow : update.flows) publisher.states.set(flow.flow, flow.state);
+    for (const auto& [host, status] : update.hosts) publisher.hosts[host] = status;
+    if (update.flows.empty() && update.hosts.empty()) return;
+    actions.emplace_back(ApplyStates{name, update.flows, update.hosts});
 }
 
 StateReplica::Actions StateReplica::receive(StateUpdate update, Instant now) {
@@ -57,7 +59,7 @@ StateReplica::Actions StateReplica::receive(StateUpdate update, Instant now) {
     if (publisher == nullptr || update.sequence <= publisher->sequence) return actions;
     if (!publisher->ask_again_at && update.sequence == publisher->sequence + 1) {
         publisher->sequence = update.sequence;
-        apply(name, *publisher, update.flows, actions);
+        apply(name, *publisher, update, actions);
         return actions;
     }
     if (publisher->waiting.size() < kMostWaiting) publisher->waiting.push_back(std::move(update));
@@ -69,8 +71,8 @@ StateReplica::Actions StateReplica::receive(const Heartbeat& heartbeat, Instant 
     Actions actions;
     Publisher* const publisher = listen(heartbeat.publisher, heartbeat.incarnation, now, actions);
     if (publisher == nullptr || heartbeat.sequence < publisher->sequence) return actions;
-    const bool same =
-        heartbeat.sequence == publisher->sequence && heartbeat.digest == publisher->states.digest();
+    const bool same = heartbeat.sequence == publisher->sequence &&
+                      heartbeat.digest == digest_with(publisher->states.digest(), publisher->hosts);
     if (!same) ask(heartbeat.publisher, *publisher, now, actions);
     return actions;
 }
@@ -82,8 +84,9 @@ StateReplica::Actions StateReplica::receive_snapshot(const StateUpdate& full, In
     publisher->ask_again_at.reset();
     publisher->sequence = full.sequence;
     publisher->states = FlowStates{};
+    publisher->hosts.clear();
     actions.emplace_back(DropStates{full.publisher});
-    apply(full.publisher, *publisher, full.flows, actions);
+    apply(full.publisher, *publisher, full, actions);
     apply_waiting(full.publisher, *publisher, now, actions);
     return actions;
 }
@@ -96,7 +99,7 @@ void StateReplica::apply_waiting(const std::string& name, Publisher& publisher, 
         if (update.sequence <= publisher.sequence) continue;
         if (update.sequence == publisher.sequence + 1) {
             publisher.sequence = update.sequence;
-            apply(name, publisher, update.flows, actions);
+            apply(name, publisher, update, actions);
             continue;
         }
         publisher.waiting.push_back(std::move(update));
@@ -109,7 +112,7 @@ StateReplica::Actions StateReplica::tick(Instant now) {
     for (auto it = publishers_.begin(); it != publishers_.end();) {
         auto& [name, publisher] = *it;
         if (now - publisher.heard > kLease) {
-            actions.emplace_back(DropStates{name});
+            actions.emplace_back(DropStates{.publisher = name, .lost = true});
             it = publishers_.erase(it);
             continue;
         }

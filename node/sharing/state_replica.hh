@@ -26,15 +26,17 @@
 
 namespace pleat {
 
-// The flows are as told here now; gone ones included.
+// The flows and hosts are as told here now; gone flows included.
 struct ApplyStates {
     std::string publisher;
     std::vector<FlowState> flows;
+    HostStatuses hosts;
 };
 
-// All flows of the publisher are gone.
+// All flows of the publisher are gone. `lost`: so is the publisher (4).
 struct DropStates {
     std::string publisher;
+    bool lost = false;
 };
 
 struct AskSnapshot {
@@ -59,11 +61,15 @@ class StateReplica {
     // Is this publisher known, and nothing of it missing?
     bool in_step(const std::string& publisher) const;
 
+    // Has it been heard, and not been lost since?
+    bool heard(const std::string& publisher) const { return publishers_.contains(publisher); }
+
   private:
     struct Publisher {
         std::uint64_t incarnation = 0;
         std::uint64_t sequence = 0;  // of the last applied update
         FlowStates states;
+        HostStatuses hosts;
         Instant heard;
         std::vector<StateUpdate> waiting;  // for the snapshot; ascending
         // A request is in flight until this deadline.
@@ -74,8 +80,8 @@ class StateReplica {
     Publisher* listen(const std::string& name, std::uint64_t incarnation, Instant now,
                       Actions& actions);
     static void ask(const std::string& name, Publisher& publisher, Instant now, Actions& actions);
-    static void apply(const std::string& name, Publisher& publisher,
-                      const std::vector<FlowState>& flows, Actions& actions);
+    static void apply(const std::string& name, Publisher& publisher, const StateUpdate& update,
+                      Actions& actions);
     static void apply_waiting(const std::string& name, Publisher& publisher, Instant now,
                               Actions& actions);
 

@@ -41,6 +41,20 @@ TEST_CASE("the document of a run has the fields of the manual") {
     CHECK(document.at("control") == Json::parse(R"({"messages_sent":13,"bytes_sent":412})"));
 }
 
+TEST_CASE("with several machines, each one's control traffic is told") {
+    RunFinished finished = testing::small_results();
+    finished.machines.push_back(MachineResult{.name = "m2",
+                                              .data_plane = "tun",
+                                              .control = {.messages_sent = 3, .bytes_sent = 99},
+                                              .clock_error = {}});
+    const Json document =
+        Json::parse(run_document(unchecked_results(finished, "pleat-runs/r-7f3a", {}),
+                                 testing::small_scenario(), true, true));
+    CHECK(document.at("machines") == Json::array({"local", "m2"}));
+    CHECK(document.at("control").at("machines").at(1) ==
+          Json::parse(R"({"machine":"m2","messages_sent":3,"bytes_sent":99})"));
+}
+
 TEST_CASE("what is not there is null: an exit code, a start, a limit of a share") {
     RunFinished finished = testing::small_results();
     finished.hosts[0].exit_code = std::nullopt;

@@ -27,9 +27,9 @@ class FakeController {
     FakeController(const std::string& endpoint, Behaviour behaviour)
         : behaviour_{std::move(behaviour)},
           server_{loop_, endpoint,
-                  [this](const std::string& peer, const ControlMessage& message) {
-                      behaviour_(message, [this, &peer](const ControlMessage& answer) {
-                          server_.send(peer, answer);
+                  [this](const Sender& from, const ControlMessage& message) {
+                      behaviour_(message, [this, &from](const ControlMessage& answer) {
+                          server_.send(from.peer, answer);
                       });
                   }},
           thread_{[this] {

@@ -113,6 +113,8 @@ inline RunFinished small_results() {
                                  .allowed_bps = {10'000'000},
                                  .measured_bps = {9'500'000}}};
     finished.control = {.messages_sent = 13, .bytes_sent = 412};
+    finished.machines = {MachineResult{
+        .name = "local", .data_plane = "tun", .control = finished.control, .clock_error = {}}};
     return finished;
 }
 

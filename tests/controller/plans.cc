@@ -42,7 +42,7 @@ RunEnded run_ended(const std::string& reason, bool interrupted) {
 }
 
 RunPlan dumbbell_plan(const std::string& run, const std::string& run_directory) {
-    return plan_run(dumbbell_submit(run, run_directory)).value();
+    return plan_run_on("local", dumbbell_submit(run, run_directory)).value();
 }
 
 }  // namespace pleat::testing

@@ -2,10 +2,12 @@
 // line in the same loop. Every wait has a deadline.
 #include <algorithm>
 #include <fstream>
+#include <map>
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <spdlog/spdlog.h>
+#include <zmq.hpp>
 
 #include "base/overload.hh"
 #include "controller/daemon.hh"
@@ -21,6 +23,7 @@ using namespace pleat;
 using namespace pleat::testing;
 using namespace std::chrono_literals;
 using Catch::Contains;
+using Catch::StartsWith;
 
 namespace {
 
@@ -28,69 +31,87 @@ namespace {
 class FakeNode {
   public:
     FakeNode(boost::asio::io_context& loop, const std::string& endpoint,
-             std::uint64_t incarnation = 1)
-        : client_{loop, endpoint, [this](const ControlMessage& m) { receive(m); }, "local"} {
-        client_.send(Hello{.node = "local", .version = "0", .incarnation = incarnation});
+             std::uint64_t incarnation = 1, const std::string& name = "local")
+        : client_{loop, endpoint,
+                  [this](const Sender& from, const ControlMessage& m) { receive(from.run, m); },
+                  name},
+          name_{name} {
+        client_.send(Hello{
+            .node = name, .version = "0", .incarnation = incarnation, .address = {}, .room = {}});
     }
 
-    bool silent = false;        // hears, and says nothing
-    bool shut_down = false;     // was told to
-    bool ended = false;         // was told to end the run
-    std::optional<Instant> t0;  // accepted
-    std::optional<PathTable> table;
+    bool silent = false;     // hears, and says nothing
+    bool shut_down = false;  // was told to
+    bool ended = false;      // was told to end a run
+    std::string refused;
+    std::optional<Instant> t0;  // confirmed
 
-    void end_run(bool interrupted) {
-        client_.send(run_ended("over", interrupted));
+    void end_run(const std::string& run, bool interrupted) {
+        RunEnded results = run_ended("over", interrupted);
+        results.control = {10, 100};
+        say(results, run);
         std::string log;
         for (int i = 0; i < 1000; ++i) {
             log += framed(SampleRecord{ExperimentTime{i * 100ms}, {HostId{0}, HostId{1}}, 1, 1, 1});
         }
         for (std::size_t at = 0; at < log.size(); at += 10'000) {
-            client_.send(LogChunk{.offset = at, .bytes = log.substr(at, 10'000)});
+            say(LogChunk{.offset = at, .bytes = log.substr(at, 10'000)}, run);
         }
-        client_.send(LogEnd{log.size()});
+        say(LogEnd{log.size()}, run);
     }
 
-    void say(const ControlMessage& message) { client_.send(message); }
+    void say(const ControlMessage& message, const std::string& run) { client_.send(message, run); }
+
+    // The tables of a run that it has prepared.
+    std::map<std::string, PathTable> tables;
+    std::map<std::string, std::vector<Peer>> peers;
 
   private:
-    void receive(const ControlMessage& message) {
+    void receive(const std::string& run, const ControlMessage& message) {
         if (silent) return;
         std::visit(Overload{
-                       [this](const PrepareRun& m) {
-                           table = m.base;
-                           epochs_left_ = m.epoch_starts.size();
-                           prepared();
+                       [&](const PrepareRun& m) {
+                           tables.insert_or_assign(run, m.base);
+                           peers[run] = m.peers;
+                           hosts_[run] = m.local_hosts.size();
+                           epochs_left_[run] = m.epoch_starts.size();
+                           prepared(run);
                        },
-                       [this](const PrepareEpoch& m) {
-                           table = table->with(m.delta).value();
-                           prepared();
+                       [&](const PrepareEpoch& m) {
+                           tables.insert_or_assign(run, tables.at(run).with(m.delta).value());
+                           prepared(run);
                        },
-                       [this](const ClockPing& m) {
-                           client_.send(ClockPong{m.sequence, m.sent, monotonic_now()});
+                       [&](const ClockPing& m) {
+                           say(ClockPong{m.sequence, m.sent, monotonic_now()}, run);
                        },
-                       [this](const Begin& m) {
+                       [&](const Begin& m) { say(BeginAccepted{m.t0}, run); },
+                       [&](const ConfirmBegin& m) {
                            t0 = m.t0;
-                           client_.send(BeginAccepted{m.t0});
-                           client_.send(Progress{});
+                           say(Progress{}, run);
                        },
-                       [this](const EndRun& m) {
+                       [&](const EndRun& m) {
                            ended = true;
-                           end_run(m.interrupted);
+                           end_run(run, m.interrupted);
                        },
+                       [&](const Refused& m) { refused = m.message; },
                        [this](const Shutdown&) { shut_down = true; },
                        [](const auto&) {},
                    },
                    message);
     }
 
-    void prepared() {
-        client_.send(Prepared{table->version(), table->epoch(), table->hash()});
-        if (--epochs_left_ == 0) client_.send(HostsReady{.hosts = 2, .data_plane = "fake"});
+    void prepared(const std::string& run) {
+        const PathTable& table = tables.at(run);
+        say(Prepared{table.version(), table.epoch(), table.hash()}, run);
+        if (--epochs_left_[run] > 0) return;
+        say(HostsReady{.hosts = static_cast<std::uint32_t>(hosts_[run]), .data_plane = "fake"},
+            run);
     }
 
     ControlClient client_;
-    std::size_t epochs_left_ = 0;
+    std::string name_;
+    std::map<std::string, std::size_t> hosts_;
+    std::map<std::string, std::size_t> epochs_left_;
 };
 
 struct World {
@@ -103,15 +124,28 @@ struct World {
     bool done = false;
     SessionDeadlines deadlines;
     std::unique_ptr<ControllerDaemon> daemon;
-    std::vector<ControlMessage> told;  // to the command line
+    std::vector<ControlMessage> told;                             // to the command line
+    std::vector<std::pair<std::string, ControlMessage>> told_of;  // the same, with the run
     std::unique_ptr<ControlClient> cli;
     std::unique_ptr<FakeNode> node;
 
     void open() {
         daemon = std::make_unique<ControllerDaemon>(
-            loop, ControllerOptions{endpoint, state, deadlines}, [this] { done = true; });
-        cli = std::make_unique<ControlClient>(
-            loop, endpoint, [this](ControlMessage m) { told.push_back(std::move(m)); });
+            loop, ControllerOptions{{endpoint}, state, deadlines}, [this] { done = true; });
+        cli = std::make_unique<ControlClient>(loop, endpoint,
+                                              [this](const Sender& from, const ControlMessage& m) {
+                                                  told.push_back(m);
+                                                  told_of.emplace_back(from.run, m);
+                                              });
+    }
+
+    template <typename Message>
+    const Message* heard_of(const std::string& run) const {
+        for (const auto& [of, message] : told_of) {
+            const auto* found = std::get_if<Message>(&message);
+            if (of == run && found != nullptr) return found;
+        }
+        return nullptr;
     }
 
     void add_node(std::uint64_t incarnation = 1) {
@@ -162,7 +196,7 @@ TEST_CASE("a run is submitted, started, reported, and everything shut down") {
     CHECK(w.heard<Submitted>()->epochs == 3);
     w.hear<Progress>();
     CHECK(w.node->t0);
-    w.node->end_run(false);
+    w.node->end_run("r-1", false);
     const auto& finished = w.hear<RunFinished>();
     CHECK_FALSE(finished.failed);
     CHECK(finished.data_plane == "fake");
@@ -199,7 +233,7 @@ TEST_CASE("runs may come one after another") {
         w.told.clear();
         w.submit_and_start(run);
         w.hear<Progress>();
-        w.node->end_run(false);
+        w.node->end_run(run, false);
         CHECK(w.hear<RunFinished>().run == run);
         CHECK_FALSE(w.heard<RunFinished>()->failed);
     }
@@ -225,13 +259,85 @@ TEST_CASE("a run can be stopped at any time, and its end is told") {
     CHECK_FALSE(finished.failed);
 }
 
-TEST_CASE("a second run while one is under way is refused") {
+TEST_CASE("several runs at once do not disturb each other") {
     World w;
     w.open();
-    w.submit("r-1");
+    w.add_node();
+    for (const char* run : {"r-1", "r-2"}) {
+        w.submit(run);
+        REQUIRE(w.until([&] { return w.heard_of<Submitted>(run) != nullptr; }));
+        w.cli->send(StartRun{run});
+    }
+    REQUIRE(w.until([&] {
+        return w.heard_of<Progress>("r-1") != nullptr && w.heard_of<Progress>("r-2") != nullptr;
+    }));
+    // What is said of a run that is not there is stale, and nobody's.
+    w.node->say(LogEnd{1}, "r-0");
+    w.cli->send(StopRun{"r-1", "enough"});
+    REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-1") != nullptr; }));
+    CHECK(w.heard_of<RunFinished>("r-2") == nullptr);
+    w.node->end_run("r-2", false);
+    REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-2") != nullptr; }));
+    CHECK(w.heard_of<RunFinished>("r-1")->interrupted);
+    CHECK_FALSE(w.heard_of<RunFinished>("r-2")->interrupted);
+    CHECK_FALSE(w.heard_of<RunFinished>("r-2")->failed);
+}
+
+TEST_CASE("hosts are placed on the nodes that are there, and each hears of the others") {
+    World w;
+    w.open();
+    FakeNode m1{w.loop, w.endpoint, 1, "m1"};
+    FakeNode m2{w.loop, w.endpoint, 2, "m2"};
+    // Until both are known.
+    w.submit("r-0");
     w.hear<Submitted>();
-    w.submit("r-2");
-    CHECK(w.hear<Refused>().message == "the controller is busy with run r-1");
+    w.cli->send(StopRun{"r-0", "enough"});
+    w.hear<RunFinished>();
+    w.told.clear();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    REQUIRE(m1.peers.at("r-1").size() == 1);
+    CHECK(m1.peers.at("r-1")[0].name == "m2");
+    CHECK(m1.peers.at("r-1")[0].hosts == std::vector<HostId>{HostId{1}});
+    CHECK(m2.peers.at("r-1")[0].name == "m1");
+    m1.end_run("r-1", false);
+    const auto& finished = w.hear<RunFinished>();
+    CHECK_FALSE(finished.failed);
+    CHECK(m2.ended);  // was told by the controller
+    REQUIRE(finished.machines.size() == 2);
+    CHECK(finished.machines[1].name == "m2");
+    CHECK(finished.control.bytes_sent == 200);
+}
+
+TEST_CASE("a second node of the same name is refused while the first is there") {
+    World w;
+    w.open();
+    w.add_node();
+    w.submit_and_start("r-1");
+    w.hear<Progress>();
+    FakeNode second{w.loop, w.endpoint, 2};
+    REQUIRE(w.until([&] { return !second.refused.empty(); }));
+    CHECK_THAT(second.refused, Contains("another node named local is connected"));
+    w.node->end_run("r-1", false);
+    CHECK_FALSE(w.hear<RunFinished>().failed);
+}
+
+TEST_CASE("a node of another version is refused, and both versions are named") {
+    World w;
+    w.open();
+    zmq::context_t context;
+    zmq::socket_t socket{context, zmq::socket_type::dealer};
+    socket.set(zmq::sockopt::linger, 0);
+    socket.connect(w.endpoint);
+    Envelope theirs;
+    theirs.version = kProtocolVersion + 1;
+    socket.send(zmq::buffer(encode(ControlMessage{Hello{"m1", "9.9.9", 1, {}}}, theirs)));
+    zmq::message_t answer;
+    REQUIRE(w.until([&] { return socket.recv(answer, zmq::recv_flags::dontwait).has_value(); }));
+    const auto message = decode_control(answer.to_string_view());
+    const std::string& why = std::get<Refused>(*message).message;
+    CHECK_THAT(why, Contains("node m1 is pleat 9.9.9 (protocol 2)"));
+    CHECK_THAT(why, Contains("this controller is pleat " PLEAT_VERSION " (protocol 1)"));
 }
 
 TEST_CASE("a run that can't be is refused, and the next one is accepted") {
@@ -279,9 +385,11 @@ TEST_CASE("a node that is started anew during a run has lost it") {
     w.add_node();
     w.submit_and_start("r-1");
     w.hear<Progress>();
+    w.node.reset();
     FakeNode second{w.loop, w.endpoint, 2};
-    CHECK(w.hear<RunFinished>().problems ==
-          std::vector<std::string>{"the node is lost: it was started anew"});
+    const auto& finished = w.hear<RunFinished>();
+    CHECK_THAT(finished.problems.at(0), StartsWith("the node is lost: "));
+    CHECK(finished.exit_code == kExitMachineLost);
     // It serves the next run.
     w.told.clear();
     w.submit_and_start("r-2");
@@ -310,7 +418,7 @@ TEST_CASE("a lost command line ends the run") {
     w.hear<Progress>();
     w.cli.reset();
     CHECK(w.until([&w] {
-        if (!w.node->ended) w.node->say(Progress{});  // as each second
+        if (!w.node->ended) w.node->say(Progress{}, "r-1");  // as each second
         return w.node->ended;
     }));
 }
@@ -339,7 +447,7 @@ TEST_CASE("a controller says why it can't open its doors") {
     World w;
     w.open();
     const auto open = [&w](const std::string& endpoint, const std::string& state) {
-        const ControllerDaemon daemon{w.loop, ControllerOptions{endpoint, state, {}}, [] {}};
+        const ControllerDaemon daemon{w.loop, ControllerOptions{{endpoint}, state, {}}, [] {}};
     };
     CHECK_THROWS_WITH(open(w.endpoint, w.directory.path() + "/other"),
                       Contains("another process listens there"));
@@ -354,7 +462,7 @@ TEST_CASE("a run that a killed controller left is known as abandoned") {
     World w;
     {
         Store store{w.state};
-        store.add_run(dumbbell_plan("r-0", "/tmp/x"), "local", "now");
+        store.add_run(dumbbell_plan("r-0", "/tmp/x"), "now");
     }
     w.open();
     Store store{w.state};
@@ -367,11 +475,14 @@ TEST_CASE("the controller's command line is checked") {
     };
     const auto good = parse({"--listen", "ipc:///x", "--state=/y", "--with-parent"});
     REQUIRE(good);
-    CHECK(good->endpoint == "ipc:///x");
+    CHECK(good->endpoints == std::vector<std::string>{"ipc:///x"});
     CHECK(good->state_directory == "/y");
     CHECK(good->with_parent);
     CHECK(parse({"--version"})->version);
-    CHECK(parse({}).error().message == "--listen ENDPOINT is missing");
+    CHECK(parse({"--state", "/y"})->endpoints == std::vector<std::string>{"ipc:///y/control"});
+    CHECK(parse({"--state", "/y", "--listen", "tcp://10.0.0.1:7400"})->endpoints ==
+          std::vector<std::string>{"ipc:///y/control", "tcp://10.0.0.1:7400"});
+    CHECK(parse({}).error().message == "--state DIRECTORY is missing");
     CHECK(parse({"--listen", "x"}).error().message == "--state DIRECTORY is missing");
     CHECK(parse({"--listen"}).error().message == "--listen needs a value");
     CHECK(parse({"--what"}).error().message == "unknown argument '--what'");

@@ -23,7 +23,7 @@ struct World {
     Store store{directory.path() + "/state"};
     RunPlan plan = dumbbell_plan("r-1", run_directory);
     std::unique_ptr<KeptRun> kept =
-        std::make_unique<KeptRun>(store, plan, "local", [] { return "2024-01-01T00:00:00Z"; });
+        std::make_unique<KeptRun>(store, plan, [] { return "2024-01-01T00:00:00Z"; });
 
     nlohmann::json manifest() const {
         std::ifstream file{run_directory + "/manifest.json"};
@@ -57,7 +57,7 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
              SampleRecord{second, flow, 10'000'000, 9'900'000, 123},
              HostRecord{ExperimentTime{-1ms}, HostId{0}, "ready"},
              TotalsRecord{"packets_in", 17}}) {
-        CHECK(w.kept->add(record));
+        CHECK(w.kept->add("local", record));
     }
     RunFinished finished;
     finished.run = "r-1";
@@ -113,7 +113,7 @@ TEST_CASE("the manifest says what the run was made with") {
 
 TEST_CASE("a run without an end leaves a run.db that says so") {
     World w;
-    CHECK(w.kept->add(TotalsRecord{"packets_in", 17}));
+    CHECK(w.kept->add("local", TotalsRecord{"packets_in", 17}));
     w.kept.reset();
     CHECK(w.answer("SELECT ended_at FROM run") == "null");
     CHECK(w.answer("SELECT count(*) FROM total") == "0");
@@ -122,19 +122,19 @@ TEST_CASE("a run without an end leaves a run.db that says so") {
 TEST_CASE("results are never written over") {
     World w;
     const RunPlan again = dumbbell_plan("r-2", w.run_directory);
-    CHECK_THROWS_WITH((KeptRun{w.store, again, "local", utc_now}), Contains("is there already"));
+    CHECK_THROWS_WITH((KeptRun{w.store, again, utc_now}), Contains("is there already"));
     CHECK_FALSE(w.store.has_run("r-2"));
 }
 
 TEST_CASE("a run directory that can't be made is told by its path") {
     World w;
     const RunPlan plan = dumbbell_plan("r-2", "/proc/nowhere");
-    CHECK_THROWS_WITH((KeptRun{w.store, plan, "local", utc_now}), Contains("/proc/nowhere"));
+    CHECK_THROWS_WITH((KeptRun{w.store, plan, utc_now}), Contains("/proc/nowhere"));
 }
 
 TEST_CASE("a failing archive answers with the reason instead of throwing") {
     World w;
-    REQUIRE(w.kept->add(TotalsRecord{"packets_in", 17}));
+    REQUIRE(w.kept->add("local", TotalsRecord{"packets_in", 17}));
     std::filesystem::resize_file(w.run_directory + "/run.db", 0);
     RunFinished finished;
     finished.problems = {"p"};

@@ -22,7 +22,7 @@ TEST_CASE("a plan has an epoch for each instant at which the topology changes") 
 
 TEST_CASE("the first push has the base, every host, and all epochs' starts and events") {
     const RunPlan plan = dumbbell_plan("r-1", "/tmp/r-1");
-    const PrepareRun push = first_push(plan);
+    const PrepareRun push = first_push(plan, plan.parts.front(), {});
     CHECK(push.local_hosts == std::vector<HostId>{HostId{0}, HostId{1}});
     CHECK(push.base.hash() == plan.epochs.base.hash());
     CHECK(push.epoch_starts ==
@@ -43,16 +43,39 @@ TEST_CASE("what this build can't do is refused by name") {
     Submit submit = dumbbell_submit("r-1", "/tmp/r-1");
     submit.scenario.not_yet = {"corrupt= of link s1--s2"};
     submit.scenario.applications[1].not_yet = {"image:"};
-    const auto plan = plan_run(submit);
+    const auto plan = plan_run_on("local", submit);
     REQUIRE_FALSE(plan);
     CHECK(plan.error().message ==
           "this build can't do yet: corrupt= of link s1--s2, image: of host b");
 }
 
 TEST_CASE("a run without name, directory or host is refused") {
-    CHECK_FALSE(plan_run(dumbbell_submit("", "/tmp/r-1")));
-    CHECK_FALSE(plan_run(dumbbell_submit("r-1", "relative")));
+    CHECK_FALSE(plan_run_on("local", dumbbell_submit("", "/tmp/r-1")));
+    CHECK_FALSE(plan_run_on("local", dumbbell_submit("r-1", "relative")));
     Submit empty = dumbbell_submit("r-1", "/tmp/r-1");
     empty.scenario = Scenario{};
-    CHECK_FALSE(plan_run(empty));
+    CHECK_FALSE(plan_run_on("local", empty));
+}
+
+TEST_CASE("each host is in the part of its machine, and parts are in order") {
+    const RunPlan plan =
+        plan_run(dumbbell_submit("r-1", "/tmp/r-1"), std::vector<std::string>{"m2", "m1"}).value();
+    REQUIRE(plan.parts.size() == 2);
+    CHECK(plan.parts[0] == MachinePart{"m1", {HostId{1}}});
+    CHECK(plan.parts[1] == MachinePart{"m2", {HostId{0}}});
+    CHECK(first_push(plan, plan.parts[1], {}).local_hosts == std::vector<HostId>{HostId{0}});
+    CHECK(parts_of({"m1", "m1"}).size() == 1);
+}
+
+TEST_CASE("hosts are spread evenly unless something else is said") {
+    const auto spread = [](std::size_t hosts, const std::vector<std::string>& machines) {
+        std::vector<std::size_t> sizes;
+        for (const MachinePart& part : parts_of(even_placement(hosts, machines))) {
+            sizes.push_back(part.hosts.size());
+        }
+        return sizes;
+    };
+    CHECK(spread(6, {"m1", "m2", "m3"}) == std::vector<std::size_t>{2, 2, 2});
+    CHECK(spread(7, {"m1", "m2"}) == std::vector<std::size_t>{4, 3});
+    CHECK(spread(1, {"m1", "m2"}) == std::vector<std::size_t>{1});
 }

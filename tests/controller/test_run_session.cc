@@ -33,7 +33,7 @@ struct FakeArchive final : RunArchive {
         return outcome();
     }
 
-    Result<void> add(const LogRecord& record) override {
+    Result<void> add(const std::string&, const LogRecord& record) override {
         records.push_back(record);
         return outcome();
     }
@@ -51,12 +51,13 @@ struct World {
     FakeArchive archive;
     std::vector<ControlMessage> to_cli;
     std::vector<ControlMessage> to_node;
-    RunSession session{plan,
-                       {},
-                       {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
-                        .to_node = [this](const ControlMessage& m) { to_node.push_back(m); }},
-                       archive,
-                       now};
+    RunSession session{
+        plan,
+        {},
+        {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
+         .to_node = [this](const std::string&, const ControlMessage& m) { to_node.push_back(m); }},
+        archive,
+        now};
     Duration ahead = 1h;
 
     // Was this the last thing that was said?
@@ -75,14 +76,14 @@ struct World {
         return std::get<Message>(to_cli.at(to_cli.size() - 1));
     }
 
-    void node_says(const ControlMessage& message) { session.receive(message, now); }
+    void node_says(const ControlMessage& message) { session.receive("local", message, now); }
 
     void wait(Duration duration) {
         now += duration;
         session.tick(now);
     }
 
-    void start() { session.start(true, now); }
+    void start() { session.start({Hello{"local", "0", 1, {}}}, now); }
 
     void acknowledge(std::uint32_t epoch) {
         node_says(Prepared{
@@ -136,7 +137,7 @@ TEST_CASE("a run goes from start to its results") {
     World w;
     w.start();
     REQUIRE(w.to_node.size() == 3);
-    CHECK(std::get<PrepareRun>(w.to_node[0]) == first_push(w.plan));
+    CHECK(std::get<PrepareRun>(w.to_node[0]) == first_push(w.plan, w.plan.parts[0], {}));
     CHECK(std::get<PrepareEpoch>(w.to_node[1]).delta == w.plan.epochs.epochs[1].delta);
     CHECK(std::get<PrepareEpoch>(w.to_node[2]).delta == w.plan.epochs.epochs[2].delta);
     for (std::uint32_t epoch = 0; epoch < 3; ++epoch) w.acknowledge(epoch);
@@ -188,7 +189,7 @@ TEST_CASE("T0 is at least 100 ms and four round trips ahead, on the node's clock
 TEST_CASE("the clock's offset is that of the quickest exchange") {
     World w;
     w.prepare();
-    for (std::uint32_t i = 0; i < ClockExchange::kExchanges; ++i) {
+    for (std::uint32_t i = 0; i < ClockMeasurement::kExchanges; ++i) {
         const auto ping = std::get<ClockPing>(w.to_node.back());
         // Slow exchanges are lopsided: all their delay is on the way back.
         const Duration slow = i == 3 ? 0ms : 20ms;
@@ -207,7 +208,7 @@ TEST_CASE("a refused T0 is announced anew, further ahead, a few times") {
         CHECK(std::get<Begin>(w.to_node.back()).t0 == w.now + lead + w.ahead);
         lead *= 2;
         w.now += 150ms;
-        w.node_says(BeginRefused{"too late"});
+        w.node_says(BeginRefused{std::get<Begin>(w.to_node.back()).t0, "too late"});
     }
     CHECK(std::get<EndRun>(w.to_node.back()).reason == "the node refused T0 5 times: too late");
     w.node_ends();
@@ -219,7 +220,8 @@ TEST_CASE("an acceptance of an earlier T0 does not count") {
     w.prepare();
     w.answer_pings(1ms);
     const Instant earlier = std::get<Begin>(w.to_node.back()).t0;
-    w.node_says(BeginRefused{"too late"});
+    w.node_says(BeginRefused{earlier, "too late"});
+    w.node_says(BeginRefused{earlier, "too late"});  // twice is once
     w.node_says(BeginAccepted{earlier});
     CHECK_FALSE(w.archive.has_begun);
     w.node_says(BeginAccepted{std::get<Begin>(w.to_node.back()).t0});
@@ -255,7 +257,7 @@ TEST_CASE("each wait ends with a text that says what was waited for") {
         return;
     }
     SECTION("for a node") {
-        w.session.start(false, w.now);
+        w.session.start({}, w.now);
         w.wait(9s);
         CHECK_FALSE(w.session.finished());
         w.wait(1s);
@@ -337,7 +339,7 @@ TEST_CASE("a stop ends the run in any state, as interrupted") {
         w.session.stop("interrupted", w.now);
     }
     SECTION("before there was a node") {
-        w.session.start(false, w.now);
+        w.session.start({}, w.now);
         w.session.stop("interrupted", w.now);
     }
     SECTION("while tables are prepared") {
@@ -374,7 +376,7 @@ TEST_CASE("a stop ends the run in any state, as interrupted") {
 TEST_CASE("a lost node ends the run at once, as failed") {
     World w;
     w.begin();
-    w.session.node_lost("its connection is closed", w.now);
+    w.session.node_lost("local", "its connection is closed", w.now);
     CHECK(w.problem() == "the node is lost: its connection is closed");
     CHECK(w.result().failed);
     // Nothing more is said.

@@ -43,7 +43,7 @@ std::string run_name(int number) {
     {
         Store store{directory};
         for (int i = first;; ++i) {
-            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "local", "now");
+            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "now");
             const char byte = 'x';
             if (::write(committed, &byte, 1) != 1) break;
         }
@@ -58,7 +58,7 @@ TEST_CASE("a run comes back from the store as it was planned") {
     const RunPlan plan = dumbbell_plan("r-1", "/tmp/r-1");
     {
         Store store{directory.path()};
-        store.add_run(plan, "local", "2024-01-01T00:00:00Z");
+        store.add_run(plan, "2024-01-01T00:00:00Z");
     }
     Store store{directory.path()};
     check_same(store.plan_of("r-1").value(), plan);
@@ -70,7 +70,7 @@ TEST_CASE("a run comes back from the store as it was planned") {
 TEST_CASE("the tables of the store say what the topology is") {
     const TemporaryDirectory directory;
     Store store{directory.path()};
-    store.add_run(dumbbell_plan("r-1", "/tmp/r-1"), "local", "now");
+    store.add_run(dumbbell_plan("r-1", "/tmp/r-1"), "now");
     Database database{store.path(), store_migrations()};
     const auto number = [&database](std::string_view sql) {
         Statement query = database.prepare(sql);
@@ -95,11 +95,11 @@ TEST_CASE("a run goes through its states, and one without an end is abandoned") 
     {
         Store store{directory.path()};
         for (int i = 1; i <= 3; ++i) {
-            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "local", "now");
+            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "now");
         }
         store.set_state("r-2", RunState::running);
         store.set_state("r-3", RunState::running);
-        store.end_run("r-3", RunState::failed, "a problem", "later");
+        store.end_run("r-3", RunState::failed, "a problem", "", "later");
     }
     Store store{directory.path()};
     CHECK(store.abandon_unfinished() == 2);
@@ -117,8 +117,8 @@ TEST_CASE("a change that is not committed leaves no trace") {
     const TemporaryDirectory directory;
     Store store{directory.path()};
     const RunPlan plan = dumbbell_plan("r-1", "/tmp/r-1");
-    store.add_run(plan, "local", "now");
-    CHECK_THROWS_WITH(store.add_run(plan, "local", "now"), Contains("UNIQUE constraint failed"));
+    store.add_run(plan, "now");
+    CHECK_THROWS_WITH(store.add_run(plan, "now"), Contains("UNIQUE constraint failed"));
     Database database{store.path(), store_migrations()};
     Statement count = database.prepare("SELECT count(*) FROM scenario");
     count.query({});
@@ -185,7 +185,7 @@ TEST_CASE("a damaged database is refused with a reason") {
     {
         Store store{directory.path()};
         for (int i = 0; i < 20; ++i) {
-            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "local", "now");
+            store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "now");
         }
     }
     {

@@ -87,6 +87,9 @@ class EngineWorld : public Exit {
 
     const FlowCounters& counters(FlowKey key) const { return *counters_.at(key); }
 
+    // A packet that has gone comes once more, from another machine.
+    void hold_for_entry(std::uint32_t packet) { hold(packet); }
+
     std::vector<Delivery> delivered;
     std::vector<std::pair<FlowKey, Duration>> started;
 

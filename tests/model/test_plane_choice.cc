@@ -27,6 +27,7 @@ struct Machine {
 };
 
 const PlaneWish kOutside{PlaneFeature::outside, "@outside"};
+const PlaneWish kMachines{PlaneFeature::other_machines, "a way to machine m2"};
 
 std::string refusal(const Answer& answer) {
     const auto* const refused = std::get_if<PlaneRefusal>(&answer);
@@ -81,6 +82,13 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     const Answer unable = bare.choose({kOutside});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
     CHECK_THAT(refusal(unable), Contains("edt: can't do @outside; netem: no HTB"));
+}
+
+TEST_CASE("a run of several machines is the tun plane's") {
+    Machine machine;
+    CHECK(std::get<PlaneChoice>(machine.choose({kMachines})).plane == PlaneKind::tun);
+    CHECK(refusal(machine.choose({kMachines}, PlaneKind::netem)) ==
+          "a way to machine m2 can't be emulated by the data plane netem (tun can)");
 }
 
 TEST_CASE("what a scenario asks for is found in its hosts") {

@@ -23,7 +23,8 @@ class Talk {
     std::string heartbeat(std::uint64_t sequence, const std::vector<FlowState>& full) {
         FlowStates states;
         for (const FlowState& flow : full) states.set(flow.flow, flow.state);
-        return text(replica.receive(Heartbeat{"m2", incarnation, sequence, states.digest()}, now));
+        return text(
+            replica.receive(Heartbeat{"m2", incarnation, sequence, states.digest(), {}}, now));
     }
 
     std::string snapshot(std::uint64_t sequence, std::vector<FlowState> flows) {

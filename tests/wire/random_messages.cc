@@ -168,7 +168,8 @@ RunOptions options(Random& random) {
             .sample_interval = duration(random),
             .samples = flag(random),
             .no_applications = flag(random),
-            .ready_deadline = duration(random)};
+            .ready_deadline = duration(random),
+            .compare_shares = flag(random)};
 }
 
 FlowKey flow(Random& random) {
@@ -199,6 +200,10 @@ std::vector<HostResult> host_results(Random& random) {
     return hosts;
 }
 
+NodeAddress address(Random& random) {
+    return {text(random), text(random), flag(random) ? std::string(32, '\x7f') : std::string{}};
+}
+
 RunFinished finished(Random& random) {
     RunFinished f;
     f.run = text(random);
@@ -223,6 +228,11 @@ RunFinished finished(Random& random) {
         f.flows.push_back(series);
     }
     f.control = {number(random), number(random)};
+    for (int i = below(random, 3); i > 0; --i) {
+        f.machines.push_back(
+            {text(random), text(random), {number(random), number(random)}, duration(random)});
+    }
+    f.exit_code = below(random, 200);
     return f;
 }
 
@@ -234,11 +244,16 @@ PrepareRun prepare_run(Random& random) {
                        .local_hosts = {},
                        .base = epochs.base,
                        .epoch_starts = {},
-                       .epoch_events = {}};
+                       .epoch_events = {},
+                       .peers = {}};
     prepare.local_hosts.push_back(a_host(random, prepare.scenario.topology));
     for (const Epoch& epoch : epochs.epochs) {
         prepare.epoch_starts.push_back(epoch.start);
         prepare.epoch_events.push_back(epoch.events);
+    }
+    for (int i = below(random, 4); i > 0; --i) {
+        prepare.peers.push_back(
+            {text(random), address(random), {a_host(random, prepare.scenario.topology)}});
     }
     return prepare;
 }
@@ -274,7 +289,7 @@ Message make(Random& random);
 
 template <>
 Submit make(Random& r) {
-    return {random_scenario(r), text(r), options(r)};
+    return {random_scenario(r), text(r), options(r), flag(r)};
 }
 
 template <>
@@ -319,7 +334,9 @@ RunFinished make(Random& r) {
 
 template <>
 Hello make(Random& r) {
-    return {text(r), text(r), number(r)};
+    Hello hello{text(r), text(r), number(r), address(r)};
+    if (flag(r)) hello.room = number32(r);
+    return hello;
 }
 
 template <>
@@ -364,7 +381,12 @@ BeginAccepted make(Random& r) {
 
 template <>
 BeginRefused make(Random& r) {
-    return {text(r)};
+    return {clock_instant(r), text(r)};
+}
+
+template <>
+ConfirmBegin make(Random& r) {
+    return {clock_instant(r)};
 }
 
 template <>
@@ -390,6 +412,90 @@ LogEnd make(Random& r) {
 template <>
 NodeFailed make(Random& r) {
     return {text(r), below(r, 300) - 100};
+}
+
+template <>
+Watch make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+ListRuns make(Random&) {
+    return {};
+}
+
+RunInfo run_info(Random& r) {
+    return {text(r), text(r), text(r), text(r), text(r), text(r), texts(r)};
+}
+
+template <>
+Runs make(Random& r) {
+    Runs runs;
+    for (int i = below(r, 4); i > 0; --i) runs.runs.push_back(run_info(r));
+    return runs;
+}
+
+template <>
+Inspect make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+RunDetails make(Random& r) {
+    return {run_info(r), random_scenario(r), finished(r)};
+}
+
+template <>
+MakeToken make(Random& r) {
+    return {flag(r)};
+}
+
+template <>
+Token make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+ListMachines make(Random&) {
+    return {};
+}
+
+template <>
+Machines make(Random& r) {
+    Machines machines;
+    for (int i = below(r, 4); i > 0; --i) {
+        MachineInfo machine{text(r), texts(r), flag(r), text(r), {}, number32(r), {}, {}};
+        if (flag(r)) machine.room = number32(r);
+        if (flag(r)) machine.round_trip = duration(r);
+        if (flag(r)) machine.clock_error = duration(r);
+        machines.machines.push_back(machine);
+    }
+    return machines;
+}
+
+template <>
+RemoveMachine make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+LabelMachine make(Random& r) {
+    return {text(r), texts(r)};
+}
+
+template <>
+Done make(Random&) {
+    return {};
+}
+
+template <>
+Join make(Random& r) {
+    return {text(r), std::string(32, 'k'), text(r)};
+}
+
+template <>
+Joined make(Random& r) {
+    return {text(r)};
 }
 
 template <std::size_t I = 0>
@@ -432,9 +538,18 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 
 StateMessage random_state(Random& random) {
     if (flag(random)) {
-        return Heartbeat{text(random), number(random), number(random), number(random)};
+        Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}};
+        if (flag(random)) {
+            heartbeat.shares = {EpochId{number32(random)}, number(random), number(random)};
+        }
+        return heartbeat;
     }
-    StateUpdate update{text(random), number(random), number(random), EpochId{number32(random)}, {}};
+    StateUpdate update{
+        text(random), number(random), number(random), EpochId{number32(random)}, {}, {}};
+    for (int i = below(random, 5); i > 0; --i) {
+        update.hosts[HostId{number32(random)}] = {static_cast<HostStatus::State>(below(random, 2)),
+                                                  flag(random), number32(random)};
+    }
     std::vector<FlowKey> flows(static_cast<std::size_t>(below(random, 40)));
     std::ranges::generate(flows, [&random] { return flow(random); });
     if (flag(random)) flows.push_back({HostId{4'000'000'000}, HostId{4'000'000'001}});

@@ -191,7 +191,7 @@ TEST_CASE("a path table is refused when it leads nowhere or runs in a circle") {
 
 TEST_CASE("a state update takes about two bytes a flow") {
     StateUpdate update{
-        .publisher = "m1", .incarnation = 1, .sequence = 1, .epoch = {}, .flows = {}};
+        .publisher = "m1", .incarnation = 1, .sequence = 1, .epoch = {}, .flows = {}, .hosts = {}};
     for (std::uint32_t source = 0; source < 10; ++source) {
         for (std::uint32_t destination = 0; destination < 67; ++destination) {
             update.flows.push_back({{HostId{source}, HostId{destination}}, DemandState::greedy()});
@@ -211,8 +211,8 @@ TEST_CASE("of two states of one flow the later one is sent, and flows come in or
         .incarnation = 1,
         .sequence = 1,
         .epoch = {},
-        .flows = {
-            {a, DemandState::greedy()}, {b, DemandState::greedy()}, {a, DemandState::gone()}}};
+        .flows = {{a, DemandState::greedy()}, {b, DemandState::greedy()}, {a, DemandState::gone()}},
+        .hosts = {}};
     const auto decoded = std::get<StateUpdate>(decode_state(encode(StateMessage{update})).value());
     REQUIRE(decoded.flows.size() == 2);
     CHECK(decoded.flows[0] == FlowState{b, DemandState::greedy()});

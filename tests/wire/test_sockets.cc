@@ -40,9 +40,7 @@ struct World {
     }
 };
 
-void ignore(const ControlMessage&) {}
-
-void ignore_from(const std::string&, const ControlMessage&) {}
+void ignore(const Sender&, const ControlMessage&) {}
 
 // Another program that speaks ZeroMQ.
 struct Stranger {
@@ -64,12 +62,13 @@ TEST_CASE("a control message goes there and an answer comes back") {
     std::optional<ControlMessage> answer;
     std::unique_ptr<ControlServer> server;
     // The client is there first: it waits for the server.
-    ControlClient client{world.loop, world.endpoint,
-                         [&answer](ControlMessage message) { answer = std::move(message); }};
+    ControlClient client{
+        world.loop, world.endpoint,
+        [&answer](const Sender&, ControlMessage message) { answer = std::move(message); }};
     client.send(StartRun{"r-1"});
     server = std::make_unique<ControlServer>(
-        world.loop, world.endpoint, [&server](const std::string& peer, const ControlMessage& m) {
-            if (m == ControlMessage{StartRun{"r-1"}}) server->send(peer, Refused{"not now"});
+        world.loop, world.endpoint, [&server](const Sender& from, const ControlMessage& m) {
+            if (m == ControlMessage{StartRun{"r-1"}}) server->send(from.peer, Refused{"not now"});
         });
     REQUIRE(world.until([&answer] { return answer.has_value(); }));
     CHECK(*answer == ControlMessage{Refused{"not now"}});
@@ -84,15 +83,15 @@ TEST_CASE("a flood in both directions arrives whole and in order") {
     std::uint32_t answered = 0;
     bool in_order = true;
     server = std::make_unique<ControlServer>(
-        world.loop, world.endpoint, [&](const std::string& peer, const ControlMessage& message) {
+        world.loop, world.endpoint, [&](const Sender& from, const ControlMessage& message) {
             const auto& ping = std::get<ClockPing>(message);
             in_order = in_order && ping.sequence == arrived++;
-            server->send(peer, ClockPong{ping.sequence, ping.sent, {}});
+            server->send(from.peer, ClockPong{ping.sequence, ping.sent, {}});
         });
-    ControlClient client{world.loop, world.endpoint, [&](const ControlMessage& message) {
-                             in_order =
-                                 in_order && std::get<ClockPong>(message).sequence == answered++;
-                         }};
+    ControlClient client{
+        world.loop, world.endpoint, [&](const Sender&, const ControlMessage& message) {
+            in_order = in_order && std::get<ClockPong>(message).sequence == answered++;
+        }};
     for (std::uint32_t i = 0; i < kMessages; ++i) {
         client.send(ClockPing{i, {}});
         if (i % 1000 == 0) world.turn(1ms);
@@ -106,7 +105,7 @@ TEST_CASE("a flood does not keep others in the loop from their turn") {
     int arrived = 0;
     int arrived_at_turn = 0;
     const ControlServer server{
-        world.loop, world.endpoint, [&](const std::string&, const ControlMessage&) {
+        world.loop, world.endpoint, [&](const Sender&, const ControlMessage&) {
             if (++arrived > 1) return;
             boost::asio::post(world.loop, [&] { arrived_at_turn = arrived; });
         }};
@@ -126,7 +125,7 @@ TEST_CASE("a handler that throws loses no message that came after") {
     World world;
     int arrived = 0;
     ControlServer server{world.loop, world.endpoint,
-                         [&arrived](const std::string&, const ControlMessage&) {
+                         [&arrived](const Sender&, const ControlMessage&) {
                              ++arrived;
                              if (arrived % 3 == 0) throw std::runtime_error{"a bug"};
                          }};
@@ -148,7 +147,7 @@ TEST_CASE("bad messages are dropped, counted and told once") {
     int told = 0;
     bool arrived = false;
     ControlServer server{world.loop, world.endpoint,
-                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
+                         [&arrived](const Sender&, const ControlMessage&) { arrived = true; }};
     server.on_bad_message([&told](const std::string&) { ++told; });
     Stranger stranger{zmq::socket_type::dealer, world.endpoint};
     for (int i = 0; i < 10; ++i) stranger.say("nonsense");
@@ -164,33 +163,60 @@ TEST_CASE("bad messages are dropped, counted and told once") {
     CHECK(told == 1);
 }
 
-TEST_CASE("messages of an earlier run are stale") {
+TEST_CASE("a message says who sent it, and of which run it is") {
     World world;
-    std::vector<ControlMessage> arrived;
-    std::string peer;
+    std::vector<Sender> arrived;
+    ControlServer server{
+        world.loop, world.endpoint,
+        [&](const Sender& from, const ControlMessage&) { arrived.push_back(from); }};
+    std::vector<std::string> answered;
+    ControlClient node{
+        world.loop, world.endpoint,
+        [&](const Sender& from, const ControlMessage&) { answered.push_back(from.run); }, "m1"};
+    node.send(Hello{"m1", "0", 1, {}});
+    node.send(LogEnd{1}, "r-1");
+    node.send(LogEnd{1}, "r-2");
+    REQUIRE(world.until([&] { return arrived.size() == 3; }));
+    CHECK(arrived[0].run.empty());
+    CHECK(arrived[0].name == "m1");
+    CHECK(arrived[1].run == "r-1");
+    CHECK(arrived[2].run == "r-2");
+    server.send(arrived[0].peer, EndRun{}, "r-2");
+    server.send(arrived[0].peer, Shutdown{});
+    REQUIRE(world.until([&] { return answered.size() == 2; }));
+    CHECK(answered == std::vector<std::string>{"r-2", ""});
+}
+
+TEST_CASE("a peer of another version can say hello and read why it is refused") {
+    World world;
+    std::optional<Hello> hello;
     ControlServer server{world.loop, world.endpoint,
-                         [&](const std::string& from, ControlMessage message) {
-                             peer = from;
-                             arrived.push_back(std::move(message));
+                         [&](const Sender& from, const ControlMessage& m) {
+                             hello = std::get<Hello>(m);
+                             server.refuse(from.peer, hello->protocol, "too new");
                          }};
-    ControlClient node{world.loop, world.endpoint, ignore, "local"};
-    node.send(Hello{"local", "0", 1});
-    REQUIRE(world.until([&] { return arrived.size() == 1; }));
-    server.set_run("r-2");
-    node.set_run("r-1");
-    node.send(LogEnd{1});
-    node.set_run("r-2");
-    node.send(LogEnd{2});
-    REQUIRE(world.until([&] { return arrived.size() == 2; }));
-    CHECK(arrived[1] == ControlMessage{LogEnd{2}});
-    CHECK(server.stale_messages() == 1);
+    Stranger stranger{zmq::socket_type::dealer, world.endpoint};
+    Envelope envelope;
+    envelope.version = kProtocolVersion + 6;
+    stranger.say(encode(ControlMessage{StartRun{"r-1"}}, envelope));  // dropped
+    stranger.say(encode(ControlMessage{Hello{"m1", "9.9", 1, {}}}, envelope));
+    REQUIRE(world.until([&hello] { return hello.has_value(); }));
+    CHECK(hello->version == "9.9");
+    CHECK(hello->protocol == kProtocolVersion + 6);
+    CHECK(server.bad_messages() == 1);
+    zmq::message_t answer;
+    stranger.socket.set(zmq::sockopt::rcvtimeo, 10'000);
+    REQUIRE(stranger.socket.recv(answer));
+    Envelope theirs;
+    CHECK(decode_control(answer.to_string_view(), &theirs) == ControlMessage{Refused{"too new"}});
+    CHECK(theirs.version == kProtocolVersion + 6);
 }
 
 TEST_CASE("sending to a peer that has gone says so") {
     World world;
     std::string peer;
     ControlServer server{world.loop, world.endpoint,
-                         [&peer](const std::string& from, const ControlMessage&) { peer = from; }};
+                         [&peer](const Sender& from, const ControlMessage&) { peer = from.peer; }};
     {
         ControlClient client{world.loop, world.endpoint, ignore};
         client.send(Shutdown{});
@@ -205,7 +231,7 @@ TEST_CASE("the last message before the end still leaves") {
     World world;
     bool arrived = false;
     ControlServer server{world.loop, world.endpoint,
-                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
+                         [&arrived](const Sender&, const ControlMessage&) { arrived = true; }};
     ControlClient{world.loop, world.endpoint, ignore}.send(Shutdown{});
     CHECK(world.until([&arrived] { return arrived; }));
 }
@@ -224,15 +250,16 @@ TEST_CASE("an endpoint in use is refused, and its owner keeps it") {
     World world;
     bool arrived = false;
     ControlServer server{world.loop, world.endpoint,
-                         [&arrived](const std::string&, const ControlMessage&) { arrived = true; }};
-    CHECK_THROWS_WITH((ControlServer{world.loop, world.endpoint, ignore_from}),
+                         [&arrived](const Sender&, const ControlMessage&) { arrived = true; }};
+    CHECK_THROWS_WITH((ControlServer{world.loop, world.endpoint, ignore}),
                       "cannot open " + world.endpoint + ": another process listens there");
     ControlClient client{world.loop, world.endpoint, ignore};
     client.send(Shutdown{});
     CHECK(world.until([&arrived] { return arrived; }));
 
-    ControlServer tcp{world.loop, "tcp://127.0.0.1:*", ignore_from};
-    CHECK_THROWS_WITH((ControlServer{world.loop, tcp.endpoint(), ignore_from}),
+    const Guard guard{make_key_pair(), [](const std::string&) { return true; }};
+    ControlServer tcp{world.loop, "tcp://127.0.0.1:*", ignore, guard};
+    CHECK_THROWS_WITH((ControlServer{world.loop, tcp.endpoint(), ignore, guard}),
                       "cannot open " + tcp.endpoint() + ": another process listens there");
 }
 
@@ -247,17 +274,19 @@ TEST_CASE("a socket that a killed process left is taken over") {
         std::filesystem::create_hard_link(path, path + ".kept");
     }
     std::filesystem::rename(path + ".kept", path);
-    CHECK_NOTHROW(ControlServer{world.loop, world.endpoint, ignore_from});
+    CHECK_NOTHROW(ControlServer{world.loop, world.endpoint, ignore});
 }
 
 TEST_CASE("endpoints that can't be are refused with a reason") {
     World world;
     const auto open = [&world](const std::string& endpoint) {
-        const ControlServer server{world.loop, endpoint, ignore_from};
+        const ControlServer server{world.loop, endpoint, ignore};
     };
     using Catch::Contains;
     CHECK_THROWS_WITH(open("nonsense"), Contains("expected ipc:///PATH or tcp://"));
-    CHECK_THROWS_WITH(open("tcp://0.0.0.0:7400"), Contains("only addresses of the loopback"));
+    CHECK_THROWS_WITH(open("tcp://0.0.0.0:7400"), Contains("connections over TCP need keys"));
+    CHECK_THROWS_WITH(open("tcp://0.0.0.0"),
+                      Contains("expected ipc:///PATH or tcp://ADDRESS:PORT"));
     CHECK_THROWS_WITH(open("ipc://relative"), Contains("an absolute path"));
     CHECK_THROWS_WITH(open("ipc:///" + std::string(120, 'x')), Contains("at most 107 bytes"));
     CHECK_THROWS_WITH(open("ipc:///nowhere/socket"), Contains("cannot open ipc:///nowhere/socket"));
@@ -271,39 +300,67 @@ TEST_CASE("endpoints that can't be are refused with a reason") {
 TEST_CASE("the socket's file is removed at the end") {
     World world;
     {
-        const ControlServer server{world.loop, world.endpoint, ignore_from};
+        const ControlServer server{world.loop, world.endpoint, ignore};
     }
     CHECK_FALSE(std::filesystem::exists(world.directory.path() + "/socket"));
 }
 
-TEST_CASE("states go to subscribers of the run, and to them alone") {
+TEST_CASE("states go to subscribers of the run, who are greeted, and to them alone") {
     World world;
     std::vector<StateMessage> arrived;
-    StatePublisher publisher{world.loop, world.endpoint, "r-1"};
-    StatePublisher other{world.loop, world.endpoint + "2", "r-12"};
-    StateSubscriber subscriber{world.loop, "r-1", [&arrived](StateMessage message) {
-                                   arrived.push_back(std::move(message));
-                               }};
-    subscriber.connect(world.endpoint);
-    subscriber.connect(world.endpoint + "2");
-    // What is published before a subscription arrives is dropped: hence heartbeats.
-    std::uint64_t sequence = 0;
-    REQUIRE(world.until([&] {
-        ++sequence;
-        other.publish(Heartbeat{"m2", 1, sequence, 0});
-        publisher.publish(Heartbeat{"m1", 1, sequence, 0});
-        world.turn(5ms);
-        return arrived.size() >= 10;
-    }));
-    for (const StateMessage& message : arrived) {
-        CHECK(std::get<Heartbeat>(message).publisher == "m1");
+    std::vector<std::string> greeted;
+    std::unique_ptr<StatePublisher> publisher;
+    publisher =
+        std::make_unique<StatePublisher>(world.loop, world.endpoint, [&](const std::string& topic) {
+            greeted.push_back(topic);
+            publisher->publish(topic, Heartbeat{"m1", 1, greeted.size(), 0, {}});
+        });
+    const auto subscribe = [&](const std::string& run, bool listen) {
+        auto subscriber = std::make_unique<StateSubscriber>(
+            world.loop, run, [&arrived, listen](StateMessage message) {
+                if (listen) arrived.push_back(std::move(message));
+            });
+        subscriber->connect({.states = world.endpoint, .snapshots = {}, .key = {}});
+        return subscriber;
+    };
+    const auto first = subscribe("r-1", true);
+    REQUIRE(world.until([&] { return arrived.size() == 1; }));
+    // Everyone who comes is heard of, of the same topic, too.
+    const auto second = subscribe("r-1", false);
+    const auto other = subscribe("r-12", false);
+    REQUIRE(world.until([&] { return greeted.size() == 3; }));
+    const Heartbeat more{"m1", 1, 9, 0, {}};
+    CHECK(publisher->publish("r-12", more) == 4 + encode(StateMessage{more}).size());
+    CHECK(publisher->publish("r-1", more) == 3 + encode(StateMessage{more}).size());
+    REQUIRE(world.until([&] { return arrived.size() == 3; }));
+    CHECK(arrived.back() == StateMessage{more});
+}
+
+TEST_CASE("a subscriber that is too slow loses publications, and nobody else does") {
+    World world;
+    int subscribed = 0;
+    StatePublisher publisher{world.loop, world.endpoint, [&](const std::string&) { ++subscribed; }};
+    int arrived = 0;
+    StateSubscriber quick{world.loop, "r-1", [&arrived](const StateMessage&) { ++arrived; }};
+    quick.connect({.states = world.endpoint, .snapshots = {}, .key = {}});
+    // Never reads.
+    zmq::context_t context;
+    zmq::socket_t slow{context, zmq::socket_type::sub};
+    slow.set(zmq::sockopt::linger, 0);
+    slow.set(zmq::sockopt::rcvhwm, 10);
+    slow.set(zmq::sockopt::subscribe, "r-1");
+    slow.connect(world.endpoint);
+    REQUIRE(world.until([&] { return subscribed == 2; }));
+    StateUpdate large;
+    for (std::uint32_t i = 0; i < 2000; ++i) {
+        large.flows.push_back({{HostId{i}, HostId{i + 1}}, DemandState::greedy()});
     }
-    CHECK(publisher.messages_sent() == sequence);
-    std::uint64_t bytes = 0;
-    for (std::uint64_t s = 1; s <= sequence; ++s) {
-        bytes += 3 + encode(StateMessage{Heartbeat{"m1", 1, s, 0}}).size();
+    constexpr int kMessages = 20'000;
+    for (int i = 0; i < kMessages; ++i) {
+        publisher.publish("r-1", large);
+        REQUIRE(world.until([&] { return arrived >= i - 100; }));
     }
-    CHECK(publisher.bytes_sent() == bytes);
+    CHECK(world.until([&] { return arrived == kMessages; }));
 }
 
 TEST_CASE("bad states are dropped and counted") {
@@ -315,7 +372,7 @@ TEST_CASE("bad states are dropped and counted") {
     zmq::socket_t stranger{context, zmq::socket_type::pub};
     stranger.set(zmq::sockopt::linger, 0);
     stranger.bind(world.endpoint);
-    subscriber.connect(world.endpoint);
+    subscriber.connect({.states = world.endpoint, .snapshots = {}, .key = {}});
     CHECK(world.until([&] {
         stranger.send(zmq::buffer(std::string{"r-1"}), zmq::send_flags::sndmore);
         stranger.send(zmq::buffer(std::string{"nonsense"}));
@@ -332,10 +389,19 @@ TEST_CASE("a snapshot is asked for and comes whole") {
                       .incarnation = 7,
                       .sequence = 42,
                       .epoch = EpochId{3},
-                      .flows = {{{HostId{0}, HostId{1}}, DemandState::greedy()}}};
-    const SnapshotServer server{world.loop, world.endpoint, [&state] { return state; }};
+                      .flows = {{{HostId{0}, HostId{1}}, DemandState::greedy()}},
+                      .hosts = {{HostId{4}, {HostStatus::State::started, true, 3}}}};
+    const SnapshotServer server{world.loop, world.endpoint,
+                                [&state](const std::string& topic) -> std::optional<StateUpdate> {
+                                    if (topic != "r-1") return {};
+                                    return state;
+                                }};
     std::optional<StateUpdate> arrived;
-    SnapshotClient client{world.loop, world.endpoint,
+    const NodeAddress address{.states = {}, .snapshots = world.endpoint, .key = {}};
+    SnapshotClient nobody{world.loop, address, "r-2",
+                          [](const StateUpdate&) { FAIL("there is no such run"); }};
+    nobody.request();
+    SnapshotClient client{world.loop, address, "r-1",
                           [&arrived](StateUpdate update) { arrived = std::move(update); }};
     Stranger stranger{zmq::socket_type::dealer, world.endpoint};
     stranger.say("nonsense");

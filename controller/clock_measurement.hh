@@ -1,4 +1,4 @@
-// ClockExchange: how a node's clock relates to ours, from pings and pongs. The exchange
+// ClockMeasurement: how a node's clock relates to ours, from pings and pongs. The exchange
 // with the smallest round trip says most: its error is at most half of that.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace pleat {
 
-class ClockExchange {
+class ClockMeasurement {
   public:
     static constexpr std::uint32_t kExchanges = 8;
 

@@ -1,0 +1,125 @@
+#include "cli/controller_link.hh"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
+
+#include "wire/control_socket.hh"
+
+namespace pleat {
+namespace {
+
+std::string variable(const char* name) {
+    const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+std::string operator_file(const std::string& endpoint) {
+    std::string base = variable("XDG_CONFIG_HOME");
+    if (!base.starts_with('/')) base = variable("HOME") + "/.config";
+    std::string name = endpoint.substr(endpoint.find("://") + 3);
+    std::ranges::replace(name, '/', '_');
+    return base + "/pleat/controllers/" + name;
+}
+
+Result<ControllerPlace> find_controller(const std::string& given) {
+    const std::string endpoint = given.empty() ? variable("PLEAT_CONTROLLER") : given;
+    if (endpoint.empty()) {
+        return fail(
+            "no controller is named: give --controller tcp://ADDRESS:7400 or "
+            "ipc:///STATE/control, or set PLEAT_CONTROLLER");
+    }
+    if (!endpoint.starts_with("tcp://")) return ControllerPlace{endpoint, {}};
+    const std::string file = operator_file(endpoint);
+    if (!std::filesystem::exists(file)) {
+        return fail(fmt::format(
+            "no key for the controller at {0}: get a string from it with `pleat machines token "
+            "--operator` (on its machine: --controller ipc:///STATE/control), and here: pleat "
+            "machines join STRING",
+            endpoint));
+    }
+    Result<Membership> membership = read_membership(file);
+    if (!membership) return tl::unexpected{membership.error()};
+    return ControllerPlace{endpoint, membership->pass()};
+}
+
+class ControllerLink::Impl {
+  public:
+    Impl(ControllerPlace place, Duration patience)
+        : place_{std::move(place)},
+          patience_{patience},
+          client_{loop_,
+                  place_.endpoint,
+                  [this](const Sender&, ControlMessage message) {
+                      if (answer_) return;
+                      if (const auto* refused = std::get_if<Refused>(&message)) {
+                          answer_ = tl::unexpected{LinkFailure{
+                              .code = refusal_code(refused->message), .message = refused->message}};
+                      } else if (is_answer_ && is_answer_(message)) {
+                          answer_ = std::move(message);
+                      }
+                  },
+                  {},
+                  ClientConnection{.pass = place_.pass,
+                                   .connected = [this] { connected_ = true; },
+                                   .refused =
+                                       [this](const std::string&) {
+                                           if (answer_) return;
+                                           answer_ = tl::unexpected{LinkFailure{
+                                               .code = ExitCode::controller_unreachable,
+                                               .message = fmt::format(
+                                                   "the controller at {} does not know our key",
+                                                   place_.endpoint)}};
+                                       }}} {}
+
+    tl::expected<ControlMessage, LinkFailure> ask(
+        const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
+        bool limited) {
+        answer_.reset();
+        is_answer_ = is_answer;
+        client_.send(question);
+        const Instant deadline = monotonic_now() + patience_;
+        while (!answer_) {
+            if (monotonic_now() >= deadline && (limited || !connected_)) {
+                return tl::unexpected{LinkFailure{
+                    .code = ExitCode::controller_unreachable,
+                    .message = fmt::format("no answer from a controller at {}", place_.endpoint)}};
+            }
+            loop_.run_one_for(std::chrono::milliseconds{50});
+        }
+        return *std::exchange(answer_, std::nullopt);
+    }
+
+  private:
+    // Of what there is not.
+    static ExitCode refusal_code(const std::string& why) {
+        return why.starts_with("there is no ") ? ExitCode::not_found : ExitCode::failed;
+    }
+
+    ControllerPlace place_;
+    Duration patience_;
+    boost::asio::io_context loop_{1};
+    std::function<bool(const ControlMessage&)> is_answer_;
+    std::optional<tl::expected<ControlMessage, LinkFailure>> answer_;
+    bool connected_ = false;
+    ControlClient client_;
+};
+
+ControllerLink::ControllerLink(ControllerPlace place, Duration patience)
+    : impl_{std::make_unique<Impl>(std::move(place), patience)} {}
+
+ControllerLink::~ControllerLink() = default;
+
+tl::expected<ControlMessage, LinkFailure> ControllerLink::ask_for(
+    const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
+    bool limited) {
+    return impl_->ask(question, is_answer, limited);
+}
+
+}  // namespace pleat

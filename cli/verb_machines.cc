@@ -1,0 +1,128 @@
+// pleat machines: who belongs to a controller, and how others join.
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "base/process.hh"
+#include "cli/commands.hh"
+#include "cli/controller_link.hh"
+#include "cli/format.hh"
+#include "cli/json.hh"
+
+namespace pleat {
+namespace {
+
+using namespace std::chrono_literals;
+
+ExitCode failed(const LinkFailure& failure, Output& output) {
+    output.error(failure.message);
+    return failure.code;
+}
+
+std::string milliseconds(const std::optional<Duration>& duration) {
+    if (!duration) return "-";
+    return fmt::format("{:.2f} ms", std::chrono::duration<double, std::milli>{*duration}.count());
+}
+
+std::string machine_table(const Machines& machines) {
+    std::vector<std::vector<std::string>> rows{
+        {"MACHINE", "STATE", "VERSION", "HOSTS", "ROUND TRIP", "CLOCK", "LABELS"}};
+    for (const MachineInfo& machine : machines.machines) {
+        rows.push_back({machine.name, machine.connected ? "connected" : "away",
+                        machine.version.empty() ? "-" : machine.version,
+                        machine.room ? fmt::format("{}/{}", machine.hosts, *machine.room)
+                                     : std::to_string(machine.hosts),
+                        milliseconds(machine.round_trip),
+                        machine.clock_error ? "± " + milliseconds(machine.clock_error) : "-",
+                        fmt::format("{}", fmt::join(machine.labels, ","))});
+    }
+    return table(rows);
+}
+
+// An operator's key is kept; a machine's is the node's business, which takes our place.
+ExitCode join(const MachinesArguments& arguments, Output& output) {
+    const Result<JoinString> string = parse_join(arguments.object);
+    if (!string) {
+        output.error(string.error().message);
+        return ExitCode::usage;
+    }
+    if (!string->for_operator) {
+        const std::optional<std::string> node = find_sibling_program("pleat-node");
+        if (!node) {
+            output.error("cannot find pleat-node beside pleat or in PATH");
+            return ExitCode::failed;
+        }
+        std::vector<std::string> words{*node, "--join", arguments.object};
+        if (!arguments.name.empty()) words.insert(words.end(), {"--name", arguments.name});
+        std::vector<char*> pointers;
+        for (std::string& word : words) pointers.push_back(word.data());
+        pointers.push_back(nullptr);
+        ::execv(node->c_str(), pointers.data());
+        output.error(fmt::format("cannot start {}", *node));
+        return ExitCode::failed;
+    }
+    const Result<Membership> membership = join_controller(*string, {}, 15s);
+    if (!membership) {
+        output.error(membership.error().message);
+        return ExitCode::controller_unreachable;
+    }
+    write_membership(operator_file(string->endpoint), *membership);
+    output.note(fmt::format("this user may give orders to the controller: --controller {}",
+                            string->endpoint));
+    return ExitCode::ok;
+}
+
+}  // namespace
+
+ExitCode execute(const MachinesArguments& arguments, Output& output) {
+    using Action = MachinesArguments::Action;
+    if (arguments.action == Action::join) return join(arguments, output);
+    const Result<ControllerPlace> place = find_controller(arguments.controller);
+    if (!place) {
+        output.error(place.error().message);
+        return ExitCode::controller_unreachable;
+    }
+    ControllerLink link{*place};
+    switch (arguments.action) {
+        case Action::list:
+        case Action::check: {
+            const auto machines = link.ask<Machines>(ListMachines{});
+            if (!machines) return failed(machines.error(), output);
+            output.data(arguments.json ? machines_document(*machines) : machine_table(*machines));
+            if (arguments.action == Action::list) return ExitCode::ok;
+            const bool all = std::ranges::all_of(machines->machines, &MachineInfo::connected);
+            if (!all) output.error("not all machines are connected");
+            return all ? ExitCode::ok : ExitCode::machine_lost;
+        }
+        case Action::token:
+        case Action::add: {
+            const auto token = link.ask<Token>(MakeToken{.for_operator = arguments.for_operator});
+            if (!token) return failed(token.error(), output);
+            output.data(token->text + "\n");
+            if (arguments.for_operator) {
+                output.note("once, elsewhere: pleat machines join STRING");
+            } else {
+                output.note(fmt::format("once, on the machine: pleat-node --join STRING --name {}",
+                                        arguments.object.empty() ? "NAME" : arguments.object));
+            }
+            return ExitCode::ok;
+        }
+        case Action::remove: {
+            const auto done = link.ask<Done>(RemoveMachine{.name = arguments.object});
+            return done ? ExitCode::ok : failed(done.error(), output);
+        }
+        case Action::label: {
+            const auto done =
+                link.ask<Done>(LabelMachine{.name = arguments.object, .labels = arguments.labels});
+            return done ? ExitCode::ok : failed(done.error(), output);
+        }
+        case Action::join:
+            break;
+    }
+    return ExitCode::failed;
+}
+
+}  // namespace pleat

@@ -1,0 +1,70 @@
+// SessionPart: what a session knows of one machine's part in its run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/clock_measurement.hh"
+#include "controller/planner.hh"
+#include "wire/log_file.hh"
+
+namespace pleat {
+
+// The node's answers to tables, checked.
+class TableAcknowledgements {
+  public:
+    TableAcknowledgements(std::uint32_t version, std::vector<std::uint64_t> hashes);
+
+    // Fails when the table is none of ours, or has another hash.
+    Result<void> add(const Prepared& prepared, const std::string& who);
+
+    bool any() const { return left_ < hashes_.size(); }
+
+    bool complete() const { return left_ == 0; }
+
+  private:
+    std::uint32_t version_;
+    std::vector<std::uint64_t> hashes_;  // by epoch
+    std::vector<bool> acknowledged_;     // by epoch
+    std::size_t left_;
+};
+
+// The node's log as it comes.
+class NodeLog {
+  public:
+    // Records that came before the damage, if any, are told. Fails once.
+    Result<void> add(const LogChunk& chunk, const std::function<void(const LogRecord&)>& record);
+    Result<void> end(const LogEnd& end);
+
+  private:
+    LogDecoder decoder_;
+    std::uint64_t bytes_ = 0;
+    bool broken_ = false;
+};
+
+struct SessionPart {
+    SessionPart(const MachinePart& planned, const RunPlan& plan)
+        : part{planned}, tables{plan.epochs.base.version(), table_hashes(plan.epochs)} {}
+
+    // Has its node a run that it must be told the end of?
+    bool open() const { return has_run && !over; }
+
+    const MachinePart& part;  // of the plan
+    std::optional<Hello> hello;
+    bool has_run = false;  // was told to prepare it
+    TableAcknowledgements tables;
+    std::optional<HostsReady> ready;
+    ClockMeasurement clock;
+    bool accepted = false;             // the T0 announced last
+    Instant heard;                     // the last sign of life
+    bool silent = false;               // it said nothing for long; it may come back
+    std::optional<Progress> progress;  // since the last one that was shown
+    bool ended = false;                // said RunEnded
+    ControlTraffic control;
+    NodeLog log;
+    bool over = false;  // its log is here, or it is lost: nothing more will come
+};
+
+}  // namespace pleat

@@ -1,0 +1,197 @@
+#include "node/run_sharing.hh"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/overload.hh"
+
+namespace pleat {
+
+namespace {
+
+constexpr Duration kHeartbeatInterval = std::chrono::seconds{1};
+constexpr Duration kReplicaInterval = std::chrono::milliseconds{100};
+constexpr Duration kCompany = std::chrono::milliseconds{10};
+
+}  // namespace
+
+RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, SharingMember member,
+                       const PathFolder& folder, std::shared_ptr<const PathTable> table,
+                       RunSharingOutputs outputs)
+    : sockets_{sockets},
+      member_{std::move(member)},
+      outputs_{std::move(outputs)},
+      sharer_{folder, std::move(table),
+              SharerOutputs{
+                  .set_caps = outputs_.set_caps,
+                  .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
+                  .share = outputs_.share}},
+      subscriber_{sockets.subscriber(
+          member_.run, [this](StateMessage message) { receive(std::move(message)); })},
+      heartbeat_timer_{loop, kHeartbeatInterval, [this](Instant) { heartbeat(); }},
+      replica_timer_{loop, kReplicaInterval,
+                     [this](Instant now) { carry_out(replica_.tick(now)); }},
+      news_timer_{loop} {
+    std::vector<std::string> keys;
+    for (const Peer& peer : member_.peers) keys.push_back(peer.address.key);
+    sockets_.add(member_.run, {.state = [this] { return whole_state(); },
+                               .greet = [this] { heartbeat(); },
+                               .peer_keys = std::move(keys)});
+    if (alone()) return;
+    for (const Peer& peer : member_.peers) {
+        subscriber_.connect(peer.address);
+        snapshots_.emplace(
+            peer.name,
+            sockets_.snapshot_client(peer.address, member_.run, [this](StateUpdate full) {
+                if (find(full.publisher) == nullptr) return;
+                carry_out(replica_.receive_snapshot(full, monotonic_now()));
+            }));
+    }
+    heartbeat_timer_.start();
+    replica_timer_.start();
+}
+
+RunSharing::~RunSharing() {
+    sockets_.remove(member_.run);
+}
+
+// ---- what we say
+
+void RunSharing::tell(HostId host, const HostStatus& status) {
+    if (alone()) return;
+    const auto known = hosts_.find(host);
+    if (known != hosts_.end() && known->second == status && !news_.contains(host)) return;
+    const bool first = news_.empty();
+    news_[host] = status;
+    if (!first) return;
+    news_timer_.expires_after(kCompany);
+    news_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error && !news_.empty()) publish({});
+    });
+}
+
+void RunSharing::publish(std::vector<FlowState> flows) {
+    if (outputs_.published) outputs_.published(flows);
+    for (const auto& [host, status] : news_) hosts_[host] = status;
+    send(StateUpdate{.publisher = member_.node,
+                     .incarnation = member_.incarnation,
+                     .sequence = ++sequence_,
+                     .epoch = sharer_.epoch(),
+                     .flows = std::move(flows),
+                     .hosts = std::exchange(news_, {})});
+}
+
+void RunSharing::heartbeat() {
+    std::optional<SharesDigest> shares;
+    if (member_.compare_shares) shares = sharer_.shares_digest();
+    send(Heartbeat{.publisher = member_.node,
+                   .incarnation = member_.incarnation,
+                   .sequence = sequence_,
+                   .digest = digest(),
+                   .shares = shares});
+}
+
+void RunSharing::send(const StateMessage& message) {
+    ++traffic_.messages_sent;
+    traffic_.bytes_sent += sockets_.publish(member_.run, message);
+}
+
+StateUpdate RunSharing::whole_state() const {
+    return {.publisher = member_.node,
+            .incarnation = member_.incarnation,
+            .sequence = sequence_,
+            .epoch = sharer_.epoch(),
+            .flows = sharer_.published(),
+            .hosts = hosts_};
+}
+
+std::uint64_t RunSharing::digest() const {
+    return digest_with(sharer_.digest(), hosts_);
+}
+
+// ---- what the others say
+
+void RunSharing::receive(StateMessage message) {
+    const Instant now = monotonic_now();
+    std::visit(Overload{
+                   [&](StateUpdate& update) {
+                       if (find(update.publisher) == nullptr) return;
+                       carry_out(replica_.receive(std::move(update), now));
+                   },
+                   [&](const Heartbeat& heartbeat) {
+                       if (find(heartbeat.publisher) == nullptr) return;
+                       carry_out(replica_.receive(heartbeat, now));
+                       compare(heartbeat);
+                   },
+               },
+               message);
+    for (const Peer& peer : member_.peers) {
+        if (!replica_.heard(peer.name) || !heard_.insert(peer.name).second) continue;
+        if (outputs_.peer_heard) outputs_.peer_heard(peer);
+    }
+}
+
+void RunSharing::carry_out(const StateReplica::Actions& actions) {
+    const Instant now = monotonic_now();
+    for (const ReplicaAction& action : actions) {
+        std::visit(Overload{
+                       [&](const ApplyStates& change) { apply(change, now); },
+                       [&](const DropStates& change) { drop(change, now); },
+                       [&](const AskSnapshot& ask) { snapshots_.at(ask.publisher).request(); },
+                   },
+                   action);
+    }
+}
+
+void RunSharing::apply(const ApplyStates& change, Instant now) {
+    const Peer* const peer = find(change.publisher);
+    std::size_t refused = sharer_.apply_remote(change.publisher, change.flows, now);
+    for (const auto& [host, status] : change.hosts) {
+        if (!std::ranges::binary_search(peer->hosts, host)) {
+            ++refused;
+            continue;
+        }
+        if (outputs_.host) outputs_.host(host, status);
+    }
+    if (refused == 0 || std::exchange(refused_told_, true)) return;
+    spdlog::warn("states of flows or hosts that are not its own were dropped peer={} count={}",
+                 change.publisher, refused);
+}
+
+void RunSharing::drop(const DropStates& change, Instant now) {
+    sharer_.drop_publisher(change.publisher, now);
+    if (!change.lost) return;
+    heard_.erase(change.publisher);
+    spdlog::warn("peer lost: three heartbeats are missing peer={}", change.publisher);
+    if (outputs_.peer_lost) outputs_.peer_lost(*find(change.publisher));
+}
+
+void RunSharing::compare(const Heartbeat& heartbeat) {
+    if (!heartbeat.shares) return;
+    const std::optional<SharesDigest> ours = sharer_.shares_digest();
+    if (!ours || ours->epoch != heartbeat.shares->epoch ||
+        ours->states != heartbeat.shares->states) {
+        return;  // the same states are not yet known to both
+    }
+    ++compared_;
+    if (ours->shares == heartbeat.shares->shares || std::exchange(difference_told_, true)) return;
+    if (outputs_.problem) {
+        outputs_.problem(fmt::format("{} computed other shares of the same states than {}",
+                                     heartbeat.publisher, member_.node));
+    }
+}
+
+bool RunSharing::all_heard() const {
+    return std::ranges::all_of(member_.peers,
+                               [this](const Peer& peer) { return replica_.heard(peer.name); });
+}
+
+const Peer* RunSharing::find(const std::string& name) const {
+    const auto found = std::ranges::find(member_.peers, name, &Peer::name);
+    return found == member_.peers.end() ? nullptr : &*found;
+}
+
+}  // namespace pleat

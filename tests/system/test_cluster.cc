@@ -1,0 +1,304 @@
+// A cluster: machines are network namespaces with a pleat-node each, an underlay bridge in
+// a namespace of its own, the controller in another one. As root.
+#include <algorithm>
+#include <csignal>
+#include <map>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "base/error.hh"
+#include "tests/system/workplace.hh"
+
+using namespace pleat;
+using namespace pleat::system_test;
+using nlohmann::json;
+
+namespace {
+
+// Three clients and servers, in pairs by name, so that each machine of three has a pair. All
+// flows share one link.
+const char* const kPairs = R"(
+pleat: 1
+name: pairs
+duration: 8s
+hosts:
+  a-client: {run: "iperf3 -c a-server -t 30 -b 80M", after: [a-server]}
+  a-server: {run: "iperf3 -s", ready: {tcp: 5201}}
+  b-client: {run: "iperf3 -c b-server -t 30 -b 80M", after: [b-server]}
+  b-server: {run: "iperf3 -s", ready: {tcp: 5201}}
+  c-client: {run: "iperf3 -c c-server -t 30 -b 80M", after: [c-server]}
+  c-server: {run: "iperf3 -s", ready: {tcp: 5201}}
+bridges: [s1, s2]
+links:
+  - a-client -- s1: 5ms 100Mbps
+  - b-client -- s1: 5ms 100Mbps
+  - c-client -- s1: 5ms 100Mbps
+  - s1 -- s2: 10ms 60Mbps
+  - s2 -- a-server: 5ms 100Mbps
+  - s2 -- b-server: 5ms 100Mbps
+  - s2 -- c-server: 5ms 100Mbps
+events:
+  - 6s: set s1--s2 30Mbps
+)";
+
+// Hosts that only are there for a while; b waits for a host of another machine.
+const char* const kSleepers = R"(
+pleat: 1
+name: sleepers
+hosts:
+  a: {run: sleep 2, ready: {after: 100ms}, main: true}
+  b: {run: sleep 1, after: [a], main: true}
+  c: {run: sleep 60}
+bridges: [s]
+links: [a -- s: 1ms, b -- s: 1ms, c -- s: 1ms]
+)";
+
+class Cluster {
+  public:
+    explicit Cluster(std::size_t machines) {
+        ip({"netns", "add", "underlay"});
+        ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
+        ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
+        for (std::size_t i = 0; i <= machines; ++i) add_namespace(i);
+        start_controller();
+        for (std::size_t i = 1; i <= machines; ++i) join(i);
+    }
+
+    ~Cluster() {
+        for (auto& node : nodes) {
+            if (node) end(*node);
+        }
+        if (controller) end(*controller);
+    }
+
+    Cluster(const Cluster&) = delete;
+    Cluster& operator=(const Cluster&) = delete;
+
+    void start_controller() {
+        controller.emplace(in(0, {our_program("pleat-controller"), "--state", place.path("ctl"),
+                                  "--listen", "tcp://10.99.0.10:7400"}));
+        REQUIRE(eventually(10s, [this] { return pleat({"machines", "ls"}).code == 0; }));
+    }
+
+    std::string token() const {
+        std::string text = pleat({"machines", "token"}).out;
+        while (!text.empty() && text.back() == '\n') text.pop_back();
+        return text;
+    }
+
+    Command node_command(std::size_t i, const std::string& token) const {
+        std::vector<std::string> words{our_program("pleat-node"), "--name", fmt::format("m{}", i),
+                                       "--state", place.path(fmt::format("m{}", i))};
+        if (!token.empty()) words.insert(words.end(), {"--join", token});
+        return in(i, words);
+    }
+
+    void join(std::size_t i) {
+        if (nodes.size() < i) nodes.resize(i);
+        nodes[i - 1].emplace(node_command(i, token()));
+        REQUIRE(connected(i));
+    }
+
+    bool connected(std::size_t i) const {
+        return eventually(15s, [&] {
+            const json machines =
+                json::parse(pleat({"machines", "ls", "--json"}).out, nullptr, false);
+            if (machines.is_discarded()) return false;
+            return std::ranges::any_of(machines.at("machines"), [&](const json& machine) {
+                return machine.at("name") == fmt::format("m{}", i) &&
+                       machine.at("connected") == true;
+            });
+        });
+    }
+
+    Ended pleat(std::vector<std::string> arguments, Duration patience = 60s) const {
+        arguments.insert(arguments.end(), {"--controller", endpoint()});
+        return place.run(std::move(arguments), patience);
+    }
+
+    std::string endpoint() const { return "ipc://" + place.path("ctl") + "/control"; }
+
+    std::string submit(const std::string& file) const {
+        const Ended submitted = pleat({"submit", file, "--start"});
+        INFO(submitted.err);
+        REQUIRE(submitted.code == 0);
+        return submitted.out.substr(0, submitted.out.find('\n'));
+    }
+
+    // Gone also when the cluster could not be made whole.
+    struct Namespaces {
+        const Workplace& place;
+        std::vector<std::string> names;
+
+        ~Namespaces() {
+            for (const std::string& name : names) {
+                static_cast<void>(run_program(place.command({"ip", "netns", "del", name})));
+            }
+        }
+    };
+
+    Workplace place;
+    Namespaces namespaces{place, {}};
+    std::optional<Program> controller;
+    std::vector<std::optional<Program>> nodes;
+
+  private:
+    void ip(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "ip");
+        const Ended ended = run_program(place.command(arguments));
+        INFO(fmt::format("{}: {}", fmt::join(arguments, " "), ended.err));
+        REQUIRE(ended.code == 0);
+        if (arguments[1] == "netns") namespaces.names.push_back(arguments[3]);
+    }
+
+    void add_namespace(std::size_t i) {
+        const std::string name = fmt::format("n{}", i);
+        const std::string port = fmt::format("port{}", i);
+        ip({"netns", "add", name});
+        ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
+            name});
+        ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
+        ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
+        ip({"-n", name, "link", "set", "eth0", "up"});
+        ip({"-n", name, "link", "set", "lo", "up"});
+    }
+
+    Command in(std::size_t i, std::vector<std::string> words) const {
+        words.insert(words.begin(), {"ip", "netns", "exec", fmt::format("n{}", i)});
+        return place.command(std::move(words));
+    }
+
+    static void end(Program& program) {
+        static_cast<void>(program.signal(SIGTERM));
+        try {
+            static_cast<void>(program.finish(10s));
+        } catch (const Failure&) {
+            static_cast<void>(program.signal(SIGKILL));
+        }
+    }
+};
+
+bool can_make_machines() {
+    return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
+}
+
+// The flows' shares at a time, by source.
+std::map<std::string, double> allowed_at(const json& result, double at) {
+    std::map<std::string, double> shares;
+    for (const json& flow : result.at("flows")) {
+        const std::string source = flow.at("src");
+        if (source.find("client") == std::string::npos) continue;
+        const json& times = flow.at("t_s");
+        for (std::size_t i = 0; i < times.size(); ++i) {
+            if (times[i] <= at && !flow.at("allowed_bps")[i].is_null()) {
+                shares[source] = flow.at("allowed_bps")[i];
+            }
+        }
+    }
+    return shares;
+}
+
+}  // namespace
+
+TEST_CASE("flows of three machines share a link by what the machines tell each other") {
+    if (!can_make_machines()) return;
+    Cluster cluster{3};
+    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const Ended ended = cluster.pleat({"run", file, "--json", "--samples", "100ms"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const json result = document(ended.out);
+    CHECK(result.at("machines") == json::array({"m1", "m2", "m3"}));
+    CHECK(result.at("hosts").size() == 6);
+    // 60 Mbit/s for three equal flows, then 30, on each machine by its own computation.
+    for (const auto& [at, share] : {std::pair{5.5, 20e6}, std::pair{7.8, 10e6}}) {
+        const std::map<std::string, double> shares = allowed_at(result, at);
+        CHECK(shares.size() == 3);
+        for (const auto& [source, allowed] : shares) {
+            INFO(source << " at " << at);
+            CHECK(allowed == Approx(share).epsilon(0.02));
+        }
+    }
+    for (const json& machine : result.at("control").at("machines")) {
+        CHECK(machine.at("messages_sent") >= 8);  // heartbeats
+        CHECK(machine.at("messages_sent") < 100);
+    }
+}
+
+TEST_CASE("hosts wait for hosts of other machines, and two experiments at once are apart") {
+    if (!can_make_machines()) return;
+    Cluster cluster{3};
+    const std::string file = cluster.place.write("sleepers.yaml", kSleepers);
+    const std::string first = cluster.submit(file);
+    const std::string second = cluster.submit(file);
+    for (const std::string& run : {first, second}) {
+        const Ended waited = cluster.pleat({"wait", run});
+        INFO(waited.err);
+        CHECK(waited.code == 0);
+        const json details = document(cluster.pleat({"inspect", run, "--json"}).out);
+        CHECK(details.at("machines") == json::array({"m1", "m2", "m3"}));
+        CHECK(details.at("failed") == false);
+        const json& hosts = details.at("hosts");
+        REQUIRE(hosts.size() == 3);
+        CHECK(hosts[0].at("exit_code") == 0);
+        CHECK(hosts[1].at("exit_code") == 0);
+        CHECK(hosts[2].at("exit_code") == 143);  // was ended with the run
+    }
+    CHECK(cluster.pleat({"inspect", "r-nobody"}).code == 6);
+    CHECK(cluster.pleat({"machines", "check"}).code == 0);
+}
+
+TEST_CASE(
+    "a machine that is killed during a run is named, with exit code 10, and the others end well") {
+    if (!can_make_machines()) return;
+    Cluster cluster{3};
+    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const std::string run = cluster.submit(file);
+    REQUIRE(eventually(20s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
+    // `ip netns exec` becomes the node: this is its pid.
+    REQUIRE(cluster.nodes[1]->signal(SIGKILL));
+    const Ended waited = cluster.pleat({"wait", run});
+    CHECK(waited.code == 10);
+    CHECK(has(waited.err, "machine m2"));
+    const json details = document(cluster.pleat({"inspect", run, "--json"}).out);
+    CHECK(details.at("hosts").size() == 4);  // of the two that live
+    // It comes back without a token, and is of use again.
+    cluster.nodes[1].emplace(cluster.node_command(2, ""));
+    CHECK(cluster.connected(2));
+}
+
+TEST_CASE("a machine without a good token is told so and gets nothing") {
+    if (!can_make_machines()) return;
+    Cluster cluster{1};
+    const auto answer = [&](const std::string& token) {
+        Command command = cluster.node_command(1, token);
+        std::ranges::replace(command.arguments, cluster.place.path("m1"),
+                             cluster.place.path("elsewhere"));
+        std::ranges::replace(command.arguments, std::string{"m1"}, std::string{"m9"});
+        return run_program(command);
+    };
+    CHECK(has(answer("nonsense").err, "this is no join string"));
+    std::string forged = cluster.token();
+    forged.replace(forged.size() - 4, 4, "0000");
+    const Ended refused = answer(forged);
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, "does not know this token"));
+}
+
+TEST_CASE("a controller that is killed and started anew has its machines again") {
+    if (!can_make_machines()) return;
+    Cluster cluster{2};
+    REQUIRE(cluster.controller->signal(SIGKILL));
+    static_cast<void>(cluster.controller->finish(10s));
+    CHECK(cluster.pleat({"ps"}).code == 7);
+    cluster.start_controller();
+    CHECK(cluster.connected(1));
+    CHECK(cluster.connected(2));
+    const std::string file = cluster.place.write("sleepers.yaml", kSleepers);
+    const Ended ended = cluster.pleat({"run", file});
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+}
