@@ -46,7 +46,7 @@ RunResults results_of(RunFinished finished, const std::string& directory) {
 ExitCode execute(const SubmitArguments& arguments, Output& output) {
     const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
     if (!scenario) return ExitCode::invalid_topology;
-    if (refuse_not_yet(*scenario, true, output)) return ExitCode::invalid_topology;
+    if (refuse_unsuitable(*scenario, true, {}, output)) return ExitCode::invalid_topology;
     const auto place = controller(arguments.controller, output);
     if (!place) return ExitCode::controller_unreachable;
     ControllerLink link{*place};
@@ -107,7 +107,9 @@ ExitCode execute(const RunVerbArguments& arguments, Output& output) {
                 for (const std::string& problem : details->results.problems) {
                     output.data("problem: " + problem + "\n");
                 }
-                output.data(summary(results, details->scenario));
+                // Its first line is of a run that has just ended.
+                const std::string text = summary(results, details->scenario);
+                output.data(text.substr(text.find('\n') + 1));
             }
             return ExitCode::ok;
         }

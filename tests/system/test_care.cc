@@ -14,9 +14,9 @@ const std::vector<std::string> later_verbs{
     "set",    "do",      "partition", "heal",  "link",     "mark",   "runs", "report", "export",
     "replay", "compare", "rm",        "prune", "selftest", "attach", "top",  "open"};
 
-const std::vector<std::string> built_verbs{"validate", "paths",  "expand", "import",     "run",
-                                           "shell",    "doctor", "clean",  "submit",     "start",
-                                           "stop",     "wait",   "ps",     "completion", "version",
+const std::vector<std::string> built_verbs{"validate", "paths",   "expand", "import",     "run",
+                                           "shell",    "doctor",  "clean",  "submit",     "start",
+                                           "stop",     "wait",    "ps",     "completion", "version",
                                            "inspect",  "machines"};
 
 // Is it a word of the text, between blanks?
