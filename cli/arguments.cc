@@ -164,6 +164,9 @@ void Grammar::add_run() {
     app.add_option("--out", run_.out, "make the run's directory in DIR (default: pleat-runs)")
         ->type_name("DIR");
     add_controller(app, run_.controller);
+    app.add_flag("--compare-shares", run_.compare_shares,
+                 "for debugging: machines compare the shares that they compute, and the run fails "
+                 "when they differ");
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
 }

@@ -38,6 +38,7 @@ struct RunArguments {
     std::string out;                      // where run directories are made; empty: ./pleat-runs
     std::optional<SampleChoice> samples;  // nothing: chosen by size
     std::string controller;               // empty: one of its own
+    bool compare_shares = false;
     bool json = false;
 };
 

@@ -35,6 +35,7 @@ Submit submission(const RunRequest& request, const std::string& run) {
     submit.options.samples = request.samples.interval.has_value();
     submit.options.sample_interval = request.samples.interval.value_or(Duration::zero());
     submit.options.no_applications = request.no_applications;
+    submit.options.compare_shares = request.compare_shares;
     return submit;
 }
 

@@ -50,6 +50,7 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
                              .data_plane = arguments.data_plane,
                              .no_applications = arguments.no_applications,
                              .samples = arguments.samples.value_or(usual_samples(*scenario)),
+                             .compare_shares = arguments.compare_shares,
                              .explain_failures = true,
                              .watch = {}};
     ExitCode worst = ExitCode::ok;

@@ -107,7 +107,9 @@ ExitCode execute(const RunVerbArguments& arguments, Output& output) {
                 for (const std::string& problem : details->results.problems) {
                     output.data("problem: " + problem + "\n");
                 }
-                output.data(summary(results, details->scenario));
+                // Its first line is of a run that has just ended.
+                const std::string text = summary(results, details->scenario);
+                output.data(text.substr(text.find('\n') + 1));
             }
             return ExitCode::ok;
         }

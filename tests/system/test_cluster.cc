@@ -207,7 +207,8 @@ TEST_CASE("flows of three machines share a link by what the machines tell each o
     if (!can_make_machines()) return;
     Cluster cluster{3};
     const std::string file = cluster.place.write("pairs.yaml", kPairs);
-    const Ended ended = cluster.pleat({"run", file, "--json", "--samples", "100ms"});
+    const Ended ended =
+        cluster.pleat({"run", file, "--json", "--samples", "100ms", "--compare-shares"});
     INFO(ended.err);
     REQUIRE(ended.code == 0);
     const json result = document(ended.out);
