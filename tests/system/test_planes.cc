@@ -102,6 +102,24 @@ double allowed_mbps(const nlohmann::json& results, int client, double from, doub
     return 0;
 }
 
+// What the plane let depart for the client, on average over the samples of this time.
+double departed_mbps(const nlohmann::json& results, int client, double from, double to) {
+    const std::string name = "client[" + std::to_string(client) + "]";
+    for (const nlohmann::json& flow : results.at("flows")) {
+        if (flow.at("src") != name) continue;
+        double sum = 0;
+        int samples = 0;
+        for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
+            const double at = flow.at("t_s").at(i).get<double>();
+            if (at < from || at > to) continue;
+            sum += flow.at("measured_bps").at(i).get<double>() / 1e6;
+            ++samples;
+        }
+        return samples == 0 ? 0 : sum / samples;
+    }
+    return 0;
+}
+
 // Figure 5.3 of the thesis, shortened: three clients behind one bottleneck; the first one's
 // round trip becomes longer.
 const char* const kThreeClients = R"(pleat: 1
@@ -222,7 +240,10 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
                       << " s: allowed " << allowed << " of " << share << ", got " << got << " of "
                       << share * kGoodput << " Mbit/s\n";
             CHECK(allowed == Approx(share).epsilon(0.01));
-            CHECK(got < share * kGoodput * 1.06);
+            // What arrives in the end may be more: TCP hands over late what lay behind a loss.
+            const double departed = departed_mbps(results, client, from, to);
+            CHECK(departed > 0);
+            CHECK(departed < share * 1.03);
             // HTB loses what a late timer leaves unspent: beside other programs, in User Mode
             // Linux, a third and more. What it keeps on a quiet machine is for the
             // conformance suite; here it is enough that the share was used.
