@@ -19,41 +19,41 @@
 #define NETEM_NO_DESTINATION 0xffffffffU
 
 struct netem_row {
-	__u32 classid;   /* of the HTB; the packet's priority chooses it */
-	__u32 duplicate; /* chance of 2^32 */
-	__s32 overhead;  /* bytes that each segment counts beside its layer-2 length */
-	__u32 pad;
-	/* What has entered: before netem's loss and the queue. GSO packets as their segments. */
-	__u64 bytes;
-	__u64 packets;
-	__u64 unreachable_drops;
-	__u64 last_arrival_ns; /* CLOCK_MONOTONIC; 0: never */
-	/* That we made; they are in no other count. */
-	__u64 duplicates;
-	__u64 duplicate_bytes;
+    __u32 classid;   /* of the HTB; the packet's priority chooses it */
+    __u32 duplicate; /* chance of 2^32 */
+    __s32 overhead;  /* bytes that each segment counts beside its layer-2 length */
+    __u32 pad;
+    /* What has entered: before netem's loss and the queue. GSO packets as their segments. */
+    __u64 bytes;
+    __u64 packets;
+    __u64 unreachable_drops;
+    __u64 last_arrival_ns; /* CLOCK_MONOTONIC; 0: never */
+    /* That we made; they are in no other count. */
+    __u64 duplicates;
+    __u64 duplicate_bytes;
 };
 
 /* Of the whole plane. */
 struct netem_totals {
-	__u64 packets_in;
-	__u64 unreachable_drops;
-	__u64 unknown_destination; /* also broadcast and multicast, but ARP, ND and its MLD */
-	__u64 malformed_drops;
-	__u64 event_losses; /* the ring buffer was full */
+    __u64 packets_in;
+    __u64 unreachable_drops;
+    __u64 unknown_destination; /* also broadcast and multicast, but ARP, ND and its MLD */
+    __u64 malformed_drops;
+    __u64 event_losses; /* the ring buffer was full */
 };
 
 struct netem_control {
-	__u64 idle_ns;      /* silence after which a row's next packet is an event */
-	__u64 fake_now_ns;  /* in tests only, by a load-time constant */
-	__u32 outside;      /* where IPv4 packets to no host go: a destination */
-	__u32 pass_unknown; /* 1: passes unshaped, 0: is dropped; both are counted */
+    __u64 idle_ns;      /* silence after which a row's next packet is an event */
+    __u64 fake_now_ns;  /* in tests only, by a load-time constant */
+    __u32 outside;      /* where IPv4 packets to no host go: a destination */
+    __u32 pass_unknown; /* 1: passes unshaped, 0: is dropped; both are counted */
 };
 
 /* A row's first packet after silence. */
 struct netem_event {
-	__u64 at_ns;
-	__u32 source;
-	__u32 destination;
+    __u64 at_ns;
+    __u32 source;
+    __u32 destination;
 };
 
 #ifdef __cplusplus
