@@ -50,8 +50,9 @@ Statistics statistics_of(JitterDistribution distribution,
 TEST_CASE("the tables of jitter have their distributions' shape, mean and deviation") {
     // Nowhere further off than a step of the table is wide.
     constexpr double kStep = 1.0 / EDT_JITTER_STEPS;
-    const Statistics normal = statistics_of(
-        JitterDistribution::normal, [](double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); });
+    const Statistics normal = statistics_of(JitterDistribution::normal, [](double x) {
+        return 0.5 * std::erfc(-x / std::numbers::sqrt2);
+    });
     CHECK(normal.distance < kStep);
     CHECK(std::abs(normal.mean) < 1e-6);
     CHECK(normal.deviation == Approx(1.0).epsilon(1e-3));

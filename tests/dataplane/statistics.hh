@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numbers>
 #include <vector>
 
 #include "base/duration.hh"
@@ -38,7 +39,7 @@ inline double largest_distance(std::size_t samples) {
 inline std::function<double(double)> cumulative(JitterDistribution distribution) {
     switch (distribution) {
         case JitterDistribution::normal:
-            return [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); };
+            return [](double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); };
         case JitterDistribution::uniform:
             return [](double x) { return std::clamp((x + 1.0) / 2.0, 0.0, 1.0); };
         case JitterDistribution::pareto:

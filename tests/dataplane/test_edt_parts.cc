@@ -22,7 +22,6 @@ namespace pleat {
 namespace {
 
 using namespace literals;
-using testing::topology;
 
 constexpr Instant kNow{100s};
 

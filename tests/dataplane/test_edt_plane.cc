@@ -83,7 +83,7 @@ class EdtWorld {
 
     void close() { plane_.reset(); }
 
-    void remove_interface(const std::string& name) {
+    void remove_interface(const std::string& name) const {
         host(name).links().remove(TestHost::kInterface);
     }
 
@@ -177,11 +177,11 @@ class EdtWorld {
     std::unique_ptr<DataPlane> plane_;
 };
 
-const std::vector<std::string> kPair{"a -- s1: 10ms 100Mbps", "b -- s1: 10ms 100Mbps"};
+const std::vector<std::string> pair_of_hosts{"a -- s1: 10ms 100Mbps", "b -- s1: 10ms 100Mbps"};
 
 TEST_CASE("a host's interface gets fq, clsact and the filter, and loses them at the end") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     const std::string before = world.attached("a");
     world.open();
     world.add("a");
@@ -197,7 +197,7 @@ TEST_CASE("a host's interface gets fq, clsact and the filter, and loses them at 
 
 TEST_CASE("somebody else's root qdisc is refused by name, and stays as it is") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.host("a").links().add_token_bucket(TestHost::kInterface);
     const std::string before = world.attached("a");
     world.open();
@@ -209,7 +209,7 @@ TEST_CASE("somebody else's root qdisc is refused by name, and stays as it is") {
 
 TEST_CASE("what is taken over is put back at the end as it was") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.host("a").links().add_token_bucket(TestHost::kInterface);
     TrafficControl at = world.control("a");
     const auto root = [&at] {
@@ -230,7 +230,7 @@ TEST_CASE("what is taken over is put back at the end as it was") {
 
 TEST_CASE("somebody else's clsact is refused, or shared and left there") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     TrafficControl at = world.control("a");
     REQUIRE(at.add_clsact() == 0);
     const std::string before = world.attached("a");
@@ -244,7 +244,7 @@ TEST_CASE("somebody else's clsact is refused, or shared and left there") {
 
 TEST_CASE("an interface that is not there is refused by name") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.open();
     HostPort port{
         .host = HostId{0},
@@ -283,7 +283,7 @@ TEST_CASE("more hosts than the plane was made for are refused") {
 
 TEST_CASE("a table with chances limits packets to one segment before it is in force") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.open();
     world.add_all();
     world.change_to(world.table(1));
@@ -297,7 +297,7 @@ TEST_CASE("a table with chances limits packets to one segment before it is in fo
 
 TEST_CASE("a host that comes after the table is shaped when add_host returns") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.open();
     world.change_to(world.table(1));
     world.add_all();
@@ -350,7 +350,7 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 TEST_CASE("what is pinned for another topology is not taken over") {
     if (!possible()) return;
     const FileDescriptor pins = open_private_bpffs();
-    EdtWorld small{kPair};
+    EdtWorld small{pair_of_hosts};
     small.open({.pins = copy(pins.value()), .leave = true});
     EdtWorld large{{"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}};
     CHECK_THROWS_WITH(large.open({.pins = copy(pins.value()), .adopt = true}),
@@ -396,7 +396,7 @@ double goodput(EdtWorld& world, Duration settle, Duration time) {
 
 TEST_CASE("accuracy of rates", "[.][rates]") {
     if (!possible()) return;
-    EdtWorld world{kPair};
+    EdtWorld world{pair_of_hosts};
     world.open();
     world.add_all();
 
@@ -419,7 +419,7 @@ TEST_CASE("accuracy of rates", "[.][rates]") {
         const double asked = static_cast<double>(one.rate.bits_per_second()) * 1448 / 1514;
         const double got = goodput(world, 4s, one.time);
         std::cout << "rate " << one.rate.bits_per_second() / 1000 << " kbps: goodput " << got / 1000
-                  << " kbps, " << (got / asked - 1) * 100 << " %" << std::endl;
+                  << " kbps, " << (got / asked - 1) * 100 << " %" << '\n';
     }
 }
 
@@ -443,7 +443,7 @@ TEST_CASE("accuracy of round trips", "[.][rtt]") {
         const std::vector<Duration> loaded = ping(echoes);
         std::cout << "round trip " << ms << " ms: error p50 " << error(idle, 50) << " p99 "
                   << error(idle, 99) << " ms; with 20 Mbps of TCP to another host p50 "
-                  << error(loaded, 50) << " p99 " << error(loaded, 99) << " ms" << std::endl;
+                  << error(loaded, 50) << " p99 " << error(loaded, 99) << " ms" << '\n';
     }
 }
 
@@ -457,7 +457,7 @@ void print_times(const std::string& what, std::vector<Duration> times) {
     const Duration first = times.front();
     std::ranges::sort(times);
     std::cout << what << ": first " << first.count() / 1000 << " us, median of " << times.size()
-              << " " << times[times.size() / 2].count() / 1000 << " us" << std::endl;
+              << " " << times[times.size() / 2].count() / 1000 << " us" << '\n';
 }
 
 TEST_CASE("set-up of one host with 1000 destinations", "[.][setup]") {

@@ -1,5 +1,6 @@
 #include <map>
 #include <random>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -17,7 +18,7 @@ constexpr Instant kStart{100s};
 class Owner {
   public:
     explicit Owner(Duration fold = 0ms, Duration fill = 0ms, SlotPlan plan = SlotPlan{false})
-        : fold_{fold}, fill_{fill}, plan_{plan} {}
+        : fold_{fold}, fill_{fill}, plan_{std::move(plan)} {}
 
     Instant now() const { return now_; }
 
@@ -31,8 +32,9 @@ class Owner {
     void run_until(Instant end) {
         while (true) {
             std::optional<Instant> next = plan_.next_instant(now_);
-            if (!todo_.empty() && (!next || todo_.begin()->first < *next))
+            if (!todo_.empty() && (!next || todo_.begin()->first < *next)) {
                 next = todo_.begin()->first;
+            }
             if (!next || *next > end) break;
             now_ = std::max(now_, *next);
             go_on();
@@ -52,6 +54,7 @@ class Owner {
 
     std::vector<SlotPlan::Ticket> reported() const {
         std::vector<SlotPlan::Ticket> result;
+        result.reserve(reports_.size());
         for (const SlotPlan::InForce& one : reports_) result.push_back(one.table.ticket);
         return result;
     }

@@ -91,6 +91,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
         // Many paths at a time; on each the packets are too far apart to push each other.
         constexpr int kPaths = 12;
         constexpr int kPackets = 40;
+        constexpr std::size_t kSamples = std::size_t{kPaths} * kPackets;
         std::vector<std::string> lines{"a -- s1: 30ms"};
         for (int i = 0; i < kPaths; ++i) lines.push_back("s1 -- d" + std::to_string(i) + ": 0ms");
         PlaneWorld world{plane.open, lines};
@@ -114,7 +115,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
                     jitters.push_back((late - more) / 3e6);
                 }
             }
-            REQUIRE(jitters.size() == kPaths * kPackets);
+            REQUIRE(jitters.size() == kSamples);
             INFO("distribution " << static_cast<int>(distribution));
             CHECK(distance(jitters, cumulative(distribution)) < largest_distance(jitters.size()));
         }

@@ -9,7 +9,7 @@ using namespace pleat::testing;
 
 namespace {
 
-const std::vector<std::string> kThreeHosts{"a -- s1: 1ms", "s1 -- b: 1ms", "s1 -- c: 1ms"};
+const std::vector<std::string> three_hosts{"a -- s1: 1ms", "s1 -- b: 1ms", "s1 -- c: 1ms"};
 
 std::string qdiscs(const TestHost& host) {
     return host.run({"tc", "qdisc", "show", "dev", TestHost::kInterface}) +
@@ -59,7 +59,7 @@ TEST_CASE("a cut host is silent until it is connected again", "[short]") {
 
 TEST_CASE("a host that was removed is gone, the others go on", "[short]") {
     for_each_plane([](const Plane& plane) {
-        PlaneWorld world{plane.open, kThreeHosts};
+        PlaneWorld world{plane.open, three_hosts};
         world.plane().remove_host(world.flow("a", "b").destination);
         CHECK(world.ping("a", "b", 2, 10ms).empty());
         CHECK(world.ping("a", "c", 2, 10ms).size() == 2);
@@ -68,7 +68,7 @@ TEST_CASE("a host that was removed is gone, the others go on", "[short]") {
 
 TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
     for_each_plane([](const Plane& plane) {
-        PlaneWorld world{plane.open, kThreeHosts};
+        PlaneWorld world{plane.open, three_hosts};
         world.destroy_host("b");
         const std::clock_t before = std::clock();
         CHECK(world.ping("a", "c", 20, 20ms).size() == 20);
@@ -80,7 +80,7 @@ TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
 TEST_CASE("a host whose interface has gone disturbs nobody, and can be removed", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return;
-        PlaneWorld world{plane.open, kThreeHosts};
+        PlaneWorld world{plane.open, three_hosts};
         world.remove_interface("b");
         change_to(world, {"a -- s1: 5ms", "s1 -- b: 1ms", "s1 -- c: 5ms"});
         world.plane().set_caps({{world.flow("b", "a"), 1_Mbps}, {world.flow("a", "b"), 1_Mbps}});

@@ -63,13 +63,15 @@ TEST_CASE("a joined packet's segments are lost one by one, or all as the first",
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -> s1: 1ms loss=5%", "s1 -- b: 1ms", "s1 -> a: 1ms"}};
         constexpr int kJoined = 20;
+        constexpr int kAll = 150 * kJoined;
+        constexpr std::size_t kMost = std::size_t{19} * kJoined;
         Stream stream = world.stream("a", "b", 150);
         stream.segments = kJoined;
-        const std::vector<int> missing = missing_of(world.exchange(stream), 150 * kJoined);
+        const std::vector<int> missing = missing_of(world.exchange(stream), kAll);
         const auto counters = world.counters(world.flow("a", "b"));
         CHECK(counters->loss_drops == missing.size());
-        CHECK(counters->packets == 150 * kJoined);
-        std::vector<int> expected = lost_by_model(world.flow("a", "b"), 150 * kJoined, 0.05);
+        CHECK(counters->packets == kAll);
+        std::vector<int> expected = lost_by_model(world.flow("a", "b"), kAll, 0.05);
         switch (plane.joined_loss) {
             case JoinedLoss::each:
                 CHECK(missing == expected);
@@ -88,8 +90,8 @@ TEST_CASE("a joined packet's segments are lost one by one, or all as the first",
             case JoinedLoss::all_or_nothing:
                 // 7.5 of 150 expected, standard deviation 2.7.
                 CHECK(missing.size() % kJoined == 0);
-                CHECK(missing.size() > 0);
-                CHECK(missing.size() <= 19 * kJoined);
+                CHECK_FALSE(missing.empty());
+                CHECK(missing.size() <= kMost);
                 break;
         }
     });

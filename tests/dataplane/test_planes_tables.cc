@@ -98,11 +98,13 @@ TEST_CASE("ten thousand paths switch at one instant") {
         // change of its own.
         const int hosts = plane.switches_at_once ? 1000 : 100;
         std::vector<std::string> lines;
+        lines.reserve(static_cast<std::size_t>(hosts));
         for (int i = 0; i < hosts; ++i) lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
         PlaneWorldOptions options;
         options.local = [](const std::string& name) { return name.size() == 2; };
         PlaneWorld world{plane.open, lines, options};
         std::vector<Stream> streams;
+        streams.reserve(10);
         for (int i = 0; i < 10; ++i) {
             streams.push_back(
                 world.stream("h" + std::to_string(i), "h" + std::to_string((i + 1) % 10), 800));

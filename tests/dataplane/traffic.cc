@@ -219,7 +219,7 @@ class RunningStream {
         // What arrives is read in between.
         for (int i = 0; i < 64 && !all_sent() && next_ <= now; ++i) {
             for (int segment = 0; segment < stream_.segments; ++segment) {
-                fill(buffer_.data() + segment * stream_.payload,
+                fill(buffer_.data() + static_cast<std::ptrdiff_t>(segment) * stream_.payload,
                      static_cast<std::size_t>(stream_.payload), sent_ * stream_.segments + segment);
             }
             if (::send(out_.value(), buffer_.data(), buffer_.size(), 0) < 0) ++result_.send_errors;
@@ -438,7 +438,7 @@ TcpTransfer::TcpTransfer(const TestHost& from, const TestHost& to, bool v6) {
     receiver_ = FileDescriptor{
         check("accept", ::accept4(listener.value(), nullptr, nullptr, SOCK_CLOEXEC))};
     send_ = std::thread{[this] {
-        const std::vector<char> data(256 * 1024);
+        const std::vector<char> data(std::size_t{256} * 1024);
         while (::send(sender_.value(), data.data(), data.size(), MSG_NOSIGNAL) > 0) {
         }
     }};

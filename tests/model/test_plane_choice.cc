@@ -26,8 +26,8 @@ struct Machine {
     }
 };
 
-const PlaneWish kOutside{PlaneFeature::outside, "@outside"};
-const PlaneWish kMachines{PlaneFeature::other_machines, "a way to machine m2"};
+const PlaneWish outside_wish{PlaneFeature::outside, "@outside"};
+const PlaneWish machines_wish{PlaneFeature::other_machines, "a way to machine m2"};
 
 std::string refusal(const Answer& answer) {
     const auto* const refused = std::get_if<PlaneRefusal>(&answer);
@@ -70,24 +70,24 @@ TEST_CASE("a forced plane is the only one that is asked, and says what it lacks"
 
 TEST_CASE("a plane that can't do what is asked for is passed over, or refused when forced") {
     Machine machine;
-    CHECK(machine.choose({kOutside}) ==
+    CHECK(machine.choose({outside_wish}) ==
           Answer{PlaneChoice{PlaneKind::netem, "edt: can't do @outside"}});
     CHECK(machine.asked == std::vector{PlaneKind::netem});
 
-    const Answer forced = machine.choose({kOutside}, PlaneKind::edt);
+    const Answer forced = machine.choose({outside_wish}, PlaneKind::edt);
     CHECK(std::get<PlaneRefusal>(forced).for_wishes);
     CHECK(refusal(forced) == "@outside can't be emulated by the data plane edt (netem or tun can)");
 
     Machine bare{.edt = {}, .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
-    const Answer unable = bare.choose({kOutside});
+    const Answer unable = bare.choose({outside_wish});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
     CHECK_THAT(refusal(unable), Contains("edt: can't do @outside; netem: no HTB"));
 }
 
 TEST_CASE("a run of several machines is the tun plane's") {
     Machine machine;
-    CHECK(std::get<PlaneChoice>(machine.choose({kMachines})).plane == PlaneKind::tun);
-    CHECK(refusal(machine.choose({kMachines}, PlaneKind::netem)) ==
+    CHECK(std::get<PlaneChoice>(machine.choose({machines_wish})).plane == PlaneKind::tun);
+    CHECK(refusal(machine.choose({machines_wish}, PlaneKind::netem)) ==
           "a way to machine m2 can't be emulated by the data plane netem (tun can)");
 }
 

@@ -25,7 +25,7 @@ using namespace pleat::system_test;
 
 namespace {
 
-const std::vector<std::string> kPlanes{"edt", "netem", "tun"};
+const std::vector<std::string> plane_names{"edt", "netem", "tun"};
 
 // Those whose rates are measured: PLEAT_PLANES, or all.
 bool is_measured(const std::string& plane) {
@@ -68,13 +68,14 @@ std::size_t bpf_programs() {
 // Goodput of an iperf3 server's log (`-i 0.5 -f k`), in Mbit/s, on average over the lines
 // that lie between the two instants of the server's test.
 double goodput_mbps(const std::string& log, double from, double to) {
-    static const std::regex kLine{R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s.*\s([0-9.]+) Kbits/sec)"};
+    static const std::regex line_pattern{
+        R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s.*\s([0-9.]+) Kbits/sec)"};
     std::istringstream lines{log};
     double sum = 0;
     int count = 0;
     for (std::string line; std::getline(lines, line);) {
         std::smatch match;
-        if (!std::regex_search(line, match, kLine)) continue;
+        if (!std::regex_search(line, match, line_pattern)) continue;
         const double begin = std::stod(match[1]);
         const double end = std::stod(match[2]);
         if (begin < from || end > to || end - begin > 0.9) continue;
@@ -102,9 +103,27 @@ double allowed_mbps(const nlohmann::json& results, int client, double from, doub
     return 0;
 }
 
+// What the plane let depart for the client, on average over the samples of this time.
+double departed_mbps(const nlohmann::json& results, int client, double from, double to) {
+    const std::string name = "client[" + std::to_string(client) + "]";
+    for (const nlohmann::json& flow : results.at("flows")) {
+        if (flow.at("src") != name) continue;
+        double sum = 0;
+        int samples = 0;
+        for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
+            const double at = flow.at("t_s").at(i).get<double>();
+            if (at < from || at > to) continue;
+            sum += flow.at("measured_bps").at(i).get<double>() / 1e6;
+            ++samples;
+        }
+        return samples == 0 ? 0 : sum / samples;
+    }
+    return 0;
+}
+
 // Figure 5.3 of the thesis, shortened: three clients behind one bottleneck; the first one's
 // round trip becomes longer.
-const char* const kThreeClients = R"(pleat: 1
+const char* const three_clients = R"(pleat: 1
 name: three-clients
 duration: 17s
 hosts:
@@ -130,13 +149,13 @@ constexpr double kGoodput = 1448.0 / 1514.0;
 TEST_CASE("`doctor` tries every plane and says which one a run would have") {
     Workplace place;
     const Doctor doctor{place};
-    REQUIRE(doctor.missing.size() == kPlanes.size());
+    REQUIRE(doctor.missing.size() == plane_names.size());
     for (const auto& [plane, missing] : doctor.missing) {
         std::cout << "data plane " << plane << ": " << (missing.empty() ? "works" : missing)
                   << "\n";
     }
     std::string best;
-    for (const std::string& plane : kPlanes) {
+    for (const std::string& plane : plane_names) {
         if (doctor.missing.at(plane).empty() && best.empty()) best = plane;
         // What is better than the chosen one is accounted for.
         if (best.empty()) CHECK(has(doctor.reason, plane + ": "));
@@ -151,7 +170,7 @@ TEST_CASE("a forced plane runs, or exit code 8 names what it lacks and `pleat do
     Workplace place;
     place.write("t.yaml", kThreeSeconds);
     const Doctor doctor{place};
-    for (const std::string& plane : kPlanes) {
+    for (const std::string& plane : plane_names) {
         const Ended ended = place.run(
             {"run", "t.yaml", "--json", "--data-plane", plane, "--set", "500ms: quit"}, 30s);
         INFO(plane << ": " << ended.err);
@@ -165,7 +184,9 @@ TEST_CASE("a forced plane runs, or exit code 8 names what it lacks and `pleat do
             CHECK(has(ended.err, "pleat doctor"));
         }
     }
-    CHECK(place.left_behind() == "");
+    const std::string left = place.left_behind();
+    INFO(left);
+    CHECK(left.empty());
 }
 
 TEST_CASE("without a word a run has the plane that `doctor` names, and its manifest says so") {
@@ -188,9 +209,9 @@ TEST_CASE("without a word a run has the plane that `doctor` names, and its manif
 TEST_CASE("three clients share a bottleneck by their round trips, whatever plane shapes them") {
     if (!can_run_or_skips()) return;
     Workplace place;
-    place.write("t.yaml", kThreeClients);
+    place.write("t.yaml", three_clients);
     const Doctor doctor{place};
-    for (const std::string& plane : kPlanes) {
+    for (const std::string& plane : plane_names) {
         if (!is_measured(plane)) continue;
         if (!doctor.missing.at(plane).empty()) {
             WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
@@ -211,7 +232,9 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
         const auto goodput = [&](int client, double from, double to) {
             const std::string number = "[" + std::to_string(client) + "]";
             const double began = started.at("client" + number) + 0.3;
-            const auto log = read_file(directory + "/logs/server" + number + ".log");
+            std::string path = directory;
+            path.append("/logs/server").append(number).append(".log");
+            const auto log = read_file(path);
             REQUIRE(log);
             return goodput_mbps(*log, from - began, to - began);
         };
@@ -222,7 +245,10 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
                       << " s: allowed " << allowed << " of " << share << ", got " << got << " of "
                       << share * kGoodput << " Mbit/s\n";
             CHECK(allowed == Approx(share).epsilon(0.01));
-            CHECK(got < share * kGoodput * 1.06);
+            // What arrives in the end may be more: TCP hands over late what lay behind a loss.
+            const double departed = departed_mbps(results, client, from, to);
+            CHECK(departed > 0);
+            CHECK(departed < share * 1.03);
             // HTB loses what a late timer leaves unspent: beside other programs, in User Mode
             // Linux, a third and more. What it keeps on a quiet machine is for the
             // conformance suite; here it is enough that the share was used.
@@ -271,7 +297,9 @@ TEST_CASE("whatever is killed at whatever moment, a run on a kernel plane leaves
             const Ended cleaned = place.run({"clean"}, 20s);
             INFO(cleaned.out << cleaned.err);
             CHECK(cleaned.code == 0);
-            CHECK(left_behind(before, place.directory(), 5s) == "");
+            const std::string left = left_behind(before, place.directory(), 5s);
+            INFO(left);
+            CHECK(left.empty());
             // The kernel frees them a moment after their last user has gone.
             CHECK(eventually(10s, [&] { return bpf_programs() <= programs_before; }));
         }

@@ -114,8 +114,8 @@ bool possible() {
     return false;
 }
 
-const std::uint32_t kKnown = AddressPlan{}.ipv4(HostId{1});
-const auto kKnown6 = AddressPlan{}.ipv6(HostId{1});
+const std::uint32_t known_ipv4 = AddressPlan{}.ipv4(HostId{1});
+const auto known_ipv6 = AddressPlan{}.ipv6(HostId{1});
 
 }  // namespace
 
@@ -125,10 +125,12 @@ TEST_CASE("a known destination chooses its class, IPv4 and IPv6, with options an
     const Bytes option(8, 1);
     const Bytes tag{0x81, 0x00, 0x00, 0x05};
     const Bytes outer{0x88, 0xa8, 0x00, 0x06};
-    const std::vector<Bytes> packets{
-        ethernet(0x0800) + ipv4(kKnown),          ethernet(0x0800) + ipv4(kKnown, option),
-        ethernet(0x0800, tag) + ipv4(kKnown),     ethernet(0x0800, outer + tag) + ipv4(kKnown),
-        ethernet(0x86dd) + ipv6(kKnown6, 17, {}), ethernet(0x86dd, tag) + ipv6(kKnown6, 6, {})};
+    const std::vector<Bytes> packets{ethernet(0x0800) + ipv4(known_ipv4),
+                                     ethernet(0x0800) + ipv4(known_ipv4, option),
+                                     ethernet(0x0800, tag) + ipv4(known_ipv4),
+                                     ethernet(0x0800, outer + tag) + ipv4(known_ipv4),
+                                     ethernet(0x86dd) + ipv6(known_ipv6, 17, {}),
+                                     ethernet(0x86dd, tag) + ipv6(known_ipv6, 6, {})};
     std::uint64_t bytes = 0;
     for (const Bytes& packet : packets) {
         const Outcome outcome = world.run(packet);
@@ -145,7 +147,7 @@ TEST_CASE("a GSO packet counts as its segments, by the path's overhead") {
     if (!possible()) return;
     World world;
     world.rows()[1].overhead = 24;
-    world.run(ethernet(0x0800) + ipv4(kKnown), 10, 10'540);
+    world.run(ethernet(0x0800) + ipv4(known_ipv4), 10, 10'540);
     CHECK(world.rows()[1].packets == 10);
     CHECK(world.rows()[1].bytes == 10'540 + 10 * 24);
 }
@@ -154,7 +156,7 @@ TEST_CASE("neighbours are asked for unshaped; what else goes to no host is dropp
     if (!possible()) return;
     const std::array<std::uint8_t, 16> group{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 22};
     const std::vector<Bytes> neighbours{
-        ethernet(0x0806) + Bytes(28, 0), ethernet(0x86dd) + ipv6(kKnown6, 58, {135}),
+        ethernet(0x0806) + Bytes(28, 0), ethernet(0x86dd) + ipv6(known_ipv6, 58, {135}),
         ethernet(0x86dd) + ipv6(group, 58, {136}),
         ethernet(0x86dd) + ipv6(group, 0, Bytes{58, 0, 5, 2, 0, 0, 1, 0, 143})};
     const std::vector<Bytes> strangers{
@@ -195,7 +197,7 @@ TEST_CASE("what leads nowhere or ends too soon is dropped, counted, and not told
     CHECK(world.totals().unreachable_drops == 1);
     // Tagged: the kernel itself takes no shorter IP packets for a trial.
     const Bytes tag{0x81, 0x00, 0x00, 0x05};
-    Bytes truncated = ethernet(0x0800, tag) + ipv4(kKnown);
+    Bytes truncated = ethernet(0x0800, tag) + ipv4(known_ipv4);
     truncated.resize(18 + 18);
     CHECK(world.run(truncated).verdict == TC_ACT_STOLEN);
     truncated = ethernet(0x86dd, tag) + Bytes(30, 0);
@@ -207,7 +209,7 @@ TEST_CASE("what leads nowhere or ends too soon is dropped, counted, and not told
 TEST_CASE("the first packet after 100 ms of silence is an event") {
     if (!possible()) return;
     World world;
-    const Bytes packet = ethernet(0x0800) + ipv4(kKnown);
+    const Bytes packet = ethernet(0x0800) + ipv4(known_ipv4);
     const std::vector<std::pair<Duration, int>> steps{{1000ms, 1},    {1001ms, 0},    {1100ms, 0},
                                                       {1199999us, 0}, {1299999us, 1}, {5s, 1}};
     for (const auto& [now, expected] : steps) {

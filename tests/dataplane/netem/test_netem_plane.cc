@@ -226,7 +226,7 @@ TEST_CASE("a path that moves to another access link keeps its counters") {
             monotonic_now());
         world.await([&] { return world.activated().size() == version; });
         CHECK(world.exchange(world.stream("a", "b", 50)).arrivals.size() == 50);
-        CHECK(world.counters(world.flow("a", "b"))->packets == 50 * version);
+        CHECK(world.counters(world.flow("a", "b"))->packets == 50ULL * version);
     }
 }
 

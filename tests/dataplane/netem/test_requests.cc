@@ -118,7 +118,7 @@ TEST_CASE("each refusal is told, with its place and the kernel's words, and the 
     REQUIRE(refusals.size() == 2);
     CHECK(refusals[0].request == 1);
     CHECK(refusals[0].error != 0);
-    CHECK(refusals[0].why != "");
+    CHECK_FALSE(refusals[0].why.empty());
     CHECK(refusals[1].request == 3);
     CHECK(batch.empty());
     CHECK(read_back(socket, messages, class_id(6)).ceil == htb_rate(Bandwidth::unlimited()));

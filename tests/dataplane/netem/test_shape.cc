@@ -122,6 +122,7 @@ TEST_CASE("tables of jitter are the distributions that the model draws") {
         const DrawStream draws{7, FlowKey{HostId{1}, HostId{2}}, 17};
         constexpr std::size_t kDraws = 200'000;
         std::vector<double> drawn;
+        drawn.reserve(kDraws);
         for (std::size_t i = 0; i < kDraws; ++i) drawn.push_back(draws.jitter(distribution, i));
         std::ranges::sort(drawn);
         // Kolmogorov-Smirnov; 1.63/sqrt(n) is its 1 % limit.
