@@ -173,6 +173,10 @@ class DataPlane {
 
     // The machines of PlaneContext::tunnel, in its order.
     virtual std::vector<TunnelPeerState> peers() const { return {}; }
+
+    // The way to this machine takes so long, one way, as measured since; for packets that have not
+    // departed.
+    virtual void set_underlay_latency(MachineNumber /*machine*/, Duration /*latency*/) {}
 };
 
 }  // namespace pleat

@@ -57,8 +57,9 @@ PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uin
     if (!tunnel) return;
     tunnel_.emplace(std::move(*tunnel), tally_.tunnel);
     watch(epoll_.value(), tunnel_->fd(), kTunnel);
-    tunnel_->for_each_host(
-        [this](HostId host, Duration underlay) { engine_.set_remote(host, underlay); });
+    for (const TunnelPeer& peer : tunnel_->peers()) {
+        for (const HostId host : peer.hosts) engine_.set_remote(host, peer.underlay_latency);
+    }
     outside_ = tunnel_->outside();
 }
 
@@ -197,6 +198,14 @@ void PacketLoop::apply(const command::Cut& cut) {
 
 void PacketLoop::apply(const command::Connect& connect) {
     engine_.connect(connect.host);
+}
+
+void PacketLoop::apply(const command::SetUnderlayLatency& set) {
+    if (!tunnel_) return;
+    for (const TunnelPeer& peer : tunnel_->peers()) {
+        if (peer.machine != set.machine) continue;
+        for (const HostId host : peer.hosts) engine_.set_remote(host, set.latency);
+    }
 }
 
 void PacketLoop::apply(const command::Stop& /*stop*/) {

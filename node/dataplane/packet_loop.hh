@@ -53,12 +53,18 @@ struct Connect {
     HostId host;
 };
 
+struct SetUnderlayLatency {
+    MachineNumber machine;
+    Duration latency;
+};
+
 struct Stop {};
 
 }  // namespace command
 
-using PlaneCommand = std::variant<command::AddHost, command::RemoveHost, command::Activate,
-                                  command::SetCaps, command::Cut, command::Connect, command::Stop>;
+using PlaneCommand =
+    std::variant<command::AddHost, command::RemoveHost, command::Activate, command::SetCaps,
+                 command::Cut, command::Connect, command::SetUnderlayLatency, command::Stop>;
 
 // What the loop sends back: reports, what the main thread is to free, and why it failed.
 using LoopReport = std::variant<FlowStarted, TableActivated, FileDescriptor,
@@ -116,6 +122,7 @@ class PacketLoop : private Exit {
     void apply(const command::SetCaps& set);
     void apply(const command::Cut& cut);
     void apply(const command::Connect& connect);
+    void apply(const command::SetUnderlayLatency& set);
     void apply(const command::Stop& stop);
     void read_port(HostId host, Instant arrival);
     void drain_unread(int tun);

@@ -93,6 +93,10 @@ class TunPlane final : public DataPlane {
         return all;
     }
 
+    void set_underlay_latency(MachineNumber machine, Duration latency) override {
+        commands_.post(command::SetUnderlayLatency{machine, latency});
+    }
+
   private:
     static std::vector<MachineNumber> machines(const std::optional<TunnelSettings>& tunnel) {
         std::vector<MachineNumber> all;

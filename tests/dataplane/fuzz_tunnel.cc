@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     TunnelEnds world{size % 2 == 0};
     if (size % 3 != 0) world.greet();
     std::vector<Datagram> datagrams;
+    datagrams.reserve(world.history.size() + 20);
     std::set<Datagram> sent;
     for (const auto& [from, datagram] : world.history) datagrams.push_back(datagram);
     for (std::size_t i = 0; i < 4; ++i) {
@@ -36,8 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             size -= bytes;
         } else {
             datagram = datagrams[which % datagrams.size()];
-            if (change % 4 == 1)
+            if (change % 4 == 1) {
                 datagram[place % datagram.size()] ^= static_cast<std::uint8_t>(change | 1);
+            }
             if (change % 4 == 2) datagram.resize(place % (datagram.size() + 100));
         }
         world.now += std::chrono::milliseconds{change % 8};

@@ -134,6 +134,10 @@ TEST_CASE("two machines: the real latency is taken off the emulated one") {
     REQUIRE(times.size() == 40);
     CHECK(times.front() >= 12ms - 150us);
     CHECK(median(times) < 12ms + way + 250us);
+    for (const std::size_t machine : {0UL, 1UL}) {
+        world.plane(machine).set_underlay_latency(static_cast<MachineNumber>(2 - machine), 0ms);
+    }
+    CHECK(world.ping("a", "x", 3, 10ms).at(0) >= 20ms - 150us);
 }
 
 TEST_CASE("two machines: a TCP flow gets the path's bandwidth to one per cent") {

@@ -93,8 +93,11 @@ TEST_CASE("the least cut is that of all sets of bridges") {
             const std::string from = bridge();
             const std::string to = bridge();
             if (from == to) continue;
-            lines.push_back(from + " -> " + to);
-            lines.back() += rate();
+            std::string line = from;
+            line += " -> ";
+            line += to;
+            line += rate();
+            lines.push_back(std::move(line));
         }
         for (std::size_t s = 0; s < bridges; ++s) lines.push_back("bridge s" + std::to_string(s));
         const Topology t = topology(lines);

@@ -54,13 +54,8 @@ class Tunnel {
 
     int fd() const { return socket_.fd(); }
 
-    // Hosts on other machines, with the latency of the way to them.
-    template <typename Visit>
-    void for_each_host(Visit&& visit) const {
-        for (const TunnelPeer& peer : settings_.peers) {
-            for (const HostId host : peer.hosts) visit(host, peer.underlay_latency);
-        }
-    }
+    // As they were when the tunnel was made.
+    std::span<const TunnelPeer> peers() const { return settings_.peers; }
 
     std::optional<HostId> outside() const { return settings_.outside; }
 
