@@ -110,8 +110,9 @@ void write_secret_file(const std::string& path, std::string_view content) {
 
 Result<std::string> read_secret_file(const std::string& path) {
     struct stat facts{};
-    if (::stat(path.c_str(), &facts) != 0)
+    if (::stat(path.c_str(), &facts) != 0) {
         return fail("cannot read " + path + ": " + reason(errno));
+    }
     if (facts.st_uid != ::geteuid() || (facts.st_mode & 0077U) != 0) {
         return fail(path +
                     " holds a secret, but others can reach it: make it yours alone (chmod 600)");

@@ -268,8 +268,9 @@ void Grammar::add_runs() {
         CLI::App& app =
             verb(name, of_run ? "  pleat " + name + " r-1f2e3d4c" : "  pleat ps --json");
         add_controller(app, run_verb_.controller);
-        if (of_run)
+        if (of_run) {
             app.add_option("RUN", run_verb_.run, "the run's name")->required()->type_name("");
+        }
         return &app;
     };
     add("start", true);

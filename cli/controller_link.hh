@@ -33,7 +33,7 @@ struct LinkFailure {
 
 class ControllerLink {
   public:
-    ControllerLink(ControllerPlace place, Duration patience = std::chrono::seconds{10});
+    explicit ControllerLink(ControllerPlace place, Duration patience = std::chrono::seconds{10});
     ~ControllerLink();
     ControllerLink(const ControllerLink&) = delete;
     ControllerLink& operator=(const ControllerLink&) = delete;

@@ -58,6 +58,7 @@ ExitCode join(const MachinesArguments& arguments, Output& output) {
         std::vector<std::string> words{*node, "--join", arguments.object};
         if (!arguments.name.empty()) words.insert(words.end(), {"--name", arguments.name});
         std::vector<char*> pointers;
+        pointers.reserve(words.size() + 1);
         for (std::string& word : words) pointers.push_back(word.data());
         pointers.push_back(nullptr);
         ::execv(node->c_str(), pointers.data());

@@ -36,6 +36,7 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                      [this](Instant now) { carry_out(replica_.tick(now)); }},
       news_timer_{loop} {
     std::vector<std::string> keys;
+    keys.reserve(member_.peers.size());
     for (const Peer& peer : member_.peers) keys.push_back(peer.address.key);
     sockets_.add(member_.run, {.state = [this] { return whole_state(); },
                                .greet = [this] { heartbeat(); },
@@ -45,7 +46,7 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
         subscriber_.connect(peer.address);
         snapshots_.emplace(
             peer.name,
-            sockets_.snapshot_client(peer.address, member_.run, [this](StateUpdate full) {
+            sockets_.snapshot_client(peer.address, member_.run, [this](const StateUpdate& full) {
                 if (find(full.publisher) == nullptr) return;
                 carry_out(replica_.receive_snapshot(full, monotonic_now()));
             }));

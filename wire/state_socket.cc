@@ -192,9 +192,8 @@ class SnapshotClient::Impl {
 
 SnapshotClient::SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher,
                                std::string topic, std::function<void(StateUpdate)> on_state,
-                               std::optional<KeyPair> keys)
-    : impl_{std::make_unique<Impl>(loop, publisher, std::move(topic), std::move(on_state),
-                                   std::move(keys))} {}
+                               const std::optional<KeyPair>& keys)
+    : impl_{std::make_unique<Impl>(loop, publisher, std::move(topic), std::move(on_state), keys)} {}
 
 SnapshotClient::~SnapshotClient() = default;
 SnapshotClient::SnapshotClient(SnapshotClient&&) noexcept = default;

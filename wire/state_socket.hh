@@ -86,7 +86,8 @@ class SnapshotServer {
 class SnapshotClient {
   public:
     SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher, std::string topic,
-                   std::function<void(StateUpdate)> on_state, std::optional<KeyPair> keys = {});
+                   std::function<void(StateUpdate)> on_state,
+                   const std::optional<KeyPair>& keys = {});
     ~SnapshotClient();
     SnapshotClient(SnapshotClient&&) noexcept;
     SnapshotClient& operator=(SnapshotClient&&) noexcept;

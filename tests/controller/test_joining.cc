@@ -128,7 +128,7 @@ TEST_CASE("a machine joins once with a token, and then is known by its own key")
     Caller node{w.loop, w.remote, m1->pass(), "m1"};
     node.client.send(hello("m1"));
     REQUIRE(w.until([&] {
-        const Machines machines = w.ask<Machines>(*w.admin, ListMachines{});
+        const auto machines = w.ask<Machines>(*w.admin, ListMachines{});
         return machines.machines.size() == 1 && machines.machines[0].connected;
     }));
     // Also by a controller that is started anew.

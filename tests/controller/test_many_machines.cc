@@ -75,8 +75,10 @@ class Cluster {
         Submit submit = dumbbell_submit("r-1", "/tmp/r-1");
         Scenario& scenario = submit.scenario;
         std::vector<std::string> links;
-        for (std::size_t i = 0; i < machines; ++i)
+        links.reserve(machines + 1);
+        for (std::size_t i = 0; i < machines; ++i) {
             links.push_back(fmt::format("h{} -- s1: 5ms", i));
+        }
         links.emplace_back("s1 -- s2: 10ms");
         scenario.topology = topology(links);
         scenario.applications.assign(machines, {});
@@ -225,7 +227,9 @@ class Cluster {
         const auto prepared = [&](const PathTable& table) {
             tables_.insert_or_assign(node.name, table);
             say_from(node, Prepared{table.version(), table.epoch(), table.hash()});
-            if (node.epochs_left > 0 && --node.epochs_left == 0) {
+            if (node.epochs_left == 0) return;
+            --node.epochs_left;
+            if (node.epochs_left == 0) {
                 say_from(node, HostsReady{static_cast<std::uint32_t>(node.hosts), "fake"});
             }
         };

@@ -190,8 +190,13 @@ TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
         INFO(one.rate);
         CHECK(std::abs(error(counted->bps)) < 1);
         CHECK(std::abs(error(departed)) < 1);
-        CHECK(std::abs(error(layer_2)) < 1);
-        if (one.bps < 1e6) CHECK(counted->seconds >= 60);
+        if (one.bps < 1e6) {
+            // The payload is no measure here: what TCP sends twice is not in it, and what lies
+            // behind a hole is handed over late. Ten packets are 1.5 % of the window at 128 kbps.
+            CHECK(counted->seconds >= 60);
+        } else {
+            CHECK(std::abs(error(layer_2)) < 1);
+        }
     }
 }
 

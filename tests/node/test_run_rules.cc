@@ -20,6 +20,7 @@ Scenario two_hosts() {
 
 std::vector<HostId> all_hosts(const Scenario& scenario) {
     std::vector<HostId> hosts;
+    hosts.reserve(scenario.applications.size());
     for (std::uint32_t i = 0; i < scenario.applications.size(); ++i) hosts.push_back(HostId{i});
     return hosts;
 }

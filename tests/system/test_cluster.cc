@@ -20,7 +20,7 @@ namespace {
 
 // Three clients and servers, in pairs by name, so that each machine of three has a pair. All
 // flows share one link.
-const char* const kPairs = R"(
+constexpr const char* kPairs = R"(
 pleat: 1
 name: pairs
 duration: 8s
@@ -45,7 +45,7 @@ events:
 )";
 
 // Hosts that only are there for a while; b waits for a host of another machine.
-const char* const kSleepers = R"(
+constexpr const char* kSleepers = R"(
 pleat: 1
 name: sleepers
 hosts:
