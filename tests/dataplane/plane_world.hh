@@ -47,6 +47,9 @@ class PlaneWorld {
 
     DataPlane& plane() { return *plane_; }
 
+    // Kernel planes need BPF for that, between hosts.
+    bool keeps_ttl() const { return !underlay_ || underlay_->keeps_ttl(); }
+
     // The plane ends before its hosts.
     void close_plane() { plane_.reset(); }
 

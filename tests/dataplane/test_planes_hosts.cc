@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/dataplane/plane_cases.hh"
+#include "tests/underlay/ttl.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
@@ -29,6 +30,28 @@ TEST_CASE("large datagrams arrive whole, fragmented by the sender's kernel", "[s
             const StreamResult result = world.exchange(stream);
             CHECK(result.arrivals.size() == 20);
             for (const Arrival& one : result.arrivals) CHECK_FALSE(one.damaged);
+        }
+    });
+}
+
+TEST_CASE("the network has no hops: TTLs stay, and a traceroute's first answer is the last",
+          "[short]") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- s2: 1ms", "s2 -- b: 1ms"}};
+        if (!world.keeps_ttl()) {
+            WARN("SKIPPED for " << plane.name << ": hosts are joined by routing here");
+            return;
+        }
+        const TestHost& b = world.host("b");
+        for (const std::string& address : {b.address(), b.address6()}) {
+            INFO(address);
+            const Way way{world.host("a").network_namespace(), b.network_namespace(), address};
+            world.beside([&] {
+                CHECK(ttl_on_arrival(way, 1) == 1);
+                CHECK(ttl_on_arrival(way, 64) == 64);
+                CHECK(ttl_on_arrival(way, 1, 5000) == 1);
+                CHECK(answer_to(way, 1) == address);
+            });
         }
     });
 }
