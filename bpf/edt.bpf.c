@@ -189,7 +189,17 @@ INLINE __u32 count_segments(struct __sk_buff* skb, const struct packet* packet) 
     return skb->wire_len > skb->len ? 1 + more / header : 1;
 }
 
-INLINE enum parsed parse4(struct __sk_buff* skb, void* data, void* end, struct packet* packet) {
+#define FIRST_MULTICAST 0xe0000000U
+
+/* Where a packet to no host goes. */
+INLINE __u32 beyond_hosts(const struct edt_control* ctl, __u32 address) {
+    if (address >= FIRST_MULTICAST) return EDT_NO_DESTINATION;
+    if ((address & ctl->run_mask) == ctl->run_network) return EDT_NO_DESTINATION;
+    return ctl->outside;
+}
+
+INLINE enum parsed parse4(struct __sk_buff* skb, const struct edt_control* ctl, void* data,
+                          void* end, struct packet* packet) {
     const struct iphdr* ip = data + packet->begin;
     if ((void*)(ip + 1) > end) return MALFORMED;
     const __u32 total = bpf_ntohs(ip->tot_len);
@@ -204,9 +214,8 @@ INLINE enum parsed parse4(struct __sk_buff* skb, void* data, void* end, struct p
     if (!skb->gso_size && (total < packet->header || total > room)) return MALFORMED;
     const __be32 address = ip->daddr;
     const __u32* destination = bpf_map_lookup_elem(&addresses4, &address);
-    if (!destination) return UNKNOWN;
-    packet->destination = *destination;
-    return PARSED;
+    packet->destination = destination ? *destination : beyond_hosts(ctl, bpf_ntohl(address));
+    return packet->destination == EDT_NO_DESTINATION ? UNKNOWN : PARSED;
 }
 
 #define ND_FIRST 133 /* router solicitation */
@@ -243,7 +252,8 @@ INLINE enum parsed parse6(struct __sk_buff* skb, void* data, void* end, struct p
 #define LONGEST_HEADERS (ETH_HLEN + 2 * VLAN_BYTES + sizeof(struct ipv6hdr) + 1)
 
 /* Tags of VLANs that are still in the data are skipped, at most two. */
-INLINE enum parsed parse(struct __sk_buff* skb, struct packet* packet) {
+INLINE enum parsed parse(struct __sk_buff* skb, const struct edt_control* ctl,
+                         struct packet* packet) {
     void* data = (void*)(long)skb->data;
     void* end = (void*)(long)skb->data_end;
     if (data + LONGEST_HEADERS > end && end - data < skb->len) {
@@ -267,7 +277,7 @@ INLINE enum parsed parse(struct __sk_buff* skb, struct packet* packet) {
     }
     enum parsed result = UNKNOWN;
     if (type == bpf_htons(ETH_P_IP)) {
-        result = parse4(skb, data, end, packet);
+        result = parse4(skb, ctl, data, end, packet);
     } else if (type == bpf_htons(ETH_P_IPV6)) {
         result = parse6(skb, data, end, packet);
     } else if (type == bpf_htons(ETH_P_ARP)) {
@@ -625,7 +635,7 @@ INLINE int second_pass(struct __sk_buff* skb, __u32 classid) {
     if (!at.control || !at.totals) return TC_ACT_SHOT;
     at.zero = at.control->zero;
     struct packet packet = {};
-    const enum parsed parsed = parse(skb, &packet);
+    const enum parsed parsed = parse(skb, at.control, &packet);
     FORGET(packet.ip_bytes, at.zero);
     FORGET(packet.segments, at.zero);
     FORGET(packet.begin, at.zero);

@@ -20,6 +20,8 @@ using OpenPlane = std::function<std::unique_ptr<DataPlane>(PlaneContext)>;
 struct PlaneWorldOptions {
     // Other hosts are only destinations: there is nothing behind them.
     std::function<bool(const std::string&)> local = [](const std::string&) { return true; };
+    // The outside host, if there is one.
+    std::string outside{};
     // Done to each host before the plane has it.
     std::function<void(const TestHost&)> prepare = [](const TestHost&) {};
 };

@@ -344,6 +344,7 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     control.destinations = setup.destinations;
     control.paths = static_cast<std::uint32_t>(paths);
     control.uplinks = setup.uplinks;
+    control.outside = EDT_NO_DESTINATION;
     return self;
 }
 

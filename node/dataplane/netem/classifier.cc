@@ -122,6 +122,9 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     control().idle_ns = static_cast<std::uint64_t>(idle.count());
     control().outside = NETEM_NO_DESTINATION;
     control().pass_unknown = pass_unknown ? 1 : 0;
+    control().run_mask =
+        static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - addresses.prefix_length));
+    control().run_network = addresses.base & control().run_mask;
     for (std::uint32_t host = 0; host < hosts; ++host) {
         const std::uint32_t v4 = htonl(addresses.ipv4(HostId{host}));
         std::array<std::uint8_t, 16> key{};
