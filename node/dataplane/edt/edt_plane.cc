@@ -90,7 +90,7 @@ class EdtPlane final : public DataPlane {
           watches_(object_.sources()),
           timer_{context_.loop},
           results_readable_{context_.loop, worker_.results().fd()},
-          events_readable_{context_.loop, object_.events_descriptor()} {
+          events_readable_{context_.loop, object_.events().descriptor()} {
         for (std::uint32_t place = 0; place < places_.hosts().size(); ++place) {
             caps_.name_source(place, places_.hosts()[place]);
         }
@@ -430,15 +430,17 @@ void EdtPlane::report_due() {
 // ---- flows
 
 void EdtPlane::wait_for_events() {
-    events_readable_.async_wait(
-        stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-            if (error) return;
-            wait_for_events();  // first: a report may throw
-            std::vector<edt_event> events;
-            object_.take_events([&events](const edt_event& one) { events.push_back(one); });
-            const Instant now = monotonic_now();
-            for (const edt_event& one : events) report_start(one.path, instant(one.at_ns), now);
-        });
+    events_readable_.async_wait(stream_descriptor::wait_read,
+                                [this](const boost::system::error_code& error) {
+                                    if (error) return;
+                                    wait_for_events();  // first: a report may throw
+                                    std::vector<edt_event> events;
+                                    object_.events().take<edt_event>(
+                                        [&events](const edt_event& one) { events.push_back(one); });
+                                    const Instant now = monotonic_now();
+                                    for (const edt_event& one : events)
+                                        report_start(one.path, instant(one.at_ns), now);
+                                });
 }
 
 void EdtPlane::report_start(std::uint32_t path, Instant at, Instant now) {

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <utility>
 
 #include <bpf/libbpf.h>
 
@@ -23,9 +22,9 @@ void EventRing::Free::operator()(ring_buffer* ring) const noexcept {
     ring_buffer__free(ring);
 }
 
-EventRing::EventRing(FileDescriptor map) : map_{std::move(map)} {
+EventRing::EventRing(int map) {
     ring_.reset(ring_buffer__new(
-        map_.value(),
+        map,
         [](void* context, void* data, std::size_t size) {
             (*static_cast<const EventRing*>(context)->take_)(data, size);
             return 0;

@@ -5,16 +5,14 @@
 #include <functional>
 #include <memory>
 
-#include "base/file_descriptor.hh"
-
 struct ring_buffer;
 
 namespace pleat {
 
 class EventRing {
   public:
-    // Of the map `map`. Throws Failure.
-    explicit EventRing(FileDescriptor map);
+    // Of this map, which stays open as long. Throws Failure.
+    explicit EventRing(int map);
     EventRing(EventRing&&) = delete;
     EventRing& operator=(EventRing&&) = delete;
     ~EventRing();
@@ -31,8 +29,6 @@ class EventRing {
         });
     }
 
-    int map() const { return map_.value(); }
-
   private:
     struct Free {
         void operator()(ring_buffer* ring) const noexcept;
@@ -42,7 +38,6 @@ class EventRing {
 
     std::size_t consume(const Take& take);
 
-    FileDescriptor map_;
     const Take* take_ = nullptr;
     std::unique_ptr<ring_buffer, Free> ring_;
 };

@@ -96,7 +96,7 @@ class World {
 
     int events() {
         int count = 0;
-        classifier_.take_events([&count](const netem_event& event) {
+        classifier_.events().take<netem_event>([&count](const netem_event& event) {
             CHECK(event.destination == 1);
             ++count;
         });
