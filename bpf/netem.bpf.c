@@ -121,7 +121,7 @@ int netem_egress(struct __sk_buff *skb)
 	void *map = bpf_map_lookup_elem(&sources, &source);
 	__u16 protocol = 0;
 	__u32 destination;
-	int from_host = 1; /* an IPv4 packet to one host, be it known or not */
+	int leads_outside = 0;
 
 	if (!ctl || !sum || !map)
 		return drop();
@@ -143,8 +143,10 @@ int netem_egress(struct __sk_buff *skb)
 			count(sum->malformed_drops, 1);
 			return drop();
 		}
+		const __u32 host = bpf_ntohl(to.words[3]);
+
 		/* Multicast, reserved, broadcast: 224.0.0.0/3. */
-		from_host = (bpf_ntohl(to.words[3]) >> 29) != 7;
+		leads_outside = (host >> 29) != 7 && (host & ctl->run_mask) != ctl->run_network;
 	} else if (protocol == bpf_htons(ETH_P_IPV6)) {
 		__u8 next = 0, type = 0;
 
@@ -165,7 +167,6 @@ int netem_egress(struct __sk_buff *skb)
 		    !bpf_skb_load_bytes(skb, offset + sizeof(struct ipv6hdr) + 8, &type, 1) &&
 		    (type == 131 || type == 132 || type == 143))
 			return pass_unshaped(skb);
-		from_host = 0;
 	} else {
 		return unknown(skb, ctl, sum);
 	}
@@ -174,7 +175,7 @@ int netem_egress(struct __sk_buff *skb)
 
 	if (found)
 		destination = *found;
-	else if (from_host && ctl->outside != NETEM_NO_DESTINATION)
+	else if (leads_outside && ctl->outside != NETEM_NO_DESTINATION)
 		destination = ctl->outside;
 	else
 		return unknown(skb, ctl, sum);

@@ -71,12 +71,8 @@ SampleChoice usual_samples(const Scenario& scenario) {
                 scenario.topology.hosts().size() < kManyHosts ? Duration{100ms} : Duration{1s}};
 }
 
-bool refuse_unsuitable(const Scenario& scenario, bool with_applications,
-                       const std::string& data_plane, Output& output) {
-    std::vector<std::string> refused = not_yet(scenario, with_applications);
-    if (const auto plane = plane_named(data_plane)) {
-        std::ranges::move(beyond(*plane, plane_wishes(scenario)), std::back_inserter(refused));
-    }
+bool refuse_unsuitable(const Scenario& scenario, bool with_applications, Output& output) {
+    const std::vector<std::string> refused = not_yet(scenario, with_applications);
     for (const std::string& sentence : refused) output.error(sentence);
     return !refused.empty();
 }

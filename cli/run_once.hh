@@ -42,10 +42,8 @@ std::variant<RunResults, ExitCode> run_once(const RunRequest& request, Interrupt
 // known before a run; about two a host are assumed, and above 1,000 a second is enough.
 SampleChoice usual_samples(const Scenario& scenario);
 
-// Shows by name what this version, or the data plane that is forced (empty: none), can't
-// run; true when there is such a thing.
-bool refuse_unsuitable(const Scenario& scenario, bool with_applications,
-                       const std::string& data_plane, Output& output);
+// Shows by name what this version can't run; true when there is such a thing.
+bool refuse_unsuitable(const Scenario& scenario, bool with_applications, Output& output);
 
 // What dead runs of this user left behind goes first, with one line about it.
 void clean_quietly(Output& output);

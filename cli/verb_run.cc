@@ -29,7 +29,7 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
     const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
     if (!scenario) return ExitCode::invalid_topology;
     const bool with_applications = !arguments.no_applications;
-    if (refuse_unsuitable(*scenario, with_applications, arguments.data_plane, output)) {
+    if (refuse_unsuitable(*scenario, with_applications, output)) {
         return ExitCode::invalid_topology;
     }
     warn(arguments, *scenario, output);

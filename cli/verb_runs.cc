@@ -46,7 +46,7 @@ RunResults results_of(RunFinished finished, const std::string& directory) {
 ExitCode execute(const SubmitArguments& arguments, Output& output) {
     const std::optional<Scenario> scenario = load_topology(arguments.topology, output);
     if (!scenario) return ExitCode::invalid_topology;
-    if (refuse_unsuitable(*scenario, true, {}, output)) return ExitCode::invalid_topology;
+    if (refuse_unsuitable(*scenario, true, output)) return ExitCode::invalid_topology;
     const auto place = controller(arguments.controller, output);
     if (!place) return ExitCode::controller_unreachable;
     ControllerLink link{*place};

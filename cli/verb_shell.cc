@@ -39,9 +39,7 @@ ExitCode execute(const ShellArguments& arguments, Output& output) {
     Application& application = scenario->applications[host->value];
     application.arguments = arguments.command.empty() ? users_shell() : arguments.command;
     application.main = true;
-    if (refuse_unsuitable(*scenario, true, arguments.data_plane, output)) {
-        return ExitCode::invalid_topology;
-    }
+    if (refuse_unsuitable(*scenario, true, output)) return ExitCode::invalid_topology;
 
     Interrupts interrupts;
     // The command's output is what is wanted: no stages, no summary.

@@ -27,6 +27,19 @@ std::string joined(const std::vector<std::string>& texts) {
     return result;
 }
 
+// A sentence for each wish that this plane can't fulfil: "a way to machine m2 can't be emulated by
+// the data plane edt (tun can)".
+std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes) {
+    std::vector<std::string> sentences;
+    for (const PlaneWish& wish : wishes) {
+        if (can_do(plane, wish.feature)) continue;
+        sentences.push_back(wish.what + " can't be emulated by the data plane " +
+                            std::string{name_of(plane)} + " (" + planes_that_can(wish.feature) +
+                            " can)");
+    }
+    return sentences;
+}
+
 }  // namespace
 
 std::string_view name_of(PlaneKind plane) {
@@ -50,31 +63,10 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
 
 bool can_do(PlaneKind plane, PlaneFeature feature) {
     switch (feature) {
-        case PlaneFeature::outside:
-            return plane != PlaneKind::edt;
         case PlaneFeature::other_machines:
             break;
     }
     return plane == PlaneKind::tun;
-}
-
-std::vector<PlaneWish> plane_wishes(const Scenario& scenario) {
-    std::vector<PlaneWish> wishes;
-    const bool outside = std::any_of(scenario.applications.begin(), scenario.applications.end(),
-                                     [](const Application& one) { return one.outside; });
-    if (outside) wishes.push_back({PlaneFeature::outside, "@outside"});
-    return wishes;
-}
-
-std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes) {
-    std::vector<std::string> sentences;
-    for (const PlaneWish& wish : wishes) {
-        if (can_do(plane, wish.feature)) continue;
-        sentences.push_back(wish.what + " can't be emulated by the data plane " +
-                            std::string{name_of(plane)} + " (" + planes_that_can(wish.feature) +
-                            " can)");
-    }
-    return sentences;
 }
 
 std::variant<PlaneChoice, PlaneRefusal> choose_plane(

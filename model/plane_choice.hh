@@ -11,8 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include "model/scenario.hh"
-
 namespace pleat {
 
 enum class PlaneKind : std::uint8_t { edt, netem, tun };
@@ -24,21 +22,15 @@ std::string_view name_of(PlaneKind plane);
 std::optional<PlaneKind> plane_named(std::string_view name);
 
 // What only some planes can do.
-enum class PlaneFeature : std::uint8_t { outside, other_machines };
+enum class PlaneFeature : std::uint8_t { other_machines };
 
 bool can_do(PlaneKind plane, PlaneFeature feature);
 
-// That a scenario, in any of its epochs, or its placement asks for such a feature, and where.
+// That a run asks for such a feature, and where.
 struct PlaneWish {
-    PlaneFeature feature = PlaneFeature::outside;
-    std::string what;  // "@outside", "a way to machine m2"
+    PlaneFeature feature = PlaneFeature::other_machines;
+    std::string what;  // "a way to machine m2"
 };
-
-std::vector<PlaneWish> plane_wishes(const Scenario& scenario);
-
-// A sentence for each wish that this plane can't fulfil: "@outside can't be emulated by the
-// data plane edt (netem or tun can)".
-std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes);
 
 struct PlaneChoice {
     PlaneKind plane = PlaneKind::tun;

@@ -46,11 +46,10 @@ AddressPlan address_plan(const Scenario& scenario) {
 }
 
 // Throws MissingFeature or Unsuitable when there is none.
-PlaneKind chosen_plane(const Scenario& scenario, const std::vector<Peer>& peers,
-                       const std::string& forced) {
+PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced) {
     const auto kind = plane_named(forced);
     if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
-    std::vector<PlaneWish> wishes = plane_wishes(scenario);
+    std::vector<PlaneWish> wishes;
     for (const Peer& peer : peers) {
         wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
     }
@@ -83,7 +82,7 @@ class NodeRun::Impl {
           progress_{scenario_, !options_.no_applications, local_hosts_},
           recorder_{options_.run_directory + "/node-" + options.name + ".log"},
           plane_{open_plane(
-              chosen_plane(scenario_, prepare.peers,
+              chosen_plane(prepare.peers,
                            options_.data_plane.empty() ? options.data_plane : options_.data_plane),
               PlaneContext{.folder = folder_,
                            .addresses = addresses_,

@@ -25,6 +25,7 @@
 #define EDT_TIME_PER_BYTE_SHIFT 20 /* ns * 2^20 */
 #define EDT_ALWAYS 0xffffffffU     /* as a chance: certain. Others: probability * 2^32 */
 #define EDT_NO_UPLINK 0xffffffffU
+#define EDT_NO_DESTINATION 0xffffffffU
 #define EDT_PROTOCOLS 5         /* TCP, UDP, ICMP, ICMPv6, all others */
 #define EDT_SOURCES_MAX 0xffffU /* a classid has 16 bits, and 0 is a filter without one */
 #define EDT_CLASSID(source) ((source) + 1)
@@ -119,7 +120,10 @@ struct edt_control {
     __u32 uplinks;
     __u32 zero;         /* stays 0: what the verifier can't know */
     __u32 pass_unknown; /* what goes to no host: 1 passes unshaped, 0 is dropped; both counted */
-    __u32 pad;
+    /* Single IPv4 addresses outside of the run's range (host byte order) go to this host. */
+    __u32 outside; /* EDT_NO_DESTINATION: to none */
+    __u32 run_network;
+    __u32 run_mask;
 };
 
 /* A path's first packet after silence. */

@@ -92,6 +92,7 @@ class HostFleet::Impl {
                 port.ipv4 = addresses.ipv4(port.host);
                 port.ipv6 = addresses.ipv6(port.host);
                 port.outside = fresh[port.host]->application().outside;
+                if (underlay_) underlay_->lead_to(interface_of(port));
                 if (port.outside) connect_to_outside(*fresh[port.host], addresses);
             }
             for (auto& [id, member] : fresh) member->listen();
@@ -126,6 +127,7 @@ class HostFleet::Impl {
             port.ipv4 = addresses.ipv4(host);
             port.ipv6 = addresses.ipv6(host);
             port.outside = application.outside;
+            if (underlay_) underlay_->lead_to(interface_of(port));
             result.ports.push_back(std::move(port));
             auto member = std::make_unique<HostMember>(
                 loop_, host, application, facts_of(scenario, addresses, host),
@@ -333,6 +335,11 @@ class HostFleet::Impl {
     Attachment attachment_of(FileDescriptor descriptor) const {
         if (!underlay_) return TunDevice{std::move(descriptor)};
         return KernelInterface{std::move(descriptor), keeper::kInterface};
+    }
+
+    static keeper::Interface interface_of(const HostPort& port) {
+        return {
+            .host = port.host.value, .ipv4 = port.ipv4, .ipv6 = port.ipv6, .outside = port.outside};
     }
 
     void connect_to_outside(HostMember& member, const AddressPlan& addresses) {

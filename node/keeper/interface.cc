@@ -182,32 +182,23 @@ void describe_end(RouteBatch& batch, const std::string& name,
     batch.attribute(IFLA_NUM_RX_QUEUES, std::uint32_t{1});
 }
 
-std::array<std::uint8_t, 6> link_address_of(std::uint32_t host) {
-    return {0x02,
-            0x70,
-            static_cast<std::uint8_t>(host >> 24),
-            static_cast<std::uint8_t>(host >> 16),
-            static_cast<std::uint8_t>(host >> 8),
-            static_cast<std::uint8_t>(host)};
-}
-
 void make_veth(RouteBatch& batch, const Interface& interface, int underlay) {
-    const std::array<std::uint8_t, 6> link_address = link_address_of(interface.host);
+    const std::array<std::uint8_t, 6> both_ends = link_address(interface.host);
     ifinfomsg host_end{};
     host_end.ifi_index = kVethIndex;
     host_end.ifi_flags = IFF_NOARP;
     host_end.ifi_change = IFF_NOARP;
     ifinfomsg port{};
-    port.ifi_index = static_cast<int>(kFirstPortIndex + interface.host);
+    port.ifi_index = static_cast<int>(port_index(interface.host));
     port.ifi_flags = IFF_NOARP;
     port.ifi_change = IFF_NOARP | IFF_MULTICAST;
     batch.request("cannot make the veth pair", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, host_end);
-    describe_end(batch, kInterface, link_address);
+    describe_end(batch, kInterface, both_ends);
     const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
     text_attribute(batch, IFLA_INFO_KIND, "veth");
     const std::size_t data = batch.begin_nest(IFLA_INFO_DATA);
     const std::size_t peer = batch.begin_nest(VETH_INFO_PEER, port);
-    describe_end(batch, "port" + std::to_string(interface.host), link_address);
+    describe_end(batch, "port" + std::to_string(interface.host), both_ends);
     batch.attribute(IFLA_NET_NS_FD, static_cast<std::uint32_t>(underlay));
     batch.end_nest(peer);
     batch.end_nest(data);
@@ -224,6 +215,19 @@ void add_host_route(RouteBatch& batch, std::uint8_t family, const Address& addre
 }
 
 }  // namespace
+
+std::uint32_t port_index(std::uint32_t host) {
+    return kFirstPortIndex + host;
+}
+
+std::array<std::uint8_t, 6> link_address(std::uint32_t host) {
+    return {0x02,
+            0x70,
+            static_cast<std::uint8_t>(host >> 24),
+            static_cast<std::uint8_t>(host >> 16),
+            static_cast<std::uint8_t>(host >> 8),
+            static_cast<std::uint8_t>(host)};
+}
 
 FileDescriptor make_tun_interface(const Interface& interface) {
     FileDescriptor tun = open_tun();
@@ -251,7 +255,7 @@ void make_underlay_interface(const Interface& interface, int underlay, int under
     bring_up(host_end, kInterface, kVethIndex);
     host_end.send(routes.value());
 
-    const unsigned port = kFirstPortIndex + interface.host;
+    const unsigned port = port_index(interface.host);
     RouteBatch other_end;
     bring_up(other_end, "the host's port", port);
     add_host_route(other_end, AF_INET, htonl(interface.ipv4), port);

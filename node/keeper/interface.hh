@@ -22,6 +22,10 @@ struct Interface {
     bool outside = false;        // the underlay brings it what is no host's
 };
 
+// The other end of a veth pair: its index in the underlay, and the link address of both ends.
+std::uint32_t port_index(std::uint32_t host);
+std::array<std::uint8_t, 6> link_address(std::uint32_t host);
+
 // Both make it in the present network namespace and bring it and `lo` up. Throw.
 FileDescriptor make_tun_interface(const Interface& interface);
 // `underlay` is the namespace of the other end, `underlay_routes` a socket in it.

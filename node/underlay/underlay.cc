@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "base/files.hh"
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"
+#include "node/underlay/forwarding.hh"
 
 namespace pleat {
 
@@ -83,9 +85,32 @@ Underlay::Underlay() {
         }
     }}.join();
     if (failed) std::rethrow_exception(failed);
+    open_forwarding();
 }
 
-Underlay::Underlay(FileDescriptor network_namespace) : namespace_{std::move(network_namespace)} {}
+Underlay::Underlay(FileDescriptor network_namespace) : namespace_{std::move(network_namespace)} {
+    open_forwarding();
+}
+
+Underlay::~Underlay() = default;
+
+void Underlay::open_forwarding() {
+    try {
+        forwarding_ = std::make_unique<Forwarding>(namespace_.value());
+    } catch (const std::exception& error) {
+        spdlog::info(R"(hosts are joined by routing, TTLs are one less reason="{}")", error.what());
+    }
+}
+
+void Underlay::lead_to(const keeper::Interface& interface) const {
+    if (!forwarding_) return;
+    try {
+        forwarding_->add(interface);
+    } catch (const std::exception& error) {
+        spdlog::warn(R"(packets of a host are routed, their TTLs one less host={} reason="{}")",
+                     interface.host, error.what());
+    }
+}
 
 void Underlay::plug(const keeper::Interface& interface, int host) const {
     FileDescriptor routes;
@@ -93,6 +118,7 @@ void Underlay::plug(const keeper::Interface& interface, int host) const {
     in_network_namespace(host, [this, &interface, &routes] {
         keeper::make_underlay_interface(interface, namespace_.value(), routes.value());
     });
+    lead_to(interface);
 }
 
 }  // namespace pleat

@@ -9,14 +9,20 @@
 // (3) What is for no host goes to the outside host, if there is one, and else nowhere,
 //     silently. Broadcast and multicast go nowhere.
 // (4) The router has no address: no host can reach it.
+// (5) Where the kernel takes BPF programs packets go past the router's routing, and no TTL is
+//     decremented (forwarding.hh). Elsewhere the routing does all, and each is one less.
 //
 // Why not a bridge: docs/design/underlay.md.
 #pragma once
+
+#include <memory>
 
 #include "base/file_descriptor.hh"
 #include "node/keeper/interface.hh"
 
 namespace pleat {
+
+class Forwarding;
 
 class [[nodiscard]] Underlay {
   public:
@@ -24,6 +30,8 @@ class [[nodiscard]] Underlay {
     Underlay();
     // One that keepers have held.
     explicit Underlay(FileDescriptor network_namespace);
+    Underlay(Underlay&&) = delete;
+    ~Underlay();
 
     int network_namespace() const { return namespace_.value(); }
 
@@ -31,8 +39,17 @@ class [[nodiscard]] Underlay {
     // hosts that have none. Throws.
     void plug(const keeper::Interface& interface, int host) const;
 
+    // A keeper has plugged its host in: rule (5) for this one.
+    void lead_to(const keeper::Interface& interface) const;
+
+    // Whether a packet's TTL is the same when it arrives.
+    bool keeps_ttl() const { return forwarding_ != nullptr; }
+
   private:
+    void open_forwarding();
+
     FileDescriptor namespace_;
+    std::unique_ptr<Forwarding> forwarding_;
 };
 
 }  // namespace pleat

@@ -221,7 +221,7 @@ EdtWorld::Sent EdtWorld::send(const Frame& frame, const Bytes& bytes, Duration w
 
 std::vector<edt_event> EdtWorld::events() {
     std::vector<edt_event> all;
-    object_.take_events([&all](const edt_event& event) { all.push_back(event); });
+    object_.events().take<edt_event>([&all](const edt_event& event) { all.push_back(event); });
     return all;
 }
 

@@ -187,7 +187,7 @@ TEST_CASE("edt: a restarted daemon finds everything where it was pinned") {
     CHECK(world.send({}, 1s).delivery == 1s + 7ms);
     CHECK(adopted.totals().packets_out == 2);
     int events = 0;
-    adopted.take_events([&events](const edt_event&) { ++events; });
+    adopted.events().take<edt_event>([&events](const edt_event&) { ++events; });
     CHECK(events == 2);
     EdtObject::unpin(directory.path());
     EdtObject::unpin(directory.path());

@@ -69,6 +69,32 @@ TEST_CASE("edt: what goes to no host is counted, and dropped or passed unshaped 
     CHECK(world.object().totals().packets_out == 0);
 }
 
+TEST_CASE("edt: IPv4 packets beyond the run's range go to the outside host when there is one") {
+    NEEDS_BPF();
+    EdtWorld world = reachable_world();
+    world.path(0, 3) = row(7ms);
+    edt_control& control = world.object().control();
+    control.run_network = address4(0) & 0xff000000U;
+    control.run_mask = 0xff000000U;
+    const auto to = [](std::uint8_t first) { return changed(bytes_of({}), kIp + 16, first); };
+    CHECK(world.send({}, to(192), 0ms).verdict == kDropped);
+    control.outside = 3;
+    CHECK(world.send({}, to(192), 0ms).delivery == 7ms);
+    CHECK(world.send({}, to(223), 0ms).delivery == 7ms);
+    CHECK(world.counters(0, 3).packets == 2);
+    CHECK(world.send({}, 0ms).delivery == 5ms);  // a host is not outside
+    // In the run's range, multicast, broadcast; IPv6.
+    CHECK(world.send({.destination = 100}, 0ms).verdict == kDropped);
+    CHECK(world.send({}, to(224), 0ms).verdict == kDropped);
+    CHECK(world.send({}, to(255), 0ms).verdict == kDropped);
+    CHECK(world.send({.destination = 100, .v6 = true}, 0ms).verdict == kDropped);
+    CHECK(world.object().totals().unknown_destination == 5);
+    // It has to be in the run.
+    control.outside = 4;
+    CHECK(world.send({}, to(192), 0ms).verdict == kDropped);
+    CHECK(world.object().totals().unreachable_drops == 1);
+}
+
 TEST_CASE("edt: an address may be taken away, and given to another host") {
     NEEDS_BPF();
     EdtWorld world = reachable_world();

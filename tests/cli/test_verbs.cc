@@ -217,16 +217,6 @@ TEST_CASE("run and expand refuse a file with errors as an invalid topology") {
     CHECK_THAT(desk.captured.notes, Contains("bad.yaml"));
 }
 
-TEST_CASE("run refuses by name what the forced data plane can't do") {
-    Desk desk;
-    ShellArguments shell;
-    shell.link = "10ms";
-    shell.command = {"true"};
-    shell.data_plane = "edt";
-    CHECK(desk.run(shell) == ExitCode::invalid_topology);
-    CHECK_THAT(desk.captured.notes, Contains("@outside") && Contains("data plane edt"));
-}
-
 TEST_CASE("what only applications need is not refused without them") {
     Scenario scenario = testing::small_scenario();
     scenario.applications[0].not_yet = {"image:"};

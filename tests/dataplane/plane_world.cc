@@ -39,7 +39,8 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
     for (std::uint32_t i = 0; i < topology_.hosts().size(); ++i) {
         const std::string& name = topology_.hosts()[i].name;
         if (!options.local(name)) continue;
-        auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get());
+        auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get(),
+                                               topology_.find_host(options.outside));
         options.prepare(*made);
         plane_->add_host(made->take_port());
         hosts_[name] = std::move(made);

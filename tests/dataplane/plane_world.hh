@@ -20,6 +20,8 @@ using OpenPlane = std::function<std::unique_ptr<DataPlane>(PlaneContext)>;
 struct PlaneWorldOptions {
     // Other hosts are only destinations: there is nothing behind them.
     std::function<bool(const std::string&)> local = [](const std::string&) { return true; };
+    // The outside host, if there is one.
+    std::string outside{};
     // Done to each host before the plane has it.
     std::function<void(const TestHost&)> prepare = [](const TestHost&) {};
 };
@@ -46,6 +48,9 @@ class PlaneWorld {
         const std::function<void(LinkProperties&)>& edit = {}) const;
 
     DataPlane& plane() { return *plane_; }
+
+    // Kernel planes need BPF for that, between hosts.
+    bool keeps_ttl() const { return !underlay_ || underlay_->keeps_ttl(); }
 
     // The plane ends before its hosts.
     void close_plane() { plane_.reset(); }

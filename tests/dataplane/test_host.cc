@@ -116,7 +116,8 @@ void Program::await(const std::string& text) {
     }
 }
 
-TestHost::TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay)
+TestHost::TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay,
+                   std::optional<HostId> outside)
     : address_{ipv4_text(plan.ipv4(host))},
       address6_{ipv6_text(plan.ipv6(host))},
       namespace_{make_namespace()} {
@@ -126,7 +127,10 @@ TestHost::TestHost(const AddressPlan& plan, HostId host, const Underlay* underla
     const keeper::Interface interface{.host = host.value,
                                       .ipv4 = port_.ipv4,
                                       .ipv4_prefix = static_cast<std::uint8_t>(plan.prefix_length),
-                                      .ipv6 = port_.ipv6};
+                                      .ipv6 = port_.ipv6,
+                                      .default_route = outside && *outside != host,
+                                      .outside = outside == host};
+    port_.outside = interface.outside;
     inside([&] {
         write_file("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 67108864");
         write_file("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 67108864");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,9 @@ class TestHost {
     static constexpr const char* kInterface = keeper::kInterface;
 
     // With a TUN device, or plugged into the underlay.
-    TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay = nullptr);
+    // Beside an outside host, to which all else goes, or as that host.
+    TestHost(const AddressPlan& plan, HostId host, const Underlay* underlay = nullptr,
+             std::optional<HostId> outside = std::nullopt);
 
     // For the plane; once.
     HostPort take_port() { return std::move(port_); }

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/dataplane/plane_cases.hh"
+#include "tests/underlay/ttl.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
@@ -30,6 +31,65 @@ TEST_CASE("large datagrams arrive whole, fragmented by the sender's kernel", "[s
             CHECK(result.arrivals.size() == 20);
             for (const Arrival& one : result.arrivals) CHECK_FALSE(one.damaged);
         }
+    });
+}
+
+TEST_CASE("the network has no hops: TTLs stay, and a traceroute's first answer is the last",
+          "[short]") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- s2: 1ms", "s2 -- b: 1ms"}};
+        if (!world.keeps_ttl()) {
+            WARN("SKIPPED for " << plane.name << ": hosts are joined by routing here");
+            return;
+        }
+        const TestHost& b = world.host("b");
+        for (const std::string& address : {b.address(), b.address6()}) {
+            INFO(address);
+            const Way way{world.host("a").network_namespace(), b.network_namespace(), address};
+            world.beside([&] {
+                CHECK(ttl_on_arrival(way, 1) == 1);
+                CHECK(ttl_on_arrival(way, 64) == 64);
+                CHECK(ttl_on_arrival(way, 1, 5000) == 1);
+                CHECK(answer_to(way, 1) == address);
+            });
+        }
+    });
+}
+
+TEST_CASE("what is for no host takes the path to the outside host, and comes back from there",
+          "[short]") {
+    for_each_plane([](const Plane& plane) {
+        PlaneWorldOptions options;
+        options.outside = "a";
+        options.prepare = [](const TestHost& host) {
+            if (host.address() != "10.0.0.1") return;
+            host.run({"ip", "address", "add", "192.0.2.1/32", "dev", "lo"});
+        };
+        PlaneWorld world{plane.open, {"a -- s1: 5ms", "s1 -- b: 2ms", "s1 -- c: 1ms"}, options};
+        REQUIRE(world.host("a").address() == "10.0.0.1");
+        const auto ping_from = [&world](const std::string& from, const std::string& to) {
+            std::vector<Duration> times;
+            world.beside([&] {
+                times = ping(Echoes{.from = &world.host(from), .address = to, .count = 5});
+            });
+            return times;
+        };
+        const std::vector<Duration> there = ping_from("b", "192.0.2.1");
+        REQUIRE(there.size() == 5);
+        CHECK(there.front() >= 14ms - 150us);
+        CHECK(ping_from("c", "192.0.2.1").size() == 5);
+        CHECK(ping_from("b", "10.0.0.3").size() == 5);
+        REQUIRE(world.counters(world.flow("b", "a")) != nullptr);
+        CHECK(world.counters(world.flow("b", "a"))->packets == 5);
+        CHECK(world.counters(world.flow("a", "b"))->packets == 5);
+        // In the run's own range nobody is outside; nor has IPv6 an outside.
+        CHECK(world.plane().totals().unknown_destination_drops == 0);
+        CHECK(ping_from("b", "10.0.9.9").empty());
+        world.plane().read_counters(monotonic_now());
+        CHECK(world.plane().totals().unknown_destination_drops == 5);
+        world.plane().remove_host(world.flow("a", "b").source);
+        CHECK(ping_from("b", "192.0.2.1").empty());
+        CHECK(ping_from("b", "10.0.0.3").size() == 5);
     });
 }
 

@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include "model/plane_choice.hh"
-#include "tests/model/build.hh"
 
 using Catch::Matchers::Contains;
 
@@ -26,7 +25,6 @@ struct Machine {
     }
 };
 
-const PlaneWish outside_wish{PlaneFeature::outside, "@outside"};
 const PlaneWish machines_wish{PlaneFeature::other_machines, "a way to machine m2"};
 
 std::string refusal(const Answer& answer) {
@@ -70,36 +68,21 @@ TEST_CASE("a forced plane is the only one that is asked, and says what it lacks"
 
 TEST_CASE("a plane that can't do what is asked for is passed over, or refused when forced") {
     Machine machine;
-    CHECK(machine.choose({outside_wish}) ==
-          Answer{PlaneChoice{PlaneKind::netem, "edt: can't do @outside"}});
-    CHECK(machine.asked == std::vector{PlaneKind::netem});
+    CHECK(machine.choose({machines_wish}) ==
+          Answer{PlaneChoice{PlaneKind::tun,
+                             "edt: can't do a way to machine m2; netem: can't do a "
+                             "way to machine m2"}});
+    CHECK(machine.asked == std::vector{PlaneKind::tun});
 
-    const Answer forced = machine.choose({outside_wish}, PlaneKind::edt);
+    const Answer forced = machine.choose({machines_wish}, PlaneKind::edt);
     CHECK(std::get<PlaneRefusal>(forced).for_wishes);
-    CHECK(refusal(forced) == "@outside can't be emulated by the data plane edt (netem or tun can)");
+    CHECK(refusal(forced) ==
+          "a way to machine m2 can't be emulated by the data plane edt (tun can)");
 
-    Machine bare{.edt = {}, .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
-    const Answer unable = bare.choose({outside_wish});
+    Machine bare{.edt = {}, .netem = {}, .tun = "no /dev/net/tun", .asked = {}};
+    const Answer unable = bare.choose({machines_wish});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
-    CHECK_THAT(refusal(unable), Contains("edt: can't do @outside; netem: no HTB"));
-}
-
-TEST_CASE("a run of several machines is the tun plane's") {
-    Machine machine;
-    CHECK(std::get<PlaneChoice>(machine.choose({machines_wish})).plane == PlaneKind::tun);
-    CHECK(refusal(machine.choose({machines_wish}, PlaneKind::netem)) ==
-          "a way to machine m2 can't be emulated by the data plane netem (tun can)");
-}
-
-TEST_CASE("what a scenario asks for is found in its hosts") {
-    Scenario scenario =
-        testing::scenario(testing::topology({"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}));
-    CHECK(plane_wishes(scenario).empty());
-    scenario.applications[1].outside = true;
-    const std::vector<PlaneWish> wishes = plane_wishes(scenario);
-    REQUIRE(wishes.size() == 1);
-    CHECK(wishes[0].feature == PlaneFeature::outside);
-    CHECK(wishes[0].what == "@outside");
+    CHECK_THAT(refusal(unable), Contains("can't do a way to machine m2; tun: no /dev/net/tun"));
 }
 
 TEST_CASE("planes have the names that users give") {

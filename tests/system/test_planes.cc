@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/files.hh"
+#include "tests/system/greeter.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
@@ -187,6 +188,37 @@ TEST_CASE("a forced plane runs, or exit code 8 names what it lacks and `pleat do
     const std::string left = place.left_behind();
     INFO(left);
     CHECK(left.empty());
+}
+
+TEST_CASE("`pleat shell` reaches the machine's network on every plane") {
+    if (!can_run_or_skips()) return;
+    if (!find_program("slirp4netns")) {
+        WARN("left out, since slirp4netns is not installed");
+        return;
+    }
+    Workplace place;
+    const Doctor doctor{place};
+    const Greeter greeter;
+    for (const std::string& plane : plane_names) {
+        if (!doctor.missing.at(plane).empty()) continue;
+        const Ended ended =
+            place.run({"shell", "100ms 10Mbps", "--data-plane", plane, "--", "bash", "-c",
+                       "date +%s%N; cat </dev/tcp/198.18.0.2/" + greeter.port() + "; date +%s%N"},
+                      60s);
+        INFO(plane << ": " << ended.out << ended.err);
+        REQUIRE(ended.code == 0);
+        CHECK(has(ended.out, "hello from outside"));
+        std::istringstream lines{ended.out};
+        std::string before;
+        std::string between;
+        std::string after;
+        std::getline(lines, before);
+        std::getline(lines, between);
+        std::getline(lines, after);
+        // A round trip for the connection at least.
+        CHECK(std::stoll(after) - std::stoll(before) > 200'000'000);
+    }
+    CHECK(place.left_behind().empty());
 }
 
 TEST_CASE("without a word a run has the plane that `doctor` names, and its manifest says so") {

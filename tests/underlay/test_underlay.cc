@@ -25,6 +25,7 @@
 #include "node/netlink/in_namespace.hh"
 #include "node/underlay/underlay.hh"
 #include "tests/underlay/departure.hh"
+#include "tests/underlay/ttl.hh"
 
 using namespace std::chrono_literals;
 
@@ -142,8 +143,13 @@ std::size_t send_by_tcp(const World& world, std::uint32_t from, std::uint32_t to
     REQUIRE(receiver.open());
     ::setsockopt(receiver.value(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     std::thread sending{[&sender, size] {
-        const std::vector<char> bytes(size, 'x');
-        static_cast<void>(!::send(sender.value(), bytes.data(), size, MSG_NOSIGNAL));
+        const std::vector<char> bytes(1U << 18U, 'x');
+        for (std::size_t left = size; left > 0;) {
+            const ssize_t n =
+                ::send(sender.value(), bytes.data(), std::min(left, bytes.size()), MSG_NOSIGNAL);
+            if (n <= 0) break;
+            left -= static_cast<std::size_t>(n);
+        }
         ::shutdown(sender.value(), SHUT_WR);
     }};
     std::size_t received = 0;
@@ -215,6 +221,95 @@ TEST_CASE("what is for no host goes to the outside host when there is one") {
     CHECK(run_in(world.hosts[0].value(), {"ping", "-q", "-c1", "-W2", "192.0.2.1"}) == 0);
 }
 
+// Whether packets keep their TTL here; says so when not.
+bool keeps_ttl(const Underlay& underlay) {
+    if (!underlay.keeps_ttl()) WARN("SKIPPED, hosts are joined by routing here");
+    return underlay.keeps_ttl();
+}
+
+TEST_CASE("no TTL changes on the way, and what may make one hop arrives") {
+    if (!can_make_namespaces()) return;
+    const World world{2};
+    if (!keeps_ttl(world.underlay)) return;
+    for (const char* const address : {"10.0.0.2", "fd00::2"}) {
+        INFO(address);
+        const testing::Way way{world.hosts[0].value(), world.hosts[1].value(), address};
+        CHECK(testing::ttl_on_arrival(way, 1) == 1);
+        CHECK(testing::ttl_on_arrival(way, 64) == 64);
+        // In fragments.
+        CHECK(testing::ttl_on_arrival(way, 1, 20000) == 1);
+        CHECK(testing::answer_to(way, 1) == address);
+    }
+}
+
+TEST_CASE("what comes through the underlay is counted at the host's interface") {
+    if (!can_make_namespaces()) return;
+    const World world{2};
+    CHECK(run_in(world.hosts[0].value(), {"ping", "-q", "-c3", "-i.2", "-W2", "10.0.0.2"}) == 0);
+    CHECK(run_in(world.hosts[1].value(),
+                 {"bash", "-c",
+                  "ip -s link show pleat0 | grep -A1 RX: | tail -n 1 | awk '{ exit $2 < 3 }'"}) ==
+          0);
+}
+
+TEST_CASE("what is for no host goes to the outside host with the TTL that it left with") {
+    if (!can_make_namespaces()) return;
+    const World world{2, [](keeper::Interface& interface) {
+                          interface.outside = interface.host == 1;
+                          interface.default_route = interface.host == 0;
+                      }};
+    if (!keeps_ttl(world.underlay)) return;
+    REQUIRE(run_in(world.hosts[1].value(), {"ip", "address", "add", "192.0.2.1/32", "dev", "lo"}) ==
+            0);
+    CHECK(testing::ttl_on_arrival({world.hosts[0].value(), world.hosts[1].value(), "192.0.2.1"},
+                                  1) == 1);
+    // What the outside host itself sends to nobody does not come back to it.
+    CHECK(run_in(world.hosts[1].value(), {"ip", "route", "add", "192.0.2.0/24", "dev", "pleat0"}) ==
+          0);
+    CHECK(run_in(world.hosts[1].value(), {"ping", "-q", "-c1", "-W1", "192.0.2.7"}) != 0);
+}
+
+// As everywhere where the kernel takes no BPF programs.
+TEST_CASE("a host whose port has no program is joined by routing") {
+    if (!can_make_namespaces()) return;
+    const World world{2};
+    if (!keeps_ttl(world.underlay)) return;
+    for (const char* const port : {"port0", "port1"}) {
+        REQUIRE(run_in(world.underlay.network_namespace(),
+                       {"tc", "qdisc", "del", "dev", port, "clsact"}) == 0);
+    }
+    const testing::Way way{world.hosts[0].value(), world.hosts[1].value(), "10.0.0.2"};
+    CHECK(testing::ttl_on_arrival(way, 64) == 63);
+    CHECK(testing::ttl_on_arrival(way, 1) == std::nullopt);
+}
+
+// For the numbers in docs/design/underlay.md.
+TEST_CASE("one TCP flow past the router and through it", "[.measure]") {
+    if (!can_make_namespaces()) return;
+    const World world{2};
+    if (!keeps_ttl(world.underlay)) return;
+    constexpr std::size_t kSize = 100'000'000;
+    const auto rate = [&] {
+        const Instant begin = monotonic_now();
+        CHECK(send_by_tcp(world, 0, 1, AF_INET, kSize) == kSize);
+        const std::chrono::duration<double> time = monotonic_now() - begin;
+        return 8e-9 * kSize / time.count();
+    };
+    rate();
+    const Underlay& underlay = world.underlay;
+    for (int round = 0; round < 5; ++round) {
+        for (const std::uint32_t host : {0U, 1U}) underlay.lead_to(interface_of(host));
+        const double past = rate();
+        for (const char* const port : {"port0", "port1"}) {
+            REQUIRE(run_in(underlay.network_namespace(),
+                           {"tc", "qdisc", "del", "dev", port, "clsact"}) == 0);
+        }
+        const double through = rate();
+        std::cout << "past the router " << past << " Gbit/s, through it " << through
+                  << " Gbit/s, ratio " << past / through << '\n';
+    }
+}
+
 // A machine has one table of neighbours for all its namespaces, of 1024 entries by default:
 // on a bridge, pairs beyond that fail.
 TEST_CASE("each of fifty hosts can speak to each other one") {
@@ -279,6 +374,9 @@ TEST_CASE("a host that goes leaves no port and no route in the underlay") {
     world.hosts[0] = make_namespace();
     world.underlay.plug(interface_of(0), world.hosts[0].value());
     CHECK(run_in(world.hosts[1].value(), {"ping", "-q", "-c1", "-W2", "10.0.0.1"}) == 0);
+    if (!keeps_ttl(world.underlay)) return;
+    CHECK(testing::ttl_on_arrival({world.hosts[1].value(), world.hosts[0].value(), "10.0.0.1"},
+                                  1) == 1);
 }
 
 TEST_CASE("fifteen hundred hosts plug in") {

@@ -10,7 +10,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,8 +17,7 @@
 #include "base/file_descriptor.hh"
 #include "bpf/shared/edt.h"
 #include "model/ids.hh"
-
-struct ring_buffer;
+#include "node/dataplane/kernel/event_ring.hh"
 
 namespace pleat {
 
@@ -104,14 +102,10 @@ class EdtObject {
     // unless it was asked for.
     int test_program() const { return test_.value(); }
 
-    // Readable when events are there.
-    int events_descriptor() const;
-
-    // Calls `take` for each event that is there; returns how many.
-    std::size_t take_events(const std::function<void(const edt_event&)>& take);
+    // Of edt_event.
+    EventRing& events() const;
 
   private:
-    class Mapping;
     struct Maps;
 
     EdtObject();

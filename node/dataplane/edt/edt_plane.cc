@@ -90,7 +90,7 @@ class EdtPlane final : public DataPlane {
           watches_(object_.sources()),
           timer_{context_.loop},
           results_readable_{context_.loop, worker_.results().fd()},
-          events_readable_{context_.loop, object_.events_descriptor()} {
+          events_readable_{context_.loop, object_.events().descriptor()} {
         for (std::uint32_t place = 0; place < places_.hosts().size(); ++place) {
             caps_.name_source(place, places_.hosts()[place]);
         }
@@ -98,6 +98,10 @@ class EdtPlane final : public DataPlane {
             object_.add_address(context_.addresses.ipv4(HostId{h}), HostId{h});
             object_.add_address(context_.addresses.ipv6(HostId{h}), HostId{h});
         }
+        edt_control& control = object_.control();
+        control.run_mask = static_cast<std::uint32_t>(~std::uint64_t{0}
+                                                      << (32 - context_.addresses.prefix_length));
+        control.run_network = context_.addresses.base & control.run_mask;
         wait_for_results();
         wait_for_events();
         if (!options_.adopt) return;
@@ -239,15 +243,13 @@ SourceNeeds EdtPlane::fold_into_slots(std::uint32_t place) {
 void EdtPlane::add_host(HostPort port) {
     PLEAT_ASSERT(std::holds_alternative<KernelInterface>(port.attachment));
     PLEAT_ASSERT(port.host.value < object_.destinations());
-    if (port.outside) {
-        throw Failure{"the edt plane has no outside host: use the tun plane for @outside"};
-    }
     remove_host(port.host);
     const auto& interface = std::get<KernelInterface>(port.attachment);
     const std::uint32_t place = place_for(port.host);
     object_.set_source(place, port.host);
     object_.add_address(port.ipv4, port.host);
     object_.add_address(port.ipv6, port.host);
+    if (port.outside) object_.control().outside = port.host.value;
     const SourceNeeds needs = fold_into_slots(place);
 
     TrafficControl control{interface.network_namespace.value(), interface.name};
@@ -271,6 +273,8 @@ void EdtPlane::add_host(HostPort port) {
 void EdtPlane::remove_host(HostId host) {
     const auto place = places_.find(host);
     if (!place) return;
+    edt_control& control = object_.control();
+    if (control.outside == host.value) control.outside = EDT_NO_DESTINATION;
     caps_.host_gone(host);
     watches_[*place].reset();
     shapings_[*place].reset();
@@ -426,15 +430,17 @@ void EdtPlane::report_due() {
 // ---- flows
 
 void EdtPlane::wait_for_events() {
-    events_readable_.async_wait(
-        stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-            if (error) return;
-            wait_for_events();  // first: a report may throw
-            std::vector<edt_event> events;
-            object_.take_events([&events](const edt_event& one) { events.push_back(one); });
-            const Instant now = monotonic_now();
-            for (const edt_event& one : events) report_start(one.path, instant(one.at_ns), now);
-        });
+    events_readable_.async_wait(stream_descriptor::wait_read,
+                                [this](const boost::system::error_code& error) {
+                                    if (error) return;
+                                    wait_for_events();  // first: a report may throw
+                                    std::vector<edt_event> events;
+                                    object_.events().take<edt_event>(
+                                        [&events](const edt_event& one) { events.push_back(one); });
+                                    const Instant now = monotonic_now();
+                                    for (const edt_event& one : events)
+                                        report_start(one.path, instant(one.at_ns), now);
+                                });
 }
 
 void EdtPlane::report_start(std::uint32_t path, Instant at, Instant now) {

@@ -4,48 +4,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
-#include <utility>
+#include <optional>
 
 #include "base/duration.hh"
 #include "base/file_descriptor.hh"
 #include "bpf/shared/netem.h"
 #include "model/addressing.hh"
-
-struct bpf_object;
-struct ring_buffer;
+#include "node/dataplane/kernel/event_ring.hh"
+#include "node/dataplane/kernel/mapped_array.hh"
 
 namespace pleat {
-
-// Memory that is shared with the kernel.
-template <typename T>
-class MappedArray {
-  public:
-    MappedArray() = default;
-    // Of a map whose values are Ts; throws.
-    MappedArray(int map, std::size_t size);
-
-    MappedArray(MappedArray&& other) noexcept
-        : begin_{std::exchange(other.begin_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
-
-    MappedArray& operator=(MappedArray&& other) noexcept {
-        std::swap(begin_, other.begin_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-
-    ~MappedArray();
-
-    T& operator[](std::size_t i) const { return begin_[i]; }
-
-    std::span<T> all() const { return {begin_, size_}; }
-
-  private:
-    T* begin_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 class Classifier {
   public:
@@ -57,8 +26,9 @@ class Classifier {
     Classifier& operator=(const Classifier&) = delete;
     ~Classifier();
 
-    int egress_program() const;
-    int cut_program() const;
+    int egress_program() const { return egress_.value(); }
+
+    int cut_program() const { return cut_.value(); }
 
     // Rows of one source; none leads anywhere. Kept as long as the kernel or we need them.
     struct Source {
@@ -77,24 +47,18 @@ class Classifier {
 
     netem_control& control() { return control_[0]; }
 
-    // Readable when there are events.
-    int events_fd() const;
-    void take_events(const std::function<void(const netem_event&)>& each);
-
-    struct Close {
-        void operator()(bpf_object* object) const;
-        void operator()(ring_buffer* ring) const;
-    };
+    // Of netem_event.
+    EventRing& events() { return *events_; }
 
   private:
-    int map(const char* name) const;
-
     std::size_t hosts_;
-    std::unique_ptr<bpf_object, Close> object_;
+    FileDescriptor egress_;
+    FileDescriptor cut_;
+    FileDescriptor sources_;
+    FileDescriptor events_map_;
     MappedArray<netem_control> control_;
     MappedArray<netem_totals> totals_;
-    std::unique_ptr<ring_buffer, Close> events_;
-    std::function<void(const netem_event&)> take_;
+    std::optional<EventRing> events_;
 };
 
 }  // namespace pleat

@@ -166,7 +166,7 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
     }
     wait_for_rows();
     if (classifier_) {
-        events_readable_.assign(classifier_->events_fd());
+        events_readable_.assign(classifier_->events().descriptor());
         wait_for_events();
     }
 }
@@ -543,7 +543,7 @@ void NetemPlane::wait_for_events() {
             if (error) return;
             wait_for_events();
             std::vector<std::pair<FlowKey, Instant>> starts;
-            classifier_->take_events([&](const netem_event& event) {
+            classifier_->events().take<netem_event>([&](const netem_event& event) {
                 if (event.source >= places_.size() || !places_[event.source]) return;
                 starts.emplace_back(FlowKey{*places_[event.source], HostId{event.destination}},
                                     Instant{Duration{static_cast<std::int64_t>(event.at_ns)}});

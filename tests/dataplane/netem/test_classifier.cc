@@ -96,7 +96,7 @@ class World {
 
     int events() {
         int count = 0;
-        classifier_.take_events([&count](const netem_event& event) {
+        classifier_.events().take<netem_event>([&count](const netem_event& event) {
             CHECK(event.destination == 1);
             ++count;
         });
@@ -186,6 +186,9 @@ TEST_CASE("what goes to no IPv4 host goes to the outside when there is one") {
     world.classifier().set_outside(1);
     CHECK(world.run(ethernet(0x0800) + ipv4(0x08080808)).priority == class_id(7));
     CHECK(world.run(ethernet(0x0800) + ipv4(0xffffffff)).verdict == TC_ACT_STOLEN);
+    // In the run's own range.
+    CHECK(world.run(ethernet(0x0800) + ipv4(AddressPlan{}.ipv4(HostId{99}))).verdict ==
+          TC_ACT_STOLEN);
 }
 
 TEST_CASE("what leads nowhere or ends too soon is dropped, counted, and not told to the sender") {

@@ -1,0 +1,92 @@
+#include "node/underlay/forwarding.hh"
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include "base/error.hh"
+#include "bpf/shared/underlay.h"
+#include "node/dataplane/kernel/bpf_object.hh"
+#include "node/netlink/in_namespace.hh"
+#include "node/netlink/route_batch.hh"
+
+// The program's bytes (bpf/CMakeLists.txt).
+extern "C" {
+extern const char pleat_bpf_underlay_begin[];  // NOLINT: of the linker
+extern const char pleat_bpf_underlay_end[];    // NOLINT
+}
+
+namespace pleat {
+
+namespace {
+
+void kind(RouteBatch& batch, const std::string& name) {
+    batch.attribute(TCA_KIND, name.c_str(), name.size() + 1);
+}
+
+// At the port's ingress; both replace what an earlier node has put there.
+void put_at_port(RouteBatch& batch, std::uint32_t port, int program) {
+    tcmsg qdisc{};
+    qdisc.tcm_family = AF_UNSPEC;
+    qdisc.tcm_ifindex = static_cast<int>(port);
+    qdisc.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0U);
+    qdisc.tcm_parent = TC_H_CLSACT;
+    batch.request("cannot give clsact to the host's port", RTM_NEWQDISC, NLM_F_CREATE, qdisc);
+    kind(batch, "clsact");
+    tcmsg filter = qdisc;
+    filter.tcm_handle = 1;
+    filter.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
+    filter.tcm_info = TC_H_MAKE(1U << 16U, std::uint32_t{htons(ETH_P_ALL)});
+    batch.request("cannot give the BPF program to the host's port", RTM_NEWTFILTER, NLM_F_CREATE,
+                  filter);
+    kind(batch, "bpf");
+    const std::size_t options = batch.begin_nest(TCA_OPTIONS);
+    batch.attribute(TCA_BPF_FD, static_cast<std::uint32_t>(program));
+    const std::string name = "pleat underlay";
+    batch.attribute(TCA_BPF_NAME, name.c_str(), name.size() + 1);
+    batch.attribute(TCA_BPF_FLAGS, std::uint32_t{TCA_BPF_FLAG_ACT_DIRECT});
+    batch.end_nest(options);
+}
+
+}  // namespace
+
+Forwarding::Forwarding(int underlay) {
+    BpfObject object{"the underlay", pleat_bpf_underlay_begin, pleat_bpf_underlay_end};
+    object.load();
+    program_ = object.program("underlay_forward");
+    ports_ = object.map("ports");
+    in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
+}
+
+void Forwarding::lead(const std::array<std::uint8_t, 16>& address, std::uint32_t host) const {
+    underlay_port port{};
+    port.interface = keeper::port_index(host);
+    const std::array<std::uint8_t, 6> link_address = keeper::link_address(host);
+    std::memcpy(port.link_address, link_address.data(), link_address.size());
+    if (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) < 0) {
+        throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
+                      std::strerror(errno)};
+    }
+}
+
+void Forwarding::add(const keeper::Interface& interface) const {
+    std::array<std::uint8_t, 16> mapped{};
+    const std::uint32_t ipv4 = htonl(interface.ipv4);
+    mapped[10] = mapped[11] = 0xff;
+    std::memcpy(mapped.data() + 12, &ipv4, sizeof ipv4);
+    lead(mapped, interface.host);
+    lead(interface.ipv6, interface.host);
+    if (interface.outside) lead({}, interface.host);
+    RouteBatch batch;
+    put_at_port(batch, keeper::port_index(interface.host), program_.value());
+    batch.send(routes_.value());
+}
+
+}  // namespace pleat
