@@ -10,8 +10,8 @@
 // as it does in the thesis and in `--json`, whoever listens. "On TCP" counts it once for each of
 // the three others, with ZeroMQ's and CURVE's framing of its two parts. Simulated are the plane (a
 // queue in front of a rate, steps of 0.5 ms) and the senders: TCP with slow start, HyStart,
-// CUBIC's growth and loss recovery, with ACKs (one for two packets) that are flows of their own
-// (tests/sharing/simulated_senders.hh). Flows begin spread over a second, as iperf3's do on many
+// CUBIC's growth and loss recovery, or BBR, with ACKs (one for two packets) that are flows of
+// their own (tests/sharing/simulated_senders.hh). Flows begin spread over a second, as iperf3's do on many
 // hosts, last 60 s each, and end. Access links carry 100 Mbit/s and 5 ms, the one between
 // the switches 10 ms.
 //
@@ -72,25 +72,32 @@ std::vector<Start> starts(const SimulatedTraffic& traffic, std::uint32_t n, std:
     return result;
 }
 
-// Each begins, and ends kTime later.
-template <typename Run>
-void play(Run& run, const std::vector<Start>& flows) {
+struct Dumbbell {
+    std::uint32_t n;
+    Bandwidth bottleneck;
+    bool bbr;
+    std::uint64_t seed;
+};
+
+// Each flow begins, and ends kTime later. `halfway` is called when all are under way.
+template <typename Run, typename Act>
+void play(Run& run, const std::vector<Start>& flows, bool bbr, Act halfway) {
     for (const Start& start : flows) {
         run.run_until(start.at);
-        run.send(start.flow, std::make_unique<Cubic>(kAll));
+        if (bbr) {
+            run.send(start.flow, std::make_unique<Bbr>());
+        } else {
+            run.send(start.flow, std::make_unique<Cubic>(kAll));
+        }
     }
+    run.run_until(kTime / 2);
+    halfway();
     for (const Start& start : flows) {
         run.run_until(start.at + kTime);
         run.send(start.flow, nullptr);
     }
     run.run_until(kTime + 3s);
 }
-
-struct Dumbbell {
-    std::uint32_t n;
-    Bandwidth bottleneck;
-    std::uint64_t seed;
-};
 
 struct Ours {
     Said said;
@@ -102,21 +109,14 @@ Ours ours(const Dumbbell& of) {
     SimulatedRun run{dumbbell(of.n, of.bottleneck), kMachines};
     const std::vector<Start> flows = starts(run.traffic(), of.n, of.seed);
     Ours result;
-    for (const Start& start : flows) {
-        run.run_until(start.at);
-        run.send(start.flow, std::make_unique<Cubic>(kAll));
-    }
-    run.run_until(30s);
-    const double fair = std::min(static_cast<double>(of.bottleneck.bits_per_second()) / of.n, 100e6);
-    for (const Start& start : flows) {
-        const auto share = static_cast<double>(run.share(start.flow).bits_per_second());
-        result.worst = std::max(result.worst, std::abs(share - fair) / fair);
-    }
-    for (const Start& start : flows) {
-        run.run_until(start.at + kTime);
-        run.send(start.flow, nullptr);
-    }
-    run.run_until(kTime + 3s);
+    play(run, flows, of.bbr, [&] {
+        const double fair =
+            std::min(static_cast<double>(of.bottleneck.bits_per_second()) / of.n, 100e6);
+        for (const Start& start : flows) {
+            const auto share = static_cast<double>(run.share(start.flow).bits_per_second());
+            result.worst = std::max(result.worst, std::abs(share - fair) / fair);
+        }
+    });
     result.said = run.said();
     result.updates = run.messages();
     return result;
@@ -133,7 +133,7 @@ std::uint64_t reactive_messages(const Dumbbell& of) {
     for (const Start& start : flows) keys.push_back(start.flow);
     ReactiveModel cores{traffic, keys, of.seed};
     model = &cores;
-    play(traffic, flows);
+    play(traffic, flows, of.bbr, [] {});
     return cores.messages();
 }
 
@@ -143,18 +143,19 @@ T median(std::vector<T> values) {
     return values[values.size() / 2];
 }
 
-void print_dumbbell(std::uint32_t n, Bandwidth bottleneck, std::uint64_t seeds) {
+void print_dumbbell(Dumbbell of, std::uint64_t seeds) {
+    const std::uint32_t n = of.n;
     std::vector<std::uint64_t> bytes;
     std::vector<std::uint64_t> tcp;
     std::vector<std::uint64_t> reactive;
     Ours last;
     double worst = 0.0;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-        last = ours({n, bottleneck, seed});
+    for (of.seed = 1; of.seed <= seeds; ++of.seed) {
+        last = ours(of);
         worst = std::max(worst, last.worst);
         bytes.push_back(last.said.bytes());
         tcp.push_back(on_tcp(last.said));
-        reactive.push_back(reactive_messages({n, bottleneck, seed}) * ReactiveModel::kMessageBytes);
+        reactive.push_back(reactive_messages(of) * ReactiveModel::kMessageBytes);
     }
     std::size_t changes = 0;
     std::size_t early = 0;
@@ -165,9 +166,9 @@ void print_dumbbell(std::uint32_t n, Bandwidth bottleneck, std::uint64_t seeds) 
     const std::uint64_t periodic = periodic_bytes(n);
     const std::uint64_t pleat = median(bytes);
     fmt::print(
-        "{:5} {:5} | {:9} {:9} | {:7} {:6} {:6} | {:7.0f} {:7.0f} | {:5.1f} {:5.1f} {:5.1f} | {:8} "
+        "{:>5} {:5} {:5} | {:9} {:9} | {:7} {:6} {:6} | {:7.0f} {:7.0f} | {:5.1f} {:5.1f} {:5.1f} | {:8} "
         "{:6.0f} | {:.4f}\n",
-        n, bottleneck.bits_per_second() / 1'000'000, periodic, median(reactive), pleat,
+        of.bbr ? "bbr" : "cubic", n, of.bottleneck.bits_per_second() / 1'000'000, periodic, median(reactive), pleat,
         last.said.update_bytes, last.said.heartbeat_bytes,
         static_cast<double>(periodic) / static_cast<double>(pleat),
         static_cast<double>(median(reactive)) / static_cast<double>(pleat),
@@ -263,13 +264,15 @@ int main(int argc, char** argv) {
     }
     print_pings();
     fmt::print("Control bytes of four machines, medians of {} seeds:\n"
-               "    n  Mbps |  periodic  reactive |   pleat (updates, heartbeats) | periodic and "
+               "  TCP     n  Mbps |  periodic  reactive |   pleat (updates, heartbeats) | periodic and "
                "reactive / pleat | a flow: bytes, changes, in 3 s | on TCP, periodic x 3 / it | "
                "worst share\n",
                seeds);
-    for (const std::int64_t mbps : {100, 1000}) {
-        for (const std::uint32_t n : {10, 50, 100, 200}) {
-            print_dumbbell(n, Bandwidth::bits_per_second(mbps * 1'000'000), seeds);
+    for (const bool bbr : {false, true}) {
+        for (const std::int64_t mbps : {100, 1000}) {
+            for (const std::uint32_t n : {10, 50, 100, 200}) {
+                print_dumbbell({n, Bandwidth::bits_per_second(mbps * 1'000'000), bbr, 0}, seeds);
+            }
         }
     }
     return 0;
