@@ -11,8 +11,8 @@
 // the three others, with ZeroMQ's and CURVE's framing of its two parts. Simulated are the plane (a
 // queue in front of a rate, steps of 0.5 ms) and the senders: TCP with slow start, HyStart,
 // CUBIC's growth and loss recovery, or BBR, with ACKs (one for two packets) that are flows of
-// their own (tests/sharing/simulated_senders.hh). Flows begin spread over a second, as iperf3's do on many
-// hosts, last 60 s each, and end. Access links carry 100 Mbit/s and 5 ms, the one between
+// their own (tests/sharing/simulated_senders.hh). Flows begin spread over a second, as iperf3's do
+// on many hosts, last 60 s each, and end. Access links carry 100 Mbit/s and 5 ms, the one between
 // the switches 10 ms.
 //
 // `periodic` is Kollaps 1: 256 bytes from each client 20 times a second for 60 s. `reactive` is
@@ -124,10 +124,9 @@ Ours ours(const Dumbbell& of) {
 
 std::uint64_t reactive_messages(const Dumbbell& of) {
     ReactiveModel* model = nullptr;
-    SimulatedTraffic traffic{dumbbell(of.n, of.bottleneck), {.activated = {},
-                                                             .step = {},
-                                                             .started = {},
-                                                             .tick = [&model] { model->tick(); }}};
+    SimulatedTraffic traffic{
+        dumbbell(of.n, of.bottleneck),
+        {.activated = {}, .step = {}, .started = {}, .tick = [&model] { model->tick(); }}};
     const std::vector<Start> flows = starts(traffic, of.n, of.seed);
     std::vector<FlowKey> keys;
     for (const Start& start : flows) keys.push_back(start.flow);
@@ -166,10 +165,11 @@ void print_dumbbell(Dumbbell of, std::uint64_t seeds) {
     const std::uint64_t periodic = periodic_bytes(n);
     const std::uint64_t pleat = median(bytes);
     fmt::print(
-        "{:>5} {:5} {:5} | {:9} {:9} | {:7} {:6} {:6} | {:7.0f} {:7.0f} | {:5.1f} {:5.1f} {:5.1f} | {:8} "
+        "{:>5} {:5} {:5} | {:9} {:9} | {:7} {:6} {:6} | {:7.0f} {:7.0f} | {:5.1f} {:5.1f} {:5.1f} "
+        "| {:8} "
         "{:6.0f} | {:.4f}\n",
-        of.bbr ? "bbr" : "cubic", n, of.bottleneck.bits_per_second() / 1'000'000, periodic, median(reactive), pleat,
-        last.said.update_bytes, last.said.heartbeat_bytes,
+        of.bbr ? "bbr" : "cubic", n, of.bottleneck.bits_per_second() / 1'000'000, periodic,
+        median(reactive), pleat, last.said.update_bytes, last.said.heartbeat_bytes,
         static_cast<double>(periodic) / static_cast<double>(pleat),
         static_cast<double>(median(reactive)) / static_cast<double>(pleat),
         static_cast<double>(last.said.update_bytes) / n, static_cast<double>(changes) / n,
@@ -202,17 +202,16 @@ void print_pings() {
         outputs.say = [&said, i](const std::string& bytes) {
             said.push_back(std::to_string(i) + bytes);
         };
-        machines.push_back(std::make_unique<SharingMachine>(
-            fmt::format("m{}", i), folder, table, now + 10ms + i * 110ms, outputs));
+        machines.push_back(std::make_unique<SharingMachine>(fmt::format("m{}", i), folder, table,
+                                                            now + 10ms + i * 110ms, outputs));
     }
     std::map<FlowKey, std::shared_ptr<FlowCounters>> counters;
     std::priority_queue<Echo> echoes;
     std::mt19937_64 random{1};
     for (std::uint32_t host = 0; host < hosts; ++host) {
         const HostId other{static_cast<std::uint32_t>((host + 1 + random() % (hosts - 1)) % hosts)};
-        echoes.push({now + std::chrono::microseconds{random() % 1'000'000},
-                     {HostId{host}, other},
-                     false});
+        echoes.push(
+            {now + std::chrono::microseconds{random() % 1'000'000}, {HostId{host}, other}, false});
     }
     std::uint64_t packets = 0;
     for (const Instant end = now + kTime; now < end; now += 10ms) {
@@ -231,9 +230,8 @@ void print_pings() {
             const auto path = folder.fold(*table, echo.flow.source, echo.flow.destination);
             echoes.push({echo.at + 1s, echo.flow, false});
             if (path) {
-                echoes.push({echo.at + path->latency,
-                             {echo.flow.destination, echo.flow.source},
-                             true});
+                echoes.push(
+                    {echo.at + path->latency, {echo.flow.destination, echo.flow.source}, true});
             }
         }
         for (const auto& machine : machines) machine->tick(now);
@@ -246,8 +244,9 @@ void print_pings() {
     }
     Said all;
     for (const auto& machine : machines) all += machine->said();
-    fmt::print("{} hosts ping once a second for 60 s: {} packets, {} updates, {} heartbeats, {} bytes\n",
-               hosts, packets, all.updates, all.heartbeats, all.bytes());
+    fmt::print(
+        "{} hosts ping once a second for 60 s: {} packets, {} updates, {} heartbeats, {} bytes\n",
+        hosts, packets, all.updates, all.heartbeats, all.bytes());
 }
 
 }  // namespace
@@ -263,11 +262,12 @@ int main(int argc, char** argv) {
         }
     }
     print_pings();
-    fmt::print("Control bytes of four machines, medians of {} seeds:\n"
-               "  TCP     n  Mbps |  periodic  reactive |   pleat (updates, heartbeats) | periodic and "
-               "reactive / pleat | a flow: bytes, changes, in 3 s | on TCP, periodic x 3 / it | "
-               "worst share\n",
-               seeds);
+    fmt::print(
+        "Control bytes of four machines, medians of {} seeds:\n"
+        "  TCP     n  Mbps |  periodic  reactive |   pleat (updates, heartbeats) | periodic and "
+        "reactive / pleat | a flow: bytes, changes, in 3 s | on TCP, periodic x 3 / it | "
+        "worst share\n",
+        seeds);
     for (const bool bbr : {false, true}) {
         for (const std::int64_t mbps : {100, 1000}) {
             for (const std::uint32_t n : {10, 50, 100, 200}) {

@@ -89,13 +89,12 @@ void SharingMachine::hear(const std::string& bytes, Instant now) {
         ++bad_;
         return;
     }
-    std::visit(Overload{
-                   [&](StateUpdate& update) {
-                       carry_out(replica_.receive(std::move(update), now), now);
-                   },
-                   [&](const Heartbeat& beat) { carry_out(replica_.receive(beat, now), now); },
-               },
-               *message);
+    std::visit(
+        Overload{
+            [&](StateUpdate& update) { carry_out(replica_.receive(std::move(update), now), now); },
+            [&](const Heartbeat& beat) { carry_out(replica_.receive(beat, now), now); },
+        },
+        *message);
 }
 
 void SharingMachine::hear_whole(const std::string& bytes, Instant now) {

@@ -40,8 +40,8 @@ class SharingMachine {
 
     // Its heartbeats begin at `first_heartbeat`.
     SharingMachine(std::string name, const PathFolder& folder,
-                   std::shared_ptr<const PathTable> table, Instant first_heartbeat,
-                   Outputs outputs, std::uint64_t incarnation = 1);
+                   std::shared_ptr<const PathTable> table, Instant first_heartbeat, Outputs outputs,
+                   std::uint64_t incarnation = 1);
 
     SharingMachine(const SharingMachine&) = delete;
     SharingMachine& operator=(const SharingMachine&) = delete;

@@ -44,9 +44,8 @@ const Path* SimulatedTraffic::path(FlowKey key) const {
     }
     auto known = paths_.find(key);
     if (known == paths_.end()) {
-        known = paths_
-                    .emplace(key, folder_.fold(*tables_[epoch_], key.source, key.destination))
-                    .first;
+        known =
+            paths_.emplace(key, folder_.fold(*tables_[epoch_], key.source, key.destination)).first;
     }
     return known->second ? &*known->second : nullptr;
 }
