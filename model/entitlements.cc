@@ -14,7 +14,7 @@ Entitlements::Entitlements(std::span<const double> capacities, std::span<const F
     : capacities_{capacities} {
     PLEAT_ASSERT(flows.size() == rates.size());
     collect(flows, rates, only);
-    sort();
+    in_order_.assign(capacities_.size(), false);
 }
 
 // Counts the uses of each link, then puts them side by side.
@@ -42,22 +42,23 @@ void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const do
     }
 }
 
-void Entitlements::sort() {
-    for (std::size_t link = 0; link < capacities_.size(); ++link) {
-        const std::span<Use> uses =
-            std::span{uses_}.subspan(first_[link], first_[link + 1] - first_[link]);
-        std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
-            return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
-        });
-        double rate = 0.0;
-        double weight = 0.0;
-        for (Use& use : uses) {
-            use.rate_before = rate;
-            use.weight_before = weight;
-            rate += use.rate;
-            weight += use.weight;
-        }
+std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
+    const std::span<Use> uses = std::span{uses_}.subspan(
+        first_[link.value], first_[link.value + 1] - first_[link.value]);
+    if (in_order_[link.value]) return uses;
+    in_order_[link.value] = true;
+    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+        return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
+    });
+    double rate = 0.0;
+    double weight = 0.0;
+    for (Use& use : uses) {
+        use.rate_before = rate;
+        use.weight_before = weight;
+        rate += use.rate;
+        weight += use.weight;
     }
+    return uses;
 }
 
 // The level of the water at which the link is full: the flows below it keep their rate,
@@ -85,7 +86,7 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
     return std::max(0.0, capacity - kept) / weight;
 }
 
-double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) const {
+double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) {
     double least = kUnlimitedRate;
     for (const LinkId link : links) {
         const double capacity = capacities_[link.value];

@@ -1,6 +1,7 @@
 #include "node/sharing/flow_paths.hh"
 
 #include <algorithm>
+#include <utility>
 
 #include "model/fair_share.hh"
 
@@ -8,21 +9,10 @@ namespace pleat {
 
 namespace {
 
-// Do all flows go the same ways in the same time, whatever else has changed?
-bool same_ways(const PathTable& a, const PathTable& b) {
-    const auto same = [](const LinkState& x, const LinkState& y) {
-        return x.up == y.up && x.properties.latency == y.properties.latency;
-    };
-    return std::ranges::equal(a.trees(), b.trees()) && a.partitions() == b.partitions() &&
-           std::ranges::equal(a.links(), b.links(), same);
-}
-
-Bandwidth narrowest(const PathTable& table, std::span<const LinkId> links) {
-    Bandwidth narrowest = Bandwidth::unlimited();
-    for (const LinkId link : links) {
-        narrowest = std::min(narrowest, table.link(link).properties.bandwidth);
-    }
-    return narrowest;
+Duration latency(const PathTable& table, std::span<const LinkId> links) {
+    Duration sum{};
+    for (const LinkId link : links) sum += table.link(link).properties.latency;
+    return sum;
 }
 
 }  // namespace
@@ -34,14 +24,52 @@ FlowPaths::FlowPaths(const PathFolder& folder, std::shared_ptr<const PathTable> 
 
 void FlowPaths::use(std::shared_ptr<const PathTable> table) {
     PLEAT_ASSERT(table != nullptr);
-    const bool same = same_ways(*table_, *table);
-    table_ = std::move(table);
-    if (!same) {
+    const std::shared_ptr<const PathTable> before = std::exchange(table_, std::move(table));
+    if (before->partitions() != table_->partitions()) {
         found_.clear();
         return;
     }
-    for (auto& [flow, path] : found_) {
-        if (path) path->bandwidth = narrowest(*table_, path->links);
+    for (auto known = found_.begin(); known != found_.end();) {
+        auto& [flow, path] = *known;
+        if (path && goes_the_same_way(flow, *path, *before)) {
+            measure(*path);
+            ++known;
+        } else {
+            known = found_.erase(known);
+        }
+    }
+}
+
+// Trees are shared between tables that agree on them. The way between two bridges is the
+// tree's; the links at both ends are the hosts' only ones.
+bool FlowPaths::goes_the_same_way(FlowKey flow, const FlowPath& path,
+                                  const PathTable& before) const {
+    if (path.back.empty()) return false;
+    for (const HostId host : {flow.source, flow.destination}) {
+        const VertexId vertex = Topology::vertex(host);
+        if (folder_->topology().in_links(vertex).size() != 1) return false;
+        const std::optional<TreeId> tree = folder_->tree_of(host);
+        if (!tree || tree->value >= table_->trees().size() ||
+            tree->value >= before.trees().size() ||
+            table_->trees()[tree->value] != before.trees()[tree->value]) {
+            return false;
+        }
+    }
+    return is_up(path.links) && is_up(path.back);
+}
+
+bool FlowPaths::is_up(const std::vector<LinkId>& links) const {
+    return std::ranges::all_of(links, [this](LinkId link) { return table_->link(link).up; });
+}
+
+// All but the way.
+void FlowPaths::measure(FlowPath& path) const {
+    const Duration there = latency(*table_, path.links);
+    path.rtt = path.back.empty() ? 2 * there : there + latency(*table_, path.back);
+    path.weight = flow_weight(path.rtt);
+    path.bandwidth = Bandwidth::unlimited();
+    for (const LinkId link : path.links) {
+        path.bandwidth = std::min(path.bandwidth, table_->link(link).properties.bandwidth);
     }
 }
 
@@ -56,9 +84,13 @@ const FlowPath* FlowPaths::find(FlowKey flow) {
     if (known != found_.end()) return known->second ? &*known->second : nullptr;
     std::optional<FlowPath>& entry = found_[flow];
     if (!possible(flow)) return nullptr;
-    std::optional<Path> path = folder_->fold(*table_, flow.source, flow.destination);
-    if (!path) return nullptr;
-    entry = FlowPath{std::move(path->links), path->rtt, flow_weight(path->rtt), path->bandwidth};
+    auto links = folder_->links(*table_, flow.source, flow.destination);
+    if (!links) return nullptr;
+    auto back = folder_->links(*table_, flow.destination, flow.source);
+    entry.emplace();
+    entry->links = *std::move(links);
+    if (back) entry->back = *std::move(back);
+    measure(*entry);
     return &*entry;
 }
 
