@@ -31,13 +31,14 @@ void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const do
     for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
     uses_.resize(first_.back());
     std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+    levels_.resize(flows.size());
     for (std::size_t i = 0; i < flows.size(); ++i) {
         const FlowDemand& flow = flows[i];
+        levels_[i] = rates[i] / flow.weight;
         for (const LinkId link : flow.links) {
             if (!matters(link)) continue;
             uses_[next[link.value]++] = {
-                rates[i] / flow.weight,       rates[i], flow.weight, 0.0, 0.0,
-                static_cast<std::uint32_t>(i)};
+                levels_[i], rates[i], flow.weight, 0.0, 0.0, static_cast<std::uint32_t>(i)};
         }
     }
 }
@@ -61,12 +62,22 @@ std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
     return uses;
 }
 
+// The flows of a link are by level, then by flow.
+std::span<const Entitlements::Use>::iterator Entitlements::find(std::span<const Use> uses,
+                                                                std::size_t flow) const {
+    if (flow >= levels_.size()) return uses.end();
+    const auto place = std::tuple{levels_[flow], static_cast<std::uint32_t>(flow)};
+    const auto found = std::partition_point(uses.begin(), uses.end(), [&place](const Use& use) {
+        return std::tuple{use.level, use.flow} < place;
+    });
+    return found != uses.end() && found->flow == flow ? found : uses.end();
+}
+
 // The level of the water at which the link is full: the flows below it keep their rate,
 // those above and the new one have level x weight.
 double Entitlements::level_of(double capacity, std::span<const Use> uses, double weight,
                               std::size_t except) const {
-    const auto own = std::find_if(uses.begin(), uses.end(),
-                                  [except](const Use& use) { return use.flow == except; });
+    const auto own = find(uses, except);
     const double own_rate = own == uses.end() ? 0.0 : own->rate;
     const double own_weight = own == uses.end() ? 0.0 : own->weight;
     const double total_weight = uses.back().weight_before + uses.back().weight;

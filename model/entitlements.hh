@@ -52,6 +52,7 @@ class Entitlements {
                  std::span<const LinkId> only);
     std::span<const Use> uses_of(LinkId link);
 
+    std::span<const Use>::iterator find(std::span<const Use> uses, std::size_t flow) const;
     double level_of(double capacity, std::span<const Use> uses, double weight,
                     std::size_t except) const;
 
@@ -59,6 +60,7 @@ class Entitlements {
     // The uses of a limited link are [first_[link], first_[link + 1]), by level once in order.
     std::vector<std::uint32_t> first_;
     std::vector<Use> uses_;
+    std::vector<double> levels_;  // by flow
     std::vector<bool> in_order_;  // by LinkId
 };
 

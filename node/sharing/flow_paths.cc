@@ -7,24 +7,31 @@
 
 namespace pleat {
 
-namespace {
-
-Duration latency(const PathTable& table, std::span<const LinkId> links) {
-    Duration sum{};
-    for (const LinkId link : links) sum += table.link(link).properties.latency;
-    return sum;
-}
-
-}  // namespace
-
 FlowPaths::FlowPaths(const PathFolder& folder, std::shared_ptr<const PathTable> table)
     : folder_{&folder}, table_{std::move(table)} {
     PLEAT_ASSERT(table_ != nullptr);
+    note_links();
+}
+
+void FlowPaths::note_links() {
+    latencies_.clear();
+    bandwidths_.clear();
+    for (const LinkState& link : table_->links()) {
+        latencies_.push_back(link.up ? link.properties.latency : kDown);
+        bandwidths_.push_back(link.properties.bandwidth);
+    }
+}
+
+Duration FlowPaths::latency(const std::vector<LinkId>& links) const {
+    Duration sum{};
+    for (const LinkId link : links) sum += latencies_[link.value];
+    return sum;
 }
 
 void FlowPaths::use(std::shared_ptr<const PathTable> table) {
     PLEAT_ASSERT(table != nullptr);
     const std::shared_ptr<const PathTable> before = std::exchange(table_, std::move(table));
+    note_links();
     if (before->partitions() != table_->partitions()) {
         found_.clear();
         return;
@@ -55,21 +62,18 @@ bool FlowPaths::goes_the_same_way(FlowKey flow, const FlowPath& path,
             return false;
         }
     }
-    return is_up(path.links) && is_up(path.back);
-}
-
-bool FlowPaths::is_up(const std::vector<LinkId>& links) const {
-    return std::ranges::all_of(links, [this](LinkId link) { return table_->link(link).up; });
+    const auto up = [this](LinkId link) { return latencies_[link.value] != kDown; };
+    return std::ranges::all_of(path.links, up) && std::ranges::all_of(path.back, up);
 }
 
 // All but the way.
 void FlowPaths::measure(FlowPath& path) const {
-    const Duration there = latency(*table_, path.links);
-    path.rtt = path.back.empty() ? 2 * there : there + latency(*table_, path.back);
+    const Duration there = latency(path.links);
+    path.rtt = path.back.empty() ? 2 * there : there + latency(path.back);
     path.weight = flow_weight(path.rtt);
     path.bandwidth = Bandwidth::unlimited();
     for (const LinkId link : path.links) {
-        path.bandwidth = std::min(path.bandwidth, table_->link(link).properties.bandwidth);
+        path.bandwidth = std::min(path.bandwidth, bandwidths_[link.value]);
     }
 }
 
@@ -96,9 +100,8 @@ const FlowPath* FlowPaths::find(FlowKey flow) {
 
 std::vector<double> FlowPaths::capacities() const {
     std::vector<double> capacities;
-    capacities.reserve(table_->links().size());
-    for (const LinkState& link : table_->links()) {
-        const Bandwidth bandwidth = link.properties.bandwidth;
+    capacities.reserve(bandwidths_.size());
+    for (const Bandwidth bandwidth : bandwidths_) {
         capacities.push_back(bandwidth.is_unlimited()
                                  ? kUnlimitedRate
                                  : static_cast<double>(bandwidth.bits_per_second()));

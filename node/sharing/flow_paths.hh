@@ -49,12 +49,18 @@ class FlowPaths {
     std::vector<double> capacities() const;
 
   private:
+    static constexpr Duration kDown = Duration::min();
+
     bool goes_the_same_way(FlowKey flow, const FlowPath& path, const PathTable& before) const;
-    bool is_up(const std::vector<LinkId>& links) const;
+    void note_links();
+    Duration latency(const std::vector<LinkId>& links) const;
     void measure(FlowPath& path) const;
 
     const PathFolder* folder_;
     std::shared_ptr<const PathTable> table_;
+    // Of the table's links, side by side for the thousands of paths that are measured anew.
+    std::vector<Duration> latencies_;  // kDown: the link is down
+    std::vector<Bandwidth> bandwidths_;
     std::unordered_map<FlowKey, std::optional<FlowPath>> found_;
 };
 
