@@ -35,6 +35,8 @@ std::string_view name_of(PlaneKind plane) {
             return "edt";
         case PlaneKind::netem:
             return "netem";
+        case PlaneKind::recording:
+            return "recording";
         case PlaneKind::tun:
             break;
     }
@@ -45,10 +47,12 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
     for (const PlaneKind plane : kPlaneKinds) {
         if (name == name_of(plane)) return plane;
     }
+    if (name == name_of(PlaneKind::recording)) return PlaneKind::recording;
     return std::nullopt;
 }
 
 bool can_do(PlaneKind plane, PlaneFeature feature) {
+    if (plane == PlaneKind::recording) return true;
     switch (feature) {
         case PlaneFeature::outside:
             return plane != PlaneKind::edt;
