@@ -25,6 +25,7 @@ std::string hint_for(PlaneKind plane) {
                    "them";
         case PlaneKind::netem:
             return "netem needs HTB and netem (modprobe sch_htb sch_netem)";
+        case PlaneKind::recording:
         case PlaneKind::tun:
             break;
     }

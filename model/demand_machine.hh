@@ -77,36 +77,31 @@ class DemandMachine {
     static Duration idle_after(Bandwidth cap);
 
   private:
-    // What a look shows, in bits per second.
-    struct Measures {
-        Instant now;
-        double cap;
-        Duration usage_window;
-        double usage;          // (4)
-        double earlier_usage;  // 200 ms ago
-        double burst;          // over a window of 50 ms, or 10 packets at the cap
-        double earlier_burst;  // an RTT ago
-        double backlog;        // part of the time, 0 .. 1
-        bool hot;
-        bool growing;
-        bool small;  // as a mouse is
+    class Measures;
+
+    // What follows from a cap alone; asked for again and again with the same one.
+    struct CapTimes {
+        std::optional<Bandwidth> cap;
+        Duration packet{};
+        Duration idle_after{};
     };
 
-    Measures measure(const FlowReading& reading, const FlowTerms& terms) const;
-    void note_cap(const Measures& now);
-    DemandState judge(const Measures& now, const FlowTerms& terms);
-    DemandState judge_limited(const Measures& now, const FlowTerms& terms);
-    DemandState judge_greedy(const Measures& now, const FlowTerms& terms);
-    DemandState become_limited(const Measures& now, double demand);
-    DemandState become_greedy(const Measures& now);
-    DemandState raised(const Measures& now) const;
-    bool held_low(bool low, const Measures& now, const FlowTerms& terms, int patience);
+    const CapTimes& times_of(Bandwidth cap);
+    void note_cap(Instant now, double cap);
+    DemandState judge(Measures& now, const FlowTerms& terms);
+    DemandState judge_limited(Measures& now, const FlowTerms& terms);
+    DemandState judge_greedy(Measures& now, const FlowTerms& terms);
+    DemandState become_limited(Instant now, double demand);
+    DemandState become_greedy(Instant now);
+    DemandState raised(Measures& now) const;
+    bool held_low(bool low, Measures& now, const FlowTerms& terms, int patience);
     void note_rise(Instant now);
     void note_fall(Instant now);
 
     Phase phase_ = Phase::idle;
     DemandState state_ = DemandState::gone();
     FlowHistory history_;
+    CapTimes times_;
     Instant since_;          // of the present phase
     Instant busy_at_;        // when the queue was last seen not to be empty
     bool starting_ = false;  // (7)

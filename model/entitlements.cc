@@ -14,7 +14,7 @@ Entitlements::Entitlements(std::span<const double> capacities, std::span<const F
     : capacities_{capacities} {
     PLEAT_ASSERT(flows.size() == rates.size());
     collect(flows, rates, only);
-    sort();
+    in_order_.assign(capacities_.size(), false);
 }
 
 // Counts the uses of each link, then puts them side by side.
@@ -31,41 +31,53 @@ void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const do
     for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
     uses_.resize(first_.back());
     std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+    levels_.resize(flows.size());
     for (std::size_t i = 0; i < flows.size(); ++i) {
         const FlowDemand& flow = flows[i];
+        levels_[i] = rates[i] / flow.weight;
         for (const LinkId link : flow.links) {
             if (!matters(link)) continue;
             uses_[next[link.value]++] = {
-                rates[i] / flow.weight,       rates[i], flow.weight, 0.0, 0.0,
-                static_cast<std::uint32_t>(i)};
+                levels_[i], rates[i], flow.weight, 0.0, 0.0, static_cast<std::uint32_t>(i)};
         }
     }
 }
 
-void Entitlements::sort() {
-    for (std::size_t link = 0; link < capacities_.size(); ++link) {
-        const std::span<Use> uses =
-            std::span{uses_}.subspan(first_[link], first_[link + 1] - first_[link]);
-        std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
-            return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
-        });
-        double rate = 0.0;
-        double weight = 0.0;
-        for (Use& use : uses) {
-            use.rate_before = rate;
-            use.weight_before = weight;
-            rate += use.rate;
-            weight += use.weight;
-        }
+std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
+    const std::span<Use> uses = std::span{uses_}.subspan(
+        first_[link.value], first_[link.value + 1] - first_[link.value]);
+    if (in_order_[link.value]) return uses;
+    in_order_[link.value] = true;
+    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+        return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
+    });
+    double rate = 0.0;
+    double weight = 0.0;
+    for (Use& use : uses) {
+        use.rate_before = rate;
+        use.weight_before = weight;
+        rate += use.rate;
+        weight += use.weight;
     }
+    return uses;
+}
+
+// The flows of a link are by level, then by flow.
+std::span<const Entitlements::Use>::iterator Entitlements::find(std::span<const Use> uses,
+                                                                std::size_t flow) const {
+    if (flow >= levels_.size()) return uses.end();
+    const auto place = std::tuple{levels_[flow], static_cast<std::uint32_t>(flow)};
+    const auto found = std::partition_point(uses.begin(), uses.end(), [&place](const Use& use) {
+        return std::tuple{use.level, use.flow} < place;
+    });
+    return found != uses.end() && found->flow == flow ? found : uses.end();
 }
 
 // The level of the water at which the link is full: the flows below it keep their rate,
 // those above and the new one have level x weight.
 double Entitlements::level_of(double capacity, std::span<const Use> uses, double weight,
                               std::size_t except) const {
-    const auto own = std::find_if(uses.begin(), uses.end(),
-                                  [except](const Use& use) { return use.flow == except; });
+    const auto own = find(uses, except);
     const double own_rate = own == uses.end() ? 0.0 : own->rate;
     const double own_weight = own == uses.end() ? 0.0 : own->weight;
     const double total_weight = uses.back().weight_before + uses.back().weight;
@@ -85,7 +97,7 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
     return std::max(0.0, capacity - kept) / weight;
 }
 
-double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) const {
+double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) {
     double least = kUnlimitedRate;
     for (const LinkId link : links) {
         const double capacity = capacities_[link.value];

@@ -33,7 +33,8 @@ class Entitlements {
 
     // Of a flow of `weight` over `links`. `except`: the index of a flow to leave out (the
     // flow itself), or the number of flows. Infinity when no link limits it.
-    double of(std::span<const LinkId> links, double weight, std::size_t except) const;
+    // The flows of a link are put in order when it is first asked for.
+    double of(std::span<const LinkId> links, double weight, std::size_t except);
 
   private:
     // A flow of a link. `rate_before` and `weight_before` are the sums over those that
@@ -49,20 +50,18 @@ class Entitlements {
 
     void collect(std::span<const FlowDemand> flows, std::span<const double> rates,
                  std::span<const LinkId> only);
-    void sort();
+    std::span<const Use> uses_of(LinkId link);
 
-    std::span<const Use> uses_of(LinkId link) const {
-        return std::span{uses_}.subspan(first_[link.value],
-                                        first_[link.value + 1] - first_[link.value]);
-    }
-
+    std::span<const Use>::iterator find(std::span<const Use> uses, std::size_t flow) const;
     double level_of(double capacity, std::span<const Use> uses, double weight,
                     std::size_t except) const;
 
     std::span<const double> capacities_;
-    // The uses of a limited link are [first_[link], first_[link + 1]), by level.
+    // The uses of a limited link are [first_[link], first_[link + 1]), by level once in order.
     std::vector<std::uint32_t> first_;
     std::vector<Use> uses_;
+    std::vector<double> levels_;  // by flow
+    std::vector<bool> in_order_;  // by LinkId
 };
 
 }  // namespace pleat

@@ -59,6 +59,8 @@ void FairShare::set_capacity(LinkId link, double bits_per_second) {
 // Finds the limited links that matter, and for each the flows that cross it.
 void FairShare::collect_loads(std::span<const FlowDemand> flows) {
     loads_.clear();
+    loads_of_flows_.clear();
+    first_load_.assign(1, 0);
     for (const FlowDemand& flow : flows) {
         PLEAT_ASSERT(flow.weight > 0.0);
         PLEAT_ASSERT(flow.demand >= 0.0);
@@ -68,59 +70,53 @@ void FairShare::collect_loads(std::span<const FlowDemand> flows) {
             std::uint32_t& slot = load_of_link_[link.value];
             if (slot == kNoLoad) {
                 slot = static_cast<std::uint32_t>(loads_.size());
-                loads_.push_back({link, capacities_[link.value], 0.0, 0, 0.0, 0, 0});
+                loads_.push_back({link, capacities_[link.value], 0.0, 0, 0, 0});
             }
             loads_[slot].weight += flow.weight;
             ++loads_[slot].count;
+            loads_of_flows_.push_back(slot);
         }
+        first_load_.push_back(static_cast<std::uint32_t>(loads_of_flows_.size()));
     }
     std::uint32_t next = 0;
     for (Load& load : loads_) {
-        load.level = load.remaining / load.weight;
         load.first = load.last = next;
         next += load.count;
     }
     flows_of_links_.resize(next);
     for (std::uint32_t i = 0; i < flows.size(); ++i) {
-        for (const LinkId link : flows[i].links) {
-            const std::uint32_t slot = load_of_link_[link.value];
-            if (slot != kNoLoad) flows_of_links_[loads_[slot].last++] = i;
-        }
+        for (const std::uint32_t slot : loads_of(i)) flows_of_links_[loads_[slot].last++] = i;
     }
 }
 
-void FairShare::freeze(const FlowDemand& flow, double rate) {
-    for (const LinkId link : flow.links) {
-        const std::uint32_t slot = load_of_link_[link.value];
-        if (slot == kNoLoad) continue;
+void FairShare::freeze(std::uint32_t flow, double weight, double rate) {
+    for (const std::uint32_t slot : loads_of(flow)) {
         Load& load = loads_[slot];
         load.remaining = std::max(0.0, load.remaining - rate);
-        load.weight -= flow.weight;
-        if (--load.count == 0) {
-            load.weight = 0.0;
-        } else {
-            load.level = std::max(load.level, load.remaining / load.weight);
-        }
+        load.weight -= weight;
+        if (--load.count == 0) load.weight = 0.0;
     }
 }
 
 // The level of all links and demands rises together; the lowest of the links' levels
 // and the demands' levels is where the next flow stops. A link's level only rises when
-// flows stop below it, so that a stale entry of the heap is too low, never too high:
-// it is corrected when it comes to the top.
+// flows stop below it, so that a stale entry of the heap is too low, never too high (but for
+// the last bits): it is corrected when it comes to the top.
 std::vector<double> FairShare::solve(std::span<const FlowDemand> flows) {
     collect_loads(flows);
     std::vector<HeapEntry> entries;
     entries.reserve(loads_.size());
-    for (std::uint32_t i = 0; i < loads_.size(); ++i) entries.push_back({loads_[i].level, i});
+    for (std::uint32_t i = 0; i < loads_.size(); ++i) {
+        entries.push_back({loads_[i].remaining / loads_[i].weight, i});
+    }
     std::priority_queue<HeapEntry> heap{std::less<HeapEntry>{}, std::move(entries)};
 
     std::vector<double> rates(flows.size(), kUnlimitedRate);
-    std::vector<bool> frozen(flows.size(), false);
+    std::vector<char> frozen(flows.size(), 0);
     const auto stop = [&](std::uint32_t i, double rate) {
         rates[i] = rate;
-        frozen[i] = true;
-        freeze(flows[i], rate);
+        frozen[i] = 1;
+        freeze(i, flows[i].weight, rate);
     };
     const std::vector<std::uint32_t> demands = by_demand_level(flows);
     auto next_demand = demands.begin();
@@ -128,11 +124,12 @@ std::vector<double> FairShare::solve(std::span<const FlowDemand> flows) {
         while (!heap.empty()) {
             const HeapEntry top = heap.top();
             const Load& load = loads_[top.load];
-            if (load.count > 0 && load.level <= top.level) break;
+            const double level = load.count > 0 ? load.remaining / load.weight : 0.0;
+            if (load.count > 0 && level <= top.level) break;
             heap.pop();
-            if (load.count > 0) heap.push({load.level, top.load});
+            if (load.count > 0) heap.push({level, top.load});
         }
-        while (next_demand != demands.end() && frozen[*next_demand]) ++next_demand;
+        while (next_demand != demands.end() && frozen[*next_demand] != 0) ++next_demand;
         const double full_at = heap.empty() ? kUnlimitedRate : heap.top().level;
         if (next_demand != demands.end()) {
             const FlowDemand& flow = flows[*next_demand];
@@ -142,11 +139,12 @@ std::vector<double> FairShare::solve(std::span<const FlowDemand> flows) {
             }
         }
         if (heap.empty()) break;
+        const double level = heap.top().level;
         const Load full = loads_[heap.top().load];
         heap.pop();
         for (std::uint32_t k = full.first; k < full.last; ++k) {
             const std::uint32_t i = flows_of_links_[k];
-            if (!frozen[i]) stop(i, full.level * flows[i].weight);
+            if (frozen[i] == 0) stop(i, level * flows[i].weight);
         }
     }
     for (const Load& load : loads_) load_of_link_[load.link.value] = kNoLoad;

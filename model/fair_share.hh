@@ -55,19 +55,25 @@ class FairShare {
         double weight;        // of the flows not yet frozen
         std::uint32_t count;  // of the flows not yet frozen: says when it is empty, for
                               // `weight` may keep a residue
-        double level;         // rate per weight at which it is full; it only rises
         std::uint32_t first;  // its flows are flows_of_links_[first, last)
         std::uint32_t last;
     };
 
     void collect_loads(std::span<const FlowDemand> flows);
-    void freeze(const FlowDemand& flow, double rate);
+    void freeze(std::uint32_t flow, double weight, double rate);
+
+    std::span<const std::uint32_t> loads_of(std::uint32_t flow) const {
+        return std::span{loads_of_flows_}.subspan(
+            first_load_[flow], first_load_[flow + 1] - first_load_[flow]);
+    }
 
     std::vector<double> capacities_;
     // Scratch of solve(), kept for its memory.
     std::vector<std::uint32_t> load_of_link_;  // by LinkId; kNoLoad
     std::vector<Load> loads_;
     std::vector<std::uint32_t> flows_of_links_;
+    std::vector<std::uint32_t> first_load_;  // flow i's are [first_load_[i], first_load_[i + 1])
+    std::vector<std::uint32_t> loads_of_flows_;
 };
 
 }  // namespace pleat

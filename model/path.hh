@@ -51,6 +51,9 @@ class PathFolder {
     // The whole path; nothing when unreachable: then everything is dropped.
     std::optional<Path> fold(const PathTable& table, HostId source, HostId destination) const;
 
+    // Whose parents lead to `host` as a source; nothing when no tree does.
+    std::optional<TreeId> tree_of(HostId host) const { return access_[host.value].tree; }
+
     const Topology& topology() const { return *topology_; }
 
   private:

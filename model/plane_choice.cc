@@ -48,6 +48,8 @@ std::string_view name_of(PlaneKind plane) {
             return "edt";
         case PlaneKind::netem:
             return "netem";
+        case PlaneKind::recording:
+            return "recording";
         case PlaneKind::tun:
             break;
     }
@@ -58,10 +60,12 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
     for (const PlaneKind plane : kPlaneKinds) {
         if (name == name_of(plane)) return plane;
     }
+    if (name == name_of(PlaneKind::recording)) return PlaneKind::recording;
     return std::nullopt;
 }
 
 bool can_do(PlaneKind plane, PlaneFeature feature) {
+    if (plane == PlaneKind::recording) return true;
     switch (feature) {
         case PlaneFeature::other_machines:
             break;

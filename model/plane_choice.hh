@@ -13,9 +13,11 @@
 
 namespace pleat {
 
-enum class PlaneKind : std::uint8_t { edt, netem, tun };
+// `recording` moves no packet: for tests of everything around a plane. It is never chosen, only
+// forced.
+enum class PlaneKind : std::uint8_t { edt, netem, tun, recording };
 
-// Best first.
+// Those that emulate, best first.
 constexpr std::array<PlaneKind, 3> kPlaneKinds{PlaneKind::edt, PlaneKind::netem, PlaneKind::tun};
 
 std::string_view name_of(PlaneKind plane);

@@ -16,6 +16,10 @@ constexpr Duration kHeartbeatInterval = std::chrono::seconds{1};
 constexpr Duration kReplicaInterval = std::chrono::milliseconds{100};
 constexpr Duration kCompany = std::chrono::milliseconds{10};
 
+// (4)
+constexpr Duration kMostSilence = std::chrono::seconds{5};
+constexpr int kMostUnanswered = 2;
+
 }  // namespace
 
 RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, SharingMember member,
@@ -29,11 +33,12 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                   .set_caps = outputs_.set_caps,
                   .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
                   .share = outputs_.share}},
-      subscriber_{sockets.subscriber(
-          member_.run, [this](StateMessage message) { receive(std::move(message)); })},
       heartbeat_timer_{loop, kHeartbeatInterval, [this](Instant) { heartbeat(); }},
       replica_timer_{loop, kReplicaInterval,
-                     [this](Instant now) { carry_out(replica_.tick(now)); }},
+                     [this](Instant now) {
+                         carry_out(replica_.tick(now));
+                         reopen_silent(now);
+                     }},
       news_timer_{loop} {
     std::vector<std::string> keys;
     keys.reserve(member_.peers.size());
@@ -43,13 +48,8 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                                .peer_keys = std::move(keys)});
     if (alone()) return;
     for (const Peer& peer : member_.peers) {
-        subscriber_.connect(peer.address);
-        snapshots_.emplace(
-            peer.name,
-            sockets_.snapshot_client(peer.address, member_.run, [this](const StateUpdate& full) {
-                if (find(full.publisher) == nullptr) return;
-                carry_out(replica_.receive_snapshot(full, monotonic_now()));
-            }));
+        open_states(peer);
+        open_snapshots(peer);
     }
     heartbeat_timer_.start();
     replica_timer_.start();
@@ -57,6 +57,38 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
 
 RunSharing::~RunSharing() {
     sockets_.remove(member_.run);
+}
+
+// ---- connections
+
+void RunSharing::open_states(const Peer& peer) {
+    Connection& connection = connections_[peer.name];
+    connection.states.emplace(sockets_.subscriber(
+        member_.run, [this, &peer](StateMessage message) { receive(peer, std::move(message)); }));
+    connection.states->connect(peer.address);
+    connection.states_opened = monotonic_now();
+}
+
+void RunSharing::open_snapshots(const Peer& peer) {
+    Connection& connection = connections_[peer.name];
+    connection.snapshots.emplace(sockets_.snapshot_client(
+        peer.address, member_.run,
+        [this, &peer](const StateUpdate& full) { receive_whole(peer, full); }));
+    connection.unanswered = 0;
+}
+
+void RunSharing::ask(const std::string& peer) {
+    Connection& connection = connections_.at(peer);
+    if (connection.unanswered == kMostUnanswered) open_snapshots(*find(peer));
+    ++connection.unanswered;
+    connection.snapshots->request();
+}
+
+void RunSharing::reopen_silent(Instant now) {
+    for (const Peer& peer : member_.peers) {
+        if (replica_.heard(peer.name)) continue;
+        if (now - connections_.at(peer.name).states_opened >= kMostSilence) open_states(peer);
+    }
 }
 
 // ---- what we say
@@ -115,24 +147,36 @@ std::uint64_t RunSharing::digest() const {
 
 // ---- what the others say
 
-void RunSharing::receive(StateMessage message) {
+void RunSharing::receive(const Peer& from, StateMessage message) {
     const Instant now = monotonic_now();
     std::visit(Overload{
                    [&](StateUpdate& update) {
-                       if (find(update.publisher) == nullptr) return;
+                       if (!is_from(from, update.publisher)) return;
                        carry_out(replica_.receive(std::move(update), now));
                    },
                    [&](const Heartbeat& heartbeat) {
-                       if (find(heartbeat.publisher) == nullptr) return;
+                       if (!is_from(from, heartbeat.publisher)) return;
                        carry_out(replica_.receive(heartbeat, now));
                        compare(heartbeat);
                    },
                },
                message);
-    for (const Peer& peer : member_.peers) {
-        if (!replica_.heard(peer.name) || !heard_.insert(peer.name).second) continue;
-        if (outputs_.peer_heard) outputs_.peer_heard(peer);
+    if (!replica_.heard(from.name) || !heard_.insert(from.name).second) return;
+    if (outputs_.peer_heard) outputs_.peer_heard(from);
+}
+
+void RunSharing::receive_whole(const Peer& from, const StateUpdate& full) {
+    if (!is_from(from, full.publisher)) return;
+    connections_.at(from.name).unanswered = 0;
+    carry_out(replica_.receive_snapshot(full, monotonic_now()));
+}
+
+bool RunSharing::is_from(const Peer& peer, const std::string& publisher) {
+    if (publisher == peer.name) return true;
+    if (!std::exchange(forged_told_, true)) {
+        spdlog::warn("a peer speaks in another's name, dropped peer={}", peer.name);
     }
+    return false;
 }
 
 void RunSharing::carry_out(const StateReplica::Actions& actions) {
@@ -141,7 +185,7 @@ void RunSharing::carry_out(const StateReplica::Actions& actions) {
         std::visit(Overload{
                        [&](const ApplyStates& change) { apply(change, now); },
                        [&](const DropStates& change) { drop(change, now); },
-                       [&](const AskSnapshot& ask) { snapshots_.at(ask.publisher).request(); },
+                       [&](const AskSnapshot& wish) { ask(wish.publisher); },
                    },
                    action);
     }

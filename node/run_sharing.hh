@@ -5,10 +5,15 @@
 // (1) Every change of a state is one numbered update; a heartbeat comes once a second, and
 //     at once to whoever subscribes. Both are counted, once each, whoever listens.
 // (2) Changes of hosts wait 10 ms for each other, or go with the next update of flows.
-// (3) Only peers are listened to, and of hosts only to the one that has them.
-// (4) Without peers nothing goes out but what the sharer publishes, and heartbeats when
+// (3) Only peers are listened to, and each only about itself: what comes through the connection
+//     to a peer and is in another's name is dropped; so are states of flows and hosts that are
+//     another's.
+// (4) The connections to a peer are made anew when it is not heard for 5 s, or has not answered
+//     two requests: ZeroMQ does so by itself after all faults but one, a message that is
+//     longer than any may be.
+// (5) Without peers nothing goes out but what the sharer publishes, and heartbeats when
 //     they are asked for.
-// (5) With compare_shares, heartbeats say what was computed. With equal states in equal
+// (6) With compare_shares, heartbeats say what was computed. With equal states in equal
 //     epochs it must be equal to the last bit; if not, that is told.
 #pragma once
 
@@ -74,15 +79,29 @@ class RunSharing {
 
     const ControlTraffic& traffic() const { return traffic_; }
 
-    // Of (5): how many digests were compared with ours.
+    // Of (6): how many digests were compared with ours.
     std::uint64_t compared() const { return compared_; }
 
   private:
+    // To a peer.
+    struct Connection {
+        std::optional<StateSubscriber> states;
+        std::optional<SnapshotClient> snapshots;
+        Instant states_opened;
+        int unanswered = 0;  // requests for the whole state
+    };
+
+    void open_states(const Peer& peer);
+    void open_snapshots(const Peer& peer);
+    void ask(const std::string& peer);
+    void reopen_silent(Instant now);
     StateUpdate whole_state() const;
     std::uint64_t digest() const;
     void publish(std::vector<FlowState> flows);
     void send(const StateMessage& message);
-    void receive(StateMessage message);
+    void receive(const Peer& from, StateMessage message);
+    void receive_whole(const Peer& from, const StateUpdate& full);
+    bool is_from(const Peer& peer, const std::string& publisher);
     void carry_out(const StateReplica::Actions& actions);
     void apply(const ApplyStates& change, Instant now);
     void drop(const DropStates& change, Instant now);
@@ -94,8 +113,7 @@ class RunSharing {
     RunSharingOutputs outputs_;
     Sharer sharer_;
     StateReplica replica_;
-    StateSubscriber subscriber_;
-    std::map<std::string, SnapshotClient> snapshots_;  // by peer
+    std::map<std::string, Connection> connections_;  // by peer
     RepeatingTimer heartbeat_timer_;
     RepeatingTimer replica_timer_;
     boost::asio::steady_timer news_timer_;
@@ -107,6 +125,7 @@ class RunSharing {
     ControlTraffic traffic_;
     std::uint64_t compared_ = 0;
     bool refused_told_ = false;
+    bool forged_told_ = false;
     bool difference_told_ = false;
 };
 

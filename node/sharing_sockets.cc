@@ -54,12 +54,12 @@ std::size_t SharingSockets::publish(const std::string& run, const StateMessage& 
 
 StateSubscriber SharingSockets::subscriber(const std::string& run,
                                            std::function<void(StateMessage)> on_message) const {
-    return {loop_, run, std::move(on_message), keys_};
+    return {loop_, run, std::move(on_message), keys_, &connections_};
 }
 
 SnapshotClient SharingSockets::snapshot_client(const NodeAddress& peer, const std::string& run,
                                                std::function<void(StateUpdate)> on_state) const {
-    return {loop_, peer, run, std::move(on_state), keys_};
+    return {loop_, peer, run, std::move(on_state), keys_, &connections_};
 }
 
 }  // namespace pleat

@@ -55,6 +55,7 @@ class SharingSockets {
     boost::asio::io_context& loop_;
     std::optional<KeyPair> keys_;
     std::map<std::string, Member> members_;
+    StateConnections connections_;
     StatePublisher states_;
     SnapshotServer snapshots_;
 };

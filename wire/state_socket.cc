@@ -12,12 +12,32 @@ namespace {
 
 constexpr Duration kNoLinger{0};
 constexpr std::string_view kSnapshotRequest = "snapshot";
+constexpr int kMostConnections = 16384;
 constexpr char kSubscribed = 1;  // the first byte of what an XPUB hears
 
 // Nothing for ipc://.
 std::optional<Pass> pass_to(const NodeAddress& node, const std::optional<KeyPair>& keys) {
     if (node.key.empty() || !keys) return {};
     return Pass{.keys = *keys, .server_key = node.key};
+}
+
+}  // namespace
+
+struct StateConnections::Context {
+    std::shared_ptr<zmq::context_t> zmq = std::make_shared<zmq::context_t>();
+};
+
+StateConnections::StateConnections() : context_{std::make_shared<Context>()} {
+    // A subscriber and a snapshot client to each machine, in each run.
+    context_->zmq->set(zmq::ctxopt::max_sockets, kMostConnections);
+}
+
+StateConnections::~StateConnections() = default;
+
+namespace {
+
+std::shared_ptr<zmq::context_t> context_of(const StateConnections* connections) {
+    return connections == nullptr ? nullptr : connections->context()->zmq;
 }
 
 }  // namespace
@@ -73,12 +93,17 @@ std::string StatePublisher::endpoint() const {
 class StateSubscriber::Impl {
   public:
     Impl(boost::asio::io_context& loop, std::string topic,
-         std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys)
+         std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys,
+         const StateConnections* connections)
         : topic_{std::move(topic)},
           on_message_{std::move(on_message)},
           keys_{std::move(keys)},
-          source_{loop, zmq::socket_type::sub, kMaxStateBytes, kNoLinger,
-                  [this](const ZmqParts& parts) { receive(parts); }} {
+          source_{loop,
+                  zmq::socket_type::sub,
+                  kMaxStateBytes,
+                  kNoLinger,
+                  [this](const ZmqParts& parts) { receive(parts); },
+                  context_of(connections)} {
         source_.socket().set(zmq::sockopt::subscribe, topic_);
     }
 
@@ -103,9 +128,9 @@ class StateSubscriber::Impl {
 
 StateSubscriber::StateSubscriber(boost::asio::io_context& loop, std::string topic,
                                  std::function<void(StateMessage)> on_message,
-                                 std::optional<KeyPair> keys)
-    : impl_{
-          std::make_unique<Impl>(loop, std::move(topic), std::move(on_message), std::move(keys))} {}
+                                 std::optional<KeyPair> keys, const StateConnections* connections)
+    : impl_{std::make_unique<Impl>(loop, std::move(topic), std::move(on_message), std::move(keys),
+                                   connections)} {}
 
 StateSubscriber::~StateSubscriber() = default;
 StateSubscriber::StateSubscriber(StateSubscriber&&) noexcept = default;
@@ -167,11 +192,16 @@ std::string SnapshotServer::endpoint() const {
 class SnapshotClient::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeAddress& publisher, std::string topic,
-         std::function<void(StateUpdate)> on_state, const std::optional<KeyPair>& keys)
+         std::function<void(StateUpdate)> on_state, const std::optional<KeyPair>& keys,
+         const StateConnections* connections)
         : topic_{std::move(topic)},
           on_state_{std::move(on_state)},
-          source_{loop, zmq::socket_type::dealer, kMaxStateBytes, kNoLinger,
-                  [this](const ZmqParts& parts) { receive(parts); }} {
+          source_{loop,
+                  zmq::socket_type::dealer,
+                  kMaxStateBytes,
+                  kNoLinger,
+                  [this](const ZmqParts& parts) { receive(parts); },
+                  context_of(connections)} {
         source_.connect(publisher.snapshots, pass_to(publisher, keys));
     }
 
@@ -192,8 +222,10 @@ class SnapshotClient::Impl {
 
 SnapshotClient::SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher,
                                std::string topic, std::function<void(StateUpdate)> on_state,
-                               const std::optional<KeyPair>& keys)
-    : impl_{std::make_unique<Impl>(loop, publisher, std::move(topic), std::move(on_state), keys)} {}
+                               const std::optional<KeyPair>& keys,
+                               const StateConnections* connections)
+    : impl_{std::make_unique<Impl>(loop, publisher, std::move(topic), std::move(on_state), keys,
+                                   connections)} {}
 
 SnapshotClient::~SnapshotClient() = default;
 SnapshotClient::SnapshotClient(SnapshotClient&&) noexcept = default;

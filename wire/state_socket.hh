@@ -7,6 +7,9 @@
 //     has come back): what was published before a subscription arrived is lost to it.
 // (2) A subscriber that is too slow loses publications; nobody else does, and nobody
 //     waits for it.
+// (3) Who a message is from is not proved by what it says, but by the connection that it came
+//     through: with keys on both ends, a subscriber that is connected to one publisher hears
+//     nobody else.
 #pragma once
 
 #include <cstdint>
@@ -43,11 +46,27 @@ class StatePublisher {
     std::unique_ptr<Impl> impl_;
 };
 
+// One thread of ZeroMQ's for any number of connections. Without it each has its own.
+class StateConnections {
+  public:
+    StateConnections();
+    ~StateConnections();
+
+    // Of use to wire/*.cc only.
+    struct Context;
+
+    const std::shared_ptr<Context>& context() const { return context_; }
+
+  private:
+    std::shared_ptr<Context> context_;
+};
+
 class StateSubscriber {
   public:
     // `keys`: ours, for publishers on tcp://.
     StateSubscriber(boost::asio::io_context& loop, std::string topic,
-                    std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys = {});
+                    std::function<void(StateMessage)> on_message, std::optional<KeyPair> keys = {},
+                    const StateConnections* connections = nullptr);
     ~StateSubscriber();
     StateSubscriber(StateSubscriber&&) noexcept;
     StateSubscriber& operator=(StateSubscriber&&) noexcept;
@@ -87,7 +106,8 @@ class SnapshotClient {
   public:
     SnapshotClient(boost::asio::io_context& loop, const NodeAddress& publisher, std::string topic,
                    std::function<void(StateUpdate)> on_state,
-                   const std::optional<KeyPair>& keys = {});
+                   const std::optional<KeyPair>& keys = {},
+                   const StateConnections* connections = nullptr);
     ~SnapshotClient();
     SnapshotClient(SnapshotClient&&) noexcept;
     SnapshotClient& operator=(SnapshotClient&&) noexcept;

@@ -119,9 +119,11 @@ class Doorkeeper {
 
 class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
   public:
-    Impl(boost::asio::io_context& loop, zmq::socket_type type, Handler handler)
+    Impl(boost::asio::io_context& loop, zmq::socket_type type, Handler handler,
+         std::shared_ptr<zmq::context_t> context)
         : loop_{loop},
-          socket_{context_, type},
+          context_{context ? std::move(context) : std::make_shared<zmq::context_t>()},
+          socket_{*context_, type},
           descriptor_{loop, socket_.get(zmq::sockopt::fd)},
           handler_{std::move(handler)} {}
 
@@ -139,7 +141,7 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
     zmq::socket_t& socket() { return socket_; }
 
     void guard(Guard guard) {
-        doorkeeper_.emplace(loop_, context_, std::move(guard.admits));
+        doorkeeper_.emplace(loop_, *context_, std::move(guard.admits));
         guarded_ = true;
         socket_.set(zmq::sockopt::zap_domain, "pleat");
         set_key(ZMQ_CURVE_SECRETKEY, guard.keys.secret_key);
@@ -165,7 +167,7 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
         if (zmq_socket_monitor(socket_.handle(), name.c_str(), events) != 0) {
             throw Failure{fmt::format("cannot watch a socket: {}", zmq_strerror(errno))};
         }
-        monitor_.emplace(loop_, context_, zmq::socket_type::pair,
+        monitor_.emplace(loop_, *context_, zmq::socket_type::pair,
                          [connected = std::move(connected),
                           refused = std::move(refused)](const std::vector<zmq::message_t>& event) {
                              std::uint16_t number = 0;
@@ -263,7 +265,7 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
     }
 
     boost::asio::io_context& loop_;
-    zmq::context_t context_;
+    std::shared_ptr<zmq::context_t> context_;
     std::optional<Doorkeeper> doorkeeper_;
     std::optional<SideSocket> monitor_;
     bool guarded_ = false;
@@ -277,8 +279,8 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 ZmqSource::ZmqSource(boost::asio::io_context& loop, zmq::socket_type type, std::size_t most_bytes,
-                     Duration linger, Handler handler)
-    : impl_{std::make_shared<Impl>(loop, type, std::move(handler))} {
+                     Duration linger, Handler handler, std::shared_ptr<zmq::context_t> context)
+    : impl_{std::make_shared<Impl>(loop, type, std::move(handler), std::move(context))} {
     using std::chrono::duration_cast;
     using std::chrono::milliseconds;
     socket().set(zmq::sockopt::linger,

@@ -33,9 +33,10 @@ class ZmqSource {
   public:
     using Handler = std::function<void(ZmqParts)>;
 
-    // Parts longer than `most_bytes` end the connection that they come from.
+    // Parts longer than `most_bytes` end the connection that they come from. `context`: shared
+    // with others that need neither guard() nor watch(); nothing: its own, with a thread.
     ZmqSource(boost::asio::io_context& loop, zmq::socket_type type, std::size_t most_bytes,
-              Duration linger, Handler handler);
+              Duration linger, Handler handler, std::shared_ptr<zmq::context_t> context = {});
     ~ZmqSource();
     ZmqSource(const ZmqSource&) = delete;
     ZmqSource& operator=(const ZmqSource&) = delete;

@@ -6,6 +6,7 @@
 #include "base/capabilities.hh"
 #include "node/dataplane/edt/edt_plane.hh"
 #include "node/dataplane/netem/netem_plane.hh"
+#include "node/dataplane/recording_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 #include "node/underlay/underlay.hh"
 
@@ -42,13 +43,15 @@ std::string in_one_line(std::string text) {
 
 std::string missing_for(PlaneKind plane) {
     std::string missing = missing_for_hosts();
-    if (missing.empty() && plane != PlaneKind::tun) missing = missing_for_underlay();
+    const bool in_kernel = plane == PlaneKind::edt || plane == PlaneKind::netem;
+    if (missing.empty() && in_kernel) missing = missing_for_underlay();
     if (!missing.empty()) return missing;
     switch (plane) {
         case PlaneKind::edt:
             return missing_for_edt();
         case PlaneKind::netem:
             return missing_for_netem();
+        case PlaneKind::recording:
         case PlaneKind::tun:
             break;
     }
@@ -62,6 +65,8 @@ std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context) {
             return open_edt_plane(std::move(context));
         case PlaneKind::netem:
             return open_netem_plane(std::move(context));
+        case PlaneKind::recording:
+            return open_recording_plane(std::move(context));
         case PlaneKind::tun:
             break;
     }

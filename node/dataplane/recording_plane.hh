@@ -1,5 +1,6 @@
 // RecordingPlane: a plane for tests of what uses one. It moves no packet; it writes down
-// what it was told, and a test makes its reports.
+// what it was told, and a test makes its reports. The node daemon can open one that reports
+// tables by itself when their time has come, and keeps nothing (`--data-plane recording`).
 #pragma once
 
 #include <utility>
@@ -57,5 +58,7 @@ class RecordingPlane final : public DataPlane {
   private:
     std::function<void(PlaneReport)> report_;
 };
+
+std::unique_ptr<DataPlane> open_recording_plane(PlaneContext context);
 
 }  // namespace pleat

@@ -23,16 +23,19 @@ Bandwidth bandwidth_of(double bits_per_second) {
 }  // namespace
 
 Allocation::Allocation(FlowPaths& paths, std::span<const FlowState> states)
-    : capacities_{paths.capacities()} {
+    : known_paths_{paths}, capacities_{paths.capacities()} {
+    flows_.reserve(states.size());
+    paths_.reserve(states.size());
+    demands_.reserve(states.size());
     for (const FlowState& state : states) {
         const FlowPath* const path = paths.find(state.flow);
         if (path == nullptr) continue;
         PLEAT_ASSERT(flows_.empty() || flows_.back() < state.flow);
         flows_.push_back(state.flow);
+        paths_.push_back(path);
         demands_.push_back({path->links, path->weight, state.state.rate()});
     }
     rates_ = FairShare{capacities_}.solve(demands_);
-    entitlements_.emplace(capacities_, demands_, rates_);
 }
 
 std::uint64_t Allocation::digest() const {
@@ -45,17 +48,28 @@ std::uint64_t Allocation::digest() const {
     return hash;
 }
 
-std::size_t Allocation::index(FlowKey flow) const {
-    const auto found = std::lower_bound(flows_.begin(), flows_.end(), flow);
-    if (found == flows_.end() || *found != flow) return flows_.size();
-    return static_cast<std::size_t>(found - flows_.begin());
+std::size_t Allocation::index(FlowKey flow) {
+    if (next_ >= flows_.size() || flows_[next_] != flow) {
+        const auto found = std::lower_bound(flows_.begin(), flows_.end(), flow);
+        if (found == flows_.end() || *found != flow) return flows_.size();
+        next_ = static_cast<std::size_t>(found - flows_.begin());
+    }
+    return next_++;
 }
 
-Bandwidth Allocation::allowed(FlowKey flow, const FlowPath& path) const {
+std::optional<Allocation::PathTerms> Allocation::terms(FlowKey flow) {
     const std::size_t i = index(flow);
-    const bool greedy = i < flows_.size() && demands_[i].demand == kUnlimitedRate;
-    const double rate = greedy ? rates_[i] : entitlements_->of(path.links, path.weight, i);
-    return std::min(bandwidth_of(rate), path.bandwidth);
+    const bool known = i < flows_.size();
+    const FlowPath* const path = known ? paths_[i] : known_paths_.find(flow);
+    if (path == nullptr) return std::nullopt;
+    double rate = 0.0;
+    if (known && demands_[i].demand == kUnlimitedRate) {
+        rate = rates_[i];
+    } else {
+        if (!entitlements_) entitlements_.emplace(capacities_, demands_, rates_);
+        rate = entitlements_->of(path->links, path->weight, i);
+    }
+    return PathTerms{{std::min(bandwidth_of(rate), path->bandwidth), path->rtt}, path->bandwidth};
 }
 
 }  // namespace pleat

@@ -1,47 +1,79 @@
 #include "node/sharing/flow_paths.hh"
 
 #include <algorithm>
+#include <utility>
 
 #include "model/fair_share.hh"
 
 namespace pleat {
 
-namespace {
-
-// Do all flows go the same ways in the same time, whatever else has changed?
-bool same_ways(const PathTable& a, const PathTable& b) {
-    const auto same = [](const LinkState& x, const LinkState& y) {
-        return x.up == y.up && x.properties.latency == y.properties.latency;
-    };
-    return std::ranges::equal(a.trees(), b.trees()) && a.partitions() == b.partitions() &&
-           std::ranges::equal(a.links(), b.links(), same);
-}
-
-Bandwidth narrowest(const PathTable& table, std::span<const LinkId> links) {
-    Bandwidth narrowest = Bandwidth::unlimited();
-    for (const LinkId link : links) {
-        narrowest = std::min(narrowest, table.link(link).properties.bandwidth);
-    }
-    return narrowest;
-}
-
-}  // namespace
-
 FlowPaths::FlowPaths(const PathFolder& folder, std::shared_ptr<const PathTable> table)
     : folder_{&folder}, table_{std::move(table)} {
     PLEAT_ASSERT(table_ != nullptr);
+    note_links();
+}
+
+void FlowPaths::note_links() {
+    latencies_.clear();
+    bandwidths_.clear();
+    for (const LinkState& link : table_->links()) {
+        latencies_.push_back(link.up ? link.properties.latency : kDown);
+        bandwidths_.push_back(link.properties.bandwidth);
+    }
+}
+
+Duration FlowPaths::latency(const std::vector<LinkId>& links) const {
+    Duration sum{};
+    for (const LinkId link : links) sum += latencies_[link.value];
+    return sum;
 }
 
 void FlowPaths::use(std::shared_ptr<const PathTable> table) {
     PLEAT_ASSERT(table != nullptr);
-    const bool same = same_ways(*table_, *table);
-    table_ = std::move(table);
-    if (!same) {
+    const std::shared_ptr<const PathTable> before = std::exchange(table_, std::move(table));
+    note_links();
+    if (before->partitions() != table_->partitions()) {
         found_.clear();
         return;
     }
-    for (auto& [flow, path] : found_) {
-        if (path) path->bandwidth = narrowest(*table_, path->links);
+    for (auto known = found_.begin(); known != found_.end();) {
+        auto& [flow, path] = *known;
+        if (path && goes_the_same_way(flow, *path, *before)) {
+            measure(*path);
+            ++known;
+        } else {
+            known = found_.erase(known);
+        }
+    }
+}
+
+// Trees are shared between tables that agree on them. The way between two bridges is the
+// tree's; the links at both ends are the hosts' only ones.
+bool FlowPaths::goes_the_same_way(FlowKey flow, const FlowPath& path,
+                                  const PathTable& before) const {
+    if (path.back.empty()) return false;
+    for (const HostId host : {flow.source, flow.destination}) {
+        const VertexId vertex = Topology::vertex(host);
+        if (folder_->topology().in_links(vertex).size() != 1) return false;
+        const std::optional<TreeId> tree = folder_->tree_of(host);
+        if (!tree || tree->value >= table_->trees().size() ||
+            tree->value >= before.trees().size() ||
+            table_->trees()[tree->value] != before.trees()[tree->value]) {
+            return false;
+        }
+    }
+    const auto up = [this](LinkId link) { return latencies_[link.value] != kDown; };
+    return std::ranges::all_of(path.links, up) && std::ranges::all_of(path.back, up);
+}
+
+// All but the way.
+void FlowPaths::measure(FlowPath& path) const {
+    const Duration there = latency(path.links);
+    path.rtt = path.back.empty() ? 2 * there : there + latency(path.back);
+    path.weight = flow_weight(path.rtt);
+    path.bandwidth = Bandwidth::unlimited();
+    for (const LinkId link : path.links) {
+        path.bandwidth = std::min(path.bandwidth, bandwidths_[link.value]);
     }
 }
 
@@ -56,17 +88,20 @@ const FlowPath* FlowPaths::find(FlowKey flow) {
     if (known != found_.end()) return known->second ? &*known->second : nullptr;
     std::optional<FlowPath>& entry = found_[flow];
     if (!possible(flow)) return nullptr;
-    std::optional<Path> path = folder_->fold(*table_, flow.source, flow.destination);
-    if (!path) return nullptr;
-    entry = FlowPath{std::move(path->links), path->rtt, flow_weight(path->rtt), path->bandwidth};
+    auto links = folder_->links(*table_, flow.source, flow.destination);
+    if (!links) return nullptr;
+    auto back = folder_->links(*table_, flow.destination, flow.source);
+    entry.emplace();
+    entry->links = *std::move(links);
+    if (back) entry->back = *std::move(back);
+    measure(*entry);
     return &*entry;
 }
 
 std::vector<double> FlowPaths::capacities() const {
     std::vector<double> capacities;
-    capacities.reserve(table_->links().size());
-    for (const LinkState& link : table_->links()) {
-        const Bandwidth bandwidth = link.properties.bandwidth;
+    capacities.reserve(bandwidths_.size());
+    for (const Bandwidth bandwidth : bandwidths_) {
         capacities.push_back(bandwidth.is_unlimited()
                                  ? kUnlimitedRate
                                  : static_cast<double>(bandwidth.bits_per_second()));

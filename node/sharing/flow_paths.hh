@@ -14,7 +14,8 @@ namespace pleat {
 
 struct FlowPath {
     std::vector<LinkId> links;
-    Duration rtt{};
+    std::vector<LinkId> back;  // of the return path; empty when there is none
+    Duration rtt{};  // as of Path, of model/path.hh
     double weight = 1.0;
     Bandwidth bandwidth = Bandwidth::unlimited();  // of the narrowest link
 };
@@ -24,7 +25,8 @@ class FlowPaths {
     // The folder must outlive it.
     FlowPaths(const PathFolder& folder, std::shared_ptr<const PathTable> table);
 
-    // Puts another table in force; what find() returned before is gone.
+    // Puts another table in force; what find() returned before is gone. Ways that can't have
+    // changed are kept: those between hosts with one link each, whose trees are the same.
     void use(std::shared_ptr<const PathTable> table);
 
     // Nothing when no path leads there, or the flow's ends do not exist. Stays where it
@@ -33,6 +35,9 @@ class FlowPaths {
 
     // What find() returned for it is gone.
     void forget(FlowKey flow) { found_.erase(flow); }
+
+    // How many flows it knows the answer for.
+    std::size_t known() const { return found_.size(); }
 
     // Whose table is in force.
     EpochId epoch() const { return table_->epoch(); }
@@ -44,8 +49,18 @@ class FlowPaths {
     std::vector<double> capacities() const;
 
   private:
+    static constexpr Duration kDown = Duration::min();
+
+    bool goes_the_same_way(FlowKey flow, const FlowPath& path, const PathTable& before) const;
+    void note_links();
+    Duration latency(const std::vector<LinkId>& links) const;
+    void measure(FlowPath& path) const;
+
     const PathFolder* folder_;
     std::shared_ptr<const PathTable> table_;
+    // Of the table's links, side by side for the thousands of paths that are measured anew.
+    std::vector<Duration> latencies_;  // kDown: the link is down
+    std::vector<Bandwidth> bandwidths_;
     std::unordered_map<FlowKey, std::optional<FlowPath>> found_;
 };
 

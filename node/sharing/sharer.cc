@@ -276,11 +276,11 @@ void Sharer::allocate(Instant now) {
 }
 
 void Sharer::allow(LocalFlow& flow, Instant now) {
-    const FlowPath* const path = paths_.find(flow.key);
-    if (path == nullptr) return;  // all its packets are dropped
-    const Bandwidth allowed = allocation_->allowed(flow.key, *path);
-    flow.terms = {allowed, path->rtt};
-    const Bandwidth cap = allowed < path->bandwidth ? allowed : Bandwidth::unlimited();
+    const auto found = allocation_->terms(flow.key);
+    if (!found) return;  // all its packets are dropped
+    flow.terms = found->terms;
+    const Bandwidth allowed = flow.terms.cap;
+    const Bandwidth cap = allowed < found->path ? allowed : Bandwidth::unlimited();
     if (cap != flow.cap) {
         flow.cap = cap;
         new_caps_.push_back({flow.key, cap});

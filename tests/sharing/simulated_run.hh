@@ -1,18 +1,15 @@
-// SimulatedRun: a topology with events, senders on its hosts, and a Sharer a machine that
-// acts on their counters: the whole loop, on a clock turned by hand. What one machine
-// publishes the others hear 2 ms later.
+// SimulatedRun: simulated traffic, and a SharingMachine for each machine that acts on its
+// counters: the whole loop, on a clock turned by hand. What one machine says the others
+// hear a fixed time later; nothing is lost.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
+#include <queue>
 #include <vector>
 
-#include "model/epochs.hh"
-#include "model/path.hh"
-#include "node/sharing/sharer.hh"
-#include "tests/sharing/simulated_path.hh"
-#include "tests/sharing/simulated_senders.hh"
+#include "tests/sharing/sharing_machine.hh"
+#include "tests/sharing/simulated_traffic.hh"
 
 namespace pleat::testing {
 
@@ -29,28 +26,44 @@ class SimulatedRun {
     };
 
     // Host i is on machine i modulo `machines`.
-    explicit SimulatedRun(Scenario scenario, std::size_t machines = 1);
+    explicit SimulatedRun(Scenario scenario, std::size_t machines = 1,
+                          Duration control_latency = std::chrono::milliseconds{2});
 
-    FlowKey flow(std::string_view source, std::string_view destination) const;
+    const SimulatedTraffic& traffic() const { return traffic_; }
+
+    FlowKey flow(std::string_view source, std::string_view destination) const {
+        return traffic_.flow(source, destination);
+    }
 
     // `sender` sends from now on; nothing: it stops, what waits drains.
-    void send(FlowKey flow, std::unique_ptr<Sender> sender);
+    void send(FlowKey flow, std::unique_ptr<Sender> sender) {
+        traffic_.send(flow, std::move(sender));
+    }
 
     // A power failure: its senders end, its paths are cut.
     void crash(std::string_view host);
 
     // Goes on until `at`, in time since the start.
-    void run_until(Duration at);
+    void run_until(Duration at) { traffic_.run_until(at); }
 
-    Duration now() const { return now_ - kStart; }
+    Duration now() const { return traffic_.now(); }
 
+    // Updates, of all machines.
     const std::vector<Message>& messages() const { return messages_; }
+
+    // By all machines, heartbeats too.
+    Said said() const;
+
+    // Share by share as it came into force.
+    const std::vector<Change>& changes(FlowKey flow) const { return changes_.at(flow); }
 
     Bandwidth share(FlowKey flow) const;
     DemandState state(FlowKey flow) const;
 
     // The mean rate of departures between two instants of the past, in bits per second.
-    double rate(FlowKey flow, Duration from, Duration to) const;
+    double rate(FlowKey flow, Duration from, Duration to) const {
+        return traffic_.rate(flow, from, to);
+    }
 
     // The latest instant in [from, to) at which the share of some flow was not within
     // 5 % of what is expected; `from` when it always was.
@@ -59,50 +72,26 @@ class SimulatedRun {
     bool idle() const;
 
   private:
-    static constexpr Instant kStart{std::chrono::seconds{1000}};
-
-    struct Flow {
-        explicit Flow(std::int64_t packet_bytes) : path{packet_bytes} {}
-
-        SimulatedPath path;
-        std::unique_ptr<Sender> sender;
-        Bandwidth cap = Bandwidth::unlimited();
-        Instant last_packet;
-        bool acknowledges = false;        // its packets are ACKs of the reverse flow
-        std::deque<std::int64_t> covers;  // of ACKs in the queue: packets
-        std::deque<std::pair<Instant, std::int64_t>> arriving;
-        std::deque<std::pair<Instant, std::int64_t>> losses;
-        std::vector<std::uint64_t> bytes_at;  // every 10 ms
+    struct Delivery {
+        Instant at;
+        std::size_t from;
+        std::string bytes;
     };
 
-    void step();
-    void switch_epochs();
-    void offer(FlowKey key, Flow& flow, Instant now, std::int64_t packets,
-               std::int64_t packets_each);
-    void deliver(FlowKey key, Flow& flow, Instant now);
-    Flow& acknowledgements_of(FlowKey key);
-    SharerOutputs outputs_of(std::size_t machine);
+    SharingMachine::Outputs outputs_of(std::size_t machine);
     void hear_messages();
 
-    Sharer& sharer_of(FlowKey key) { return *sharers_[key.source.value % sharers_.size()]; }
+    SharingMachine& machine_of(FlowKey key) {
+        return *machines_[key.source.value % machines_.size()];
+    }
 
-    std::optional<Path> path(FlowKey key) const;
-
-    Scenario scenario_;
-    Epochs epochs_;
-    std::vector<std::shared_ptr<const PathTable>> tables_;
-    std::size_t epoch_ = 0;
-    PathFolder folder_;
-    std::map<FlowKey, Flow> flows_;
-    mutable std::map<FlowKey, std::optional<Path>> paths_;
-    std::vector<HostId> cut_;
+    Duration control_latency_;
+    SimulatedTraffic traffic_;
+    std::vector<std::unique_ptr<SharingMachine>> machines_;
+    std::queue<Delivery> deliveries_;
     std::vector<Message> messages_;
-    std::vector<std::size_t> senders_;  // the machines, of messages_
-    std::size_t heard_ = 0;             // so many of messages_
     std::map<FlowKey, std::vector<Change>> changes_;
     std::map<FlowKey, DemandState> states_;
-    Instant now_ = kStart;
-    std::vector<std::unique_ptr<Sharer>> sharers_;
 };
 
 }  // namespace pleat::testing

@@ -175,7 +175,7 @@ TEST_CASE("an entitlement is the exact rate of a new solution with the flow gree
             solver.entitlement(flows, rates, flows[who].links, flows[who].weight, who);
         const double anew = solved_anew(problem, who);
         // The index over all links says the same as the one question.
-        const Entitlements index{solver.capacities(), flows, rates};
+        Entitlements index{solver.capacities(), flows, rates};
         const double indexed = index.of(flows[who].links, flows[who].weight, who);
         const auto same = [](double a, double b) { return a == b || std::abs(a - b) <= 1e-9 * b; };
         if (!same(found, anew) || !same(indexed, anew) || found < rates[who] * (1.0 - 1e-9)) {
