@@ -1,8 +1,11 @@
 // RepeatingTimer: calls a function at fixed steps from an instant, while it is on. Steps
-// that were missed are skipped, not made up for.
+// that were missed are skipped, not made up for. Once it is destroyed it calls nothing, also
+// when its time had come and the call was only waiting for its turn in the loop (a cancelled
+// timer of Asio's does call then).
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -42,13 +45,14 @@ class RepeatingTimer {
   private:
     void wait() {
         timer_.expires_at(steady(next_));
-        timer_.async_wait([this](const boost::system::error_code& error) {
-            if (error || !on_) return;
-            const Instant now = monotonic_now();
-            next_ += step_ * ((now - next_) / step_ + 1);
-            call_(now);
-            if (on_) wait();
-        });
+        timer_.async_wait(
+            [this, alive = std::weak_ptr<int>{alive_}](const boost::system::error_code& error) {
+                if (error || alive.expired() || !on_) return;
+                const Instant now = monotonic_now();
+                next_ += step_ * ((now - next_) / step_ + 1);
+                call_(now);
+                if (!alive.expired() && on_) wait();
+            });
     }
 
     boost::asio::steady_timer timer_;
@@ -56,6 +60,7 @@ class RepeatingTimer {
     std::function<void(Instant)> call_;
     Instant next_{};
     bool on_ = false;
+    std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 }  // namespace pleat

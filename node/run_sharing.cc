@@ -101,9 +101,10 @@ void RunSharing::tell(HostId host, const HostStatus& status) {
     news_[host] = status;
     if (!first) return;
     news_timer_.expires_after(kCompany);
-    news_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error && !news_.empty()) publish({});
-    });
+    news_timer_.async_wait(
+        [this, alive = std::weak_ptr<int>{alive_}](const boost::system::error_code& error) {
+            if (!error && !alive.expired() && !news_.empty()) publish({});
+        });
 }
 
 void RunSharing::publish(std::vector<FlowState> flows) {

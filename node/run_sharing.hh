@@ -126,6 +126,7 @@ class RunSharing {
     std::uint64_t compared_ = 0;
     bool refused_told_ = false;
     bool forged_told_ = false;
+    std::shared_ptr<int> alive_ = std::make_shared<int>();
     bool difference_told_ = false;
 };
 

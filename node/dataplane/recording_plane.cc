@@ -24,8 +24,9 @@ class TimedPlane final : public DataPlane {
     void activate_at(std::shared_ptr<const PathTable> table, Instant when) override {
         const auto place = prepared_.emplace(prepared_.end(), context_.loop, table);
         place->timer.expires_after(when - monotonic_now());
-        place->timer.async_wait([this, place, when](const boost::system::error_code& error) {
-            if (error) return;
+        place->timer.async_wait([this, place, when, alive = std::weak_ptr<int>{alive_}](
+                                    const boost::system::error_code& error) {
+            if (error || alive.expired()) return;
             const std::shared_ptr<const PathTable> active = std::move(place->table);
             prepared_.erase(place);
             context_.report(TableActivated{.version = active->version(),
@@ -56,6 +57,7 @@ class TimedPlane final : public DataPlane {
 
     PlaneContext context_;
     std::list<Prepared> prepared_;
+    std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 }  // namespace

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <map>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -20,9 +19,12 @@
 
 #include "base/error.hh"
 #include "node/dataplane/netem/classifier.hh"
-#include "node/dataplane/netem/flow_account.hh"
+#include "node/dataplane/netem/flow_book.hh"
+#include "node/dataplane/netem/local_host.hh"
+#include "node/dataplane/netem/prepared_tables.hh"
 #include "node/dataplane/netem/row_folder.hh"
 #include "node/dataplane/netem/tcal.hh"
+#include "node/dataplane/netem/u32_filters.hh"
 #include "node/repeating_timer.hh"
 
 namespace pleat {
@@ -33,29 +35,6 @@ constexpr Duration kIdle = std::chrono::milliseconds{100};
 // Without BPF, how often one looks for new flows, and the part of the time that this may take.
 constexpr Duration kPoll = std::chrono::milliseconds{20};
 constexpr int kPollShare = 10;
-
-// One destination of one host.
-struct Row {
-    std::optional<FlowShape> shape;
-    Bandwidth cap = Bandwidth::unlimited();
-    bool open = false;
-    std::uint16_t destination = 0;  // in Tcal; 0: none yet
-    std::uint16_t uplink = 0;       // in Tcal, that the destination is behind
-    std::uint32_t filtered = 0;     // without BPF: the class that filters lead to
-    // Behind other uplinks, in earlier tables: (uplink, destination).
-    std::vector<std::pair<std::uint16_t, std::uint16_t>> former;
-};
-
-struct Local {
-    HostId host{};
-    std::uint16_t place = 0;
-    std::unique_ptr<Tcal> tcal;
-    std::unique_ptr<Classifier::Source> source;  // with BPF
-    std::vector<Row> rows;
-    std::vector<std::uint32_t> opening;  // rows, after the next commit
-    // Without BPF: what each destination had done at the last look, and when that changed.
-    std::vector<std::pair<std::uint64_t, Instant>> seen;
-};
 
 class NetemPlane final : public DataPlane {
   public:
@@ -78,12 +57,6 @@ class NetemPlane final : public DataPlane {
     PlaneTotals totals() const override;
 
   private:
-    struct Prepared {
-        std::shared_ptr<const PathTable> table;
-        Instant when;
-        std::optional<std::map<HostId, Rows>> rows;  // when they are folded
-    };
-
     struct Flush {
         FlowKey flow;
         std::uint16_t destination = 0;
@@ -93,45 +66,41 @@ class NetemPlane final : public DataPlane {
         return unplugged_[flow.source.value] || unplugged_[flow.destination.value];
     }
 
-    Local* find(HostId host);
-    void make_filters(Local& local) const;
-    void filter(Local& local, std::uint32_t destination, std::uint32_t classid);
-    void shape(Local& local, std::uint32_t destination, const std::optional<FlowShape>& shape);
-    void refresh(Local& local, std::uint32_t destination);
-    void open(Local& local, std::uint32_t destination);
-    void close(Local& local, std::uint32_t destination, bool at_once);
-    void commit(Local& local);
+    LocalHost* find(HostId host);
+    void filter(LocalHost& local, std::uint32_t destination, std::uint32_t classid) const;
+    void shape(LocalHost& local, std::uint32_t destination, const std::optional<FlowShape>& shape);
+    void refresh(LocalHost& local, std::uint32_t destination);
+    void open(LocalHost& local, std::uint32_t destination);
+    void close(LocalHost& local, std::uint32_t destination, bool at_once);
+    void commit(LocalHost& local);
     void unplug(HostId host);
     void plug(HostId host);
 
     void wait_for_rows();
     void wait_for_events();
+    void limit_segments(HostId host, const Rows& rows);
     void wait_for_prepared();
     void switch_due();
-    void switch_to(Prepared prepared);
+    void switch_to(PreparedTable prepared);
     void wait_for_flushes();
     void flush_due();
     void wait_for_poll(Duration pause);
     void poll_for_starts();
     void start(FlowKey flow, Instant at);
-    EntryCount entered(const Local& local, std::uint32_t destination) const;
-    void look(FlowKey flow, FlowAccount& account, Instant now);
 
     const PathFolder& folder_;
-    AddressPlan addresses_;
     std::uint64_t seed_;
     NetemOptions options_;
     std::function<void(PlaneReport)> report_;
     std::vector<bool> unplugged_;  // by HostId: cut off, or removed
-    std::optional<std::uint32_t> outside_;
     std::unique_ptr<Classifier> classifier_;
-    std::map<HostId, std::unique_ptr<Local>> locals_;
+    U32Filters filters_;  // without it
+    std::map<HostId, std::unique_ptr<LocalHost>> locals_;
     std::vector<std::optional<HostId>> places_;  // whose source a place is
     std::shared_ptr<const PathTable> table_;     // in force
-    std::vector<Prepared> prepared_;             // by instant
+    PreparedTables prepared_;
     RowFolder row_folder_;
-    std::unordered_map<FlowKey, FlowAccount> flows_;
-    std::set<FlowKey> active_;
+    FlowBook flows_;
     std::multimap<Instant, Flush> flushes_;
     Tcal::Dropped dropped_;  // without BPF
     boost::asio::posix::stream_descriptor rows_readable_;
@@ -143,11 +112,11 @@ class NetemPlane final : public DataPlane {
 
 NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
     : folder_{context.folder},
-      addresses_{context.addresses},
       seed_{context.seed},
       options_{options},
       report_{std::move(context.report)},
       unplugged_(context.folder.topology().hosts().size(), false),
+      filters_{context.addresses, options.pass_unknown},
       row_folder_{context.folder},
       rows_readable_{context.loop, row_folder_.fd()},
       events_readable_{context.loop},
@@ -156,7 +125,7 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       poll_timer_{context.loop} {
     if (!options_.without_bpf) {
         try {
-            classifier_ = std::make_unique<Classifier>(addresses_, unplugged_.size(),
+            classifier_ = std::make_unique<Classifier>(context.addresses, unplugged_.size(),
                                                        options_.pass_unknown, kIdle);
         } catch (const Failure& error) {
             const std::string why = error.what();  // the rest is libbpf's and the verifier's
@@ -177,7 +146,7 @@ NetemPlane::~NetemPlane() {
     if (classifier_) events_readable_.release();
 }
 
-Local* NetemPlane::find(HostId host) {
+LocalHost* NetemPlane::find(HostId host) {
     const auto it = locals_.find(host);
     return it == locals_.end() ? nullptr : it->second.get();
 }
@@ -193,13 +162,13 @@ void NetemPlane::add_host(HostPort port) {
                       "beside); this topology has " +
                       std::to_string(unplugged_.size())};
     }
-    auto local = std::make_unique<Local>();
+    auto local = std::make_unique<LocalHost>();
     local->host = port.host;
     local->rows.resize(unplugged_.size());
     local->tcal =
         std::make_unique<Tcal>(attachment->network_namespace.value(), attachment->name,
                                options_.takeover, seed_ + (std::uint64_t{port.host.value} << 32U));
-    if (port.outside) outside_ = port.host.value;
+    if (port.outside) filters_.set_outside(port.host);
     if (classifier_) {
         if (port.outside) classifier_->set_outside(port.host.value);
         const auto free =
@@ -213,11 +182,11 @@ void NetemPlane::add_host(HostPort port) {
                                                              "pleat_netem", local->place));
     } else {
         local->seen.resize(unplugged_.size());
-        make_filters(*local);
+        filters_.make(*local->tcal);
         if (locals_.empty()) wait_for_poll(kPoll);
     }
     local->tcal->commit();
-    Local& added = *local;
+    LocalHost& added = *local;
     locals_[port.host] = std::move(local);
     if (table_) {
         Rows rows = rows_of(folder_, *table_, port.host);
@@ -227,66 +196,34 @@ void NetemPlane::add_host(HostPort port) {
     plug(port.host);
 }
 
-void NetemPlane::make_filters(Local& local) const {
-    Tcal& tcal = *local.tcal;
-    const TcMessages& messages = tcal.messages();
-    const std::uint32_t rest = options_.pass_unknown ? kDefaultClass : kUnknownClass;
-    for (const bool v6 : {false, true}) {
-        tcal.request("make a table of u32 filters", messages.u32_table(v6));
-        tcal.request("make a hash of u32 filters", messages.u32_hash(v6));
-        tcal.request("make a u32 filter", messages.u32_rest(v6, rest));
-    }
-    // Neighbour discovery (RFC 4861) and reports of its groups (RFC 3810).
-    for (const int type : {133, 134, 135, 136, 137, 131, 132, 143}) {
-        const bool grouped = type < 133 || type > 137;
-        tcal.request("make a u32 filter",
-                     messages.u32_neighbours(static_cast<std::uint8_t>(type), grouped));
-    }
-}
-
 // Leads the destination's packets to a class.
-void NetemPlane::filter(Local& local, std::uint32_t destination, std::uint32_t classid) {
+void NetemPlane::filter(LocalHost& local, std::uint32_t destination, std::uint32_t classid) const {
     Row& row = local.rows[destination];
     if (classifier_ || row.filtered == classid) return;
     row.filtered = classid;
-    Tcal& tcal = *local.tcal;
-    // Those of a bucket of 256 are numbered from 1.
-    const auto item = static_cast<std::uint16_t>(destination / 256 + 1);
-    const HostId host{destination};
-    tcal.request("make a u32 filter",
-                 tcal.messages().u32_destination(addresses_.ipv4(host), classid, item));
-    tcal.request("make a u32 filter",
-                 tcal.messages().u32_destination(addresses_.ipv6(host), classid, item));
-    if (outside_ == destination) {
-        tcal.request("make a u32 filter", tcal.messages().u32_rest(false, classid));
-    }
+    filters_.lead(*local.tcal, HostId{destination}, classid);
 }
 
 void NetemPlane::remove_host(HostId host) {
     PLEAT_ASSERT(host.value < unplugged_.size());
-    if (Local* const local = find(host)) {
+    if (LocalHost* const local = find(host)) {
         read_counters(monotonic_now());
         if (classifier_) {
             classifier_->remove_source(*local->source);
             places_[local->place].reset();
         }
-        std::erase_if(active_, [host](FlowKey flow) { return flow.source == host; });
+        flows_.host_gone(host);
         locals_.erase(host);
     }
     unplug(host);
 }
 
 void NetemPlane::activate_at(std::shared_ptr<const PathTable> table, Instant when) {
-    std::erase_if(prepared_, [&](const Prepared& other) {
-        return other.when == when || (other.table->version() == table->version() &&
-                                      other.table->epoch() == table->epoch());
-    });
     std::vector<HostId> sources;
     sources.reserve(locals_.size());
     for (const auto& [host, local] : locals_) sources.push_back(host);
     row_folder_.fold(table, std::move(sources));
-    const auto later = std::ranges::upper_bound(prepared_, when, {}, &Prepared::when);
-    prepared_.insert(later, Prepared{.table = std::move(table), .when = when, .rows = {}});
+    prepared_.ask(std::move(table), when);
     wait_for_prepared();
 }
 
@@ -296,50 +233,44 @@ void NetemPlane::wait_for_rows() {
                                   if (error) return;  // the plane is gone
                                   wait_for_rows();    // first: what follows may throw
                                   for (FoldedTable& folded : row_folder_.take()) {
-                                      // On an interface with fewer segments at once than now,
-                                      // connections that are made from here on have them; the
-                                      // sooner the better.
-                                      for (const auto& [host, rows] : folded.rows) {
-                                          Local* const local = find(host);
-                                          if (local == nullptr) continue;
-                                          for (const auto& row : rows) {
-                                              if (!row) continue;
-                                              if (const auto most = segments_at_once(row->path)) {
-                                                  local->tcal->limit_segments(*most);
-                                              }
-                                          }
-                                          local->tcal->commit();
-                                      }
-                                      for (Prepared& one : prepared_) {
-                                          if (one.table == folded.table) {
-                                              one.rows = std::move(folded.rows);
-                                          }
-                                      }
+                                      for (const auto& [host, rows] : folded.rows)
+                                          limit_segments(host, rows);
+                                      prepared_.folded(std::move(folded));
                                   }
                                   switch_due();
                               });
 }
 
+// On an interface with fewer segments at once than now, connections that are made from here on
+// have them; the sooner the better.
+void NetemPlane::limit_segments(HostId host, const Rows& rows) {
+    LocalHost* const local = find(host);
+    if (local == nullptr) return;
+    for (const auto& row : rows) {
+        if (!row) continue;
+        if (const auto most = segments_at_once(row->path)) local->tcal->limit_segments(*most);
+    }
+    local->tcal->commit();
+}
+
 void NetemPlane::wait_for_prepared() {
-    if (prepared_.empty()) return;
-    switch_timer_.expires_at(steady(prepared_.front().when));
+    const std::optional<Instant> next = prepared_.next();
+    if (!next) return;
+    switch_timer_.expires_at(steady(*next));
     switch_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) switch_due();
     });
 }
 
 void NetemPlane::switch_due() {
-    while (!prepared_.empty() && prepared_.front().when <= monotonic_now() &&
-           prepared_.front().rows) {
-        Prepared due = std::move(prepared_.front());
-        prepared_.erase(prepared_.begin());
-        switch_to(std::move(due));
+    while (std::optional<PreparedTable> due = prepared_.take_due(monotonic_now())) {
+        switch_to(std::move(*due));
     }
     // One that is due but not folded goes on when its rows come.
-    if (!prepared_.empty() && prepared_.front().when > monotonic_now()) wait_for_prepared();
+    if (prepared_.next() > monotonic_now()) wait_for_prepared();
 }
 
-void NetemPlane::switch_to(Prepared prepared) {
+void NetemPlane::switch_to(PreparedTable prepared) {
     table_ = prepared.table;
     for (const auto& [host, local] : locals_) {
         const auto folded = prepared.rows->find(host);
@@ -354,7 +285,7 @@ void NetemPlane::switch_to(Prepared prepared) {
                            .actual = monotonic_now()});
 }
 
-void NetemPlane::shape(Local& local, std::uint32_t destination,
+void NetemPlane::shape(LocalHost& local, std::uint32_t destination,
                        const std::optional<FlowShape>& shape) {
     Row& row = local.rows[destination];
     const bool open = shape && !blocked({local.host, HostId{destination}});
@@ -364,7 +295,7 @@ void NetemPlane::shape(Local& local, std::uint32_t destination,
 }
 
 // Brings the kernel's state to the row's.
-void NetemPlane::refresh(Local& local, std::uint32_t destination) {
+void NetemPlane::refresh(LocalHost& local, std::uint32_t destination) {
     Row& row = local.rows[destination];
     const FlowKey key{local.host, HostId{destination}};
     if (!row.shape || blocked(key)) {
@@ -376,52 +307,39 @@ void NetemPlane::refresh(Local& local, std::uint32_t destination) {
     const AccessShape& access = row.shape->uplink;
     const std::uint16_t uplink = tcal.shape_uplink(
         access.link.value, class_shape(access.bandwidth, access.bandwidth, access.overhead));
-    if (row.destination == 0 || row.uplink != uplink) {
-        if (row.destination != 0) row.former.emplace_back(row.uplink, row.destination);
-        const auto known =
-            std::ranges::find(row.former, uplink, [](const auto& one) { return one.first; });
-        if (known == row.former.end()) {
-            row.destination = tcal.add_destination();
-        } else {
-            row.destination = known->second;
-            row.former.erase(known);
-        }
-        row.uplink = uplink;
-    }
+    row.move_behind(uplink, tcal);
     DestinationShape wanted = destination_shape(row.shape->path, row.cap, access.bandwidth);
     // A kernel with more than one netem on an interface refuses to duplicate (6.16, and the
     // stable kernels of summer 2025); the classifier can.
     if (classifier_) wanted.netem.duplicate = 0;
     tcal.shape_destination(row.destination, uplink, wanted);
     if (const auto most = segments_at_once(row.shape->path)) tcal.limit_segments(*most);
-    if (row.shape->path.has_chances()) {
-        if (const auto flow = flows_.find(key); flow != flows_.end()) flow->second.may_lose();
-    }
+    if (row.has_chances()) flows_.may_lose(key);
     filter(local, destination, class_id(row.destination));
     local.opening.push_back(destination);
 }
 
-void NetemPlane::commit(Local& local) {
+void NetemPlane::commit(LocalHost& local) {
     local.tcal->commit();
     for (const std::uint32_t destination : std::exchange(local.opening, {})) {
         open(local, destination);
     }
 }
 
-void NetemPlane::open(Local& local, std::uint32_t destination) {
+void NetemPlane::open(LocalHost& local, std::uint32_t destination) {
     Row& row = local.rows[destination];
     row.open = true;
     if (!classifier_) return;
     const PathShape& path = row.shape->path;
     netem_row& shared = local.source->rows[destination];
     shared.duplicate = netem_chance(path.duplicate);
-    shared.overhead = path.overhead.bytes_per_packet - Overhead::kEthernet;
+    shared.overhead = row.overhead();
     // The last: now it counts.
     std::atomic_ref<std::uint32_t>{shared.classid}.store(class_id(row.destination),
                                                          std::memory_order_release);
 }
 
-void NetemPlane::close(Local& local, std::uint32_t destination, bool at_once) {
+void NetemPlane::close(LocalHost& local, std::uint32_t destination, bool at_once) {
     Row& row = local.rows[destination];
     row.open = false;
     const FlowKey key{local.host, HostId{destination}};
@@ -429,7 +347,7 @@ void NetemPlane::close(Local& local, std::uint32_t destination, bool at_once) {
     if (classifier_) {
         std::atomic_ref<std::uint32_t>{local.source->rows[destination].classid}.store(
             0, std::memory_order_release);
-        if (!flows_.contains(key)) return;  // nothing has ever entered
+        if (!flows_.knows(key)) return;  // nothing has ever entered
     }
     if (!at_once) {
         const NetemShape& netem = local.tcal->shape_of(row.destination).netem;
@@ -452,7 +370,7 @@ void NetemPlane::flush_due() {
     while (!flushes_.empty() && flushes_.begin()->first <= monotonic_now()) {
         const Flush due = flushes_.begin()->second;
         flushes_.erase(flushes_.begin());
-        Local* const local = find(due.flow.source);
+        LocalHost* const local = find(due.flow.source);
         // Opened again before: what waited then goes on.
         if (local == nullptr || local->rows[due.flow.destination.value].open) continue;
         local->tcal->drop_waiting(due.destination);
@@ -465,7 +383,7 @@ void NetemPlane::flush_due() {
 void NetemPlane::set_caps(std::vector<FlowCap> caps) {
     std::set<HostId> touched;
     for (const FlowCap& one : caps) {
-        Local* const local = find(one.flow.source);
+        LocalHost* const local = find(one.flow.source);
         if (local == nullptr) continue;
         PLEAT_ASSERT(one.flow.destination.value < local->rows.size());
         Row& row = local->rows[one.flow.destination.value];
@@ -483,7 +401,7 @@ void NetemPlane::set_caps(std::vector<FlowCap> caps) {
 void NetemPlane::cut(HostId host) {
     PLEAT_ASSERT(host.value < unplugged_.size());
     unplug(host);
-    Local* const local = find(host);
+    LocalHost* const local = find(host);
     if (local == nullptr) return;
     const TcMessages& messages = local->tcal->messages();
     if (classifier_) {
@@ -500,7 +418,7 @@ void NetemPlane::cut(HostId host) {
 
 void NetemPlane::connect(HostId host) {
     PLEAT_ASSERT(host.value < unplugged_.size());
-    if (Local* const local = find(host)) {
+    if (LocalHost* const local = find(host)) {
         const TcMessages& messages = local->tcal->messages();
         local->tcal->request_quietly(classifier_ ? messages.remove_program(false)
                                                  : messages.remove_ingress_drop());
@@ -562,19 +480,8 @@ void NetemPlane::wait_for_poll(Duration pause) {
 void NetemPlane::poll_for_starts() {
     const Instant from = monotonic_now();
     for (const auto& [host, local] : locals_) {
-        std::unordered_map<std::uint16_t, std::uint64_t> done;
-        for (const DestinationUsage& one : local->tcal->usage_of_all()) {
-            done[one.destination] =
-                one.packets + one.held_packets + one.queue_drops + one.netem_drops;
-        }
-        for (std::uint32_t i = 0; i < local->rows.size(); ++i) {
-            const Row& row = local->rows[i];
-            if (row.destination == 0) continue;
-            auto& [count, when] = local->seen[i];
-            if (done[row.destination] == count) continue;
-            count = done[row.destination];
-            const bool idle = from - std::exchange(when, from) >= kIdle;
-            if (idle) start({host, HostId{i}}, from);
+        for (const std::uint32_t one : local->started(from, kIdle)) {
+            start({host, HostId{one}}, from);
         }
     }
     if (!locals_.empty()) {
@@ -583,75 +490,13 @@ void NetemPlane::poll_for_starts() {
 }
 
 void NetemPlane::start(FlowKey flow, Instant at) {
-    FlowAccount& account = flows_[flow];
-    if (const Local* const local = find(flow.source)) {
-        const auto& shape = local->rows[flow.destination.value].shape;
-        if (shape && shape->path.has_chances()) account.may_lose();
-    }
-    account.note_arrival(at);
-    active_.insert(flow);
-    report_(FlowStarted{.flow = flow, .at = at, .counters = account.counters()});
-}
-
-EntryCount NetemPlane::entered(const Local& local, std::uint32_t destination) const {
-    if (!classifier_) return {};
-    const netem_row& row = local.source->rows[destination];
-    const auto read = [](const __u64& field) {
-        return static_cast<std::uint64_t>(std::atomic_ref<__u64>{const_cast<__u64&>(field)}.load());
-    };
-    return EntryCount{
-        .known = true,
-        .bytes = read(row.bytes),
-        .packets = read(row.packets),
-        .duplicates = read(row.duplicates),
-        .duplicate_bytes = read(row.duplicate_bytes),
-        .unreachable_drops = read(row.unreachable_drops),
-        .last_arrival = Instant{Duration{static_cast<std::int64_t>(read(row.last_arrival_ns))}}};
+    const LocalHost* const local = find(flow.source);
+    const bool has_chances = local != nullptr && local->rows[flow.destination.value].has_chances();
+    report_(FlowStarted{.flow = flow, .at = at, .counters = flows_.start(flow, at, has_chances)});
 }
 
 void NetemPlane::read_counters(Instant now) {
-    // By host: one exchange with the kernel for each.
-    for (auto it = active_.begin(); it != active_.end();) {
-        Local* const local = find(it->source);
-        const auto end = active_.upper_bound(FlowKey{it->source, HostId{0xffffffff}});
-        if (local == nullptr) {
-            it = active_.erase(it, end);
-            continue;
-        }
-        std::vector<EntryCount> entries;
-        std::vector<std::uint16_t> destinations;
-        for (auto flow = it; flow != end; ++flow) {
-            const Row& row = local->rows[flow->destination.value];
-            entries.push_back(entered(*local, flow->destination.value));
-            if (row.destination != 0) destinations.push_back(row.destination);
-            for (const auto& [uplink, former] : row.former) destinations.push_back(former);
-        }
-        std::unordered_map<std::uint16_t, DestinationUsage> usage;
-        for (const DestinationUsage& one : local->tcal->usage(destinations)) {
-            usage[one.destination] = one;
-        }
-        auto entry = entries.begin();
-        while (it != end) {
-            const Row& row = local->rows[it->destination.value];
-            DestinationUsage sum = usage[row.destination];
-            for (const auto& [uplink, former] : row.former) {
-                const DestinationUsage& one = usage[former];
-                sum.bytes += one.bytes;
-                sum.packets += one.packets;
-                sum.queue_drops += one.queue_drops;
-                sum.netem_drops += one.netem_drops;
-                sum.flushed += one.flushed;
-                sum.waiting_bytes += one.waiting_bytes;
-                sum.waiting_packets += one.waiting_packets;
-                sum.held_packets += one.held_packets;
-            }
-            const std::int32_t overhead =
-                row.shape ? row.shape->path.overhead.bytes_per_packet - Overhead::kEthernet : 0;
-            FlowAccount& account = flows_[*it];
-            account.update(*entry++, sum, overhead, now);
-            it = account.quiet(now) ? active_.erase(it) : std::next(it);
-        }
-    }
+    flows_.read([this](HostId host) { return find(host); }, now);
     if (classifier_) return;
     dropped_ = {};
     for (const auto& [host, local] : locals_) {
@@ -662,16 +507,7 @@ void NetemPlane::read_counters(Instant now) {
 }
 
 PlaneTotals NetemPlane::totals() const {
-    PlaneTotals totals;
-    for (const auto& [key, account] : flows_) {
-        const FlowCounters& counters = *account.counters();
-        totals.packets_in += counters.packets + counters.queue_drops + counters.unreachable_drops;
-        totals.packets_out += account.sent_packets();
-        totals.bytes_out += account.sent_bytes();
-        totals.queue_drops += counters.queue_drops;
-        totals.loss_drops += counters.loss_drops;
-        totals.unreachable_drops += counters.unreachable_drops;
-    }
+    PlaneTotals totals = flows_.totals();
     totals.unknown_destination_drops = dropped_.unknown;
     totals.unreachable_drops += dropped_.unreachable;
     if (classifier_) {
