@@ -28,7 +28,7 @@ struct FakeArchive final : RunArchive {
         return outcome();
     }
 
-    Result<void> began() override {
+    Result<void> under_way(const RunFinished&) override {
         has_begun = true;
         return outcome();
     }
