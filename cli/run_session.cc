@@ -189,9 +189,9 @@ bool Runner::still_lives(Member& member) {
     if (member.role == kController && conversation_.survives_controller() &&
         member.restarts++ < kRestarts) {
         output_.warning(
-            fmt::format("the controller ended unexpectedly ({}){}; the run goes on, and the "
+            fmt::format("the controller ended unexpectedly ({}); the run goes on, and the "
                         "controller is started anew",
-                        status->text(), words));
+                        status->text()));
         // The watch must not be replaced inside its own callback.
         boost::asio::post(loop_, [this, &member] { start_anew(member); });
         return false;
