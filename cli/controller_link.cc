@@ -13,6 +13,13 @@
 namespace pleat {
 namespace {
 
+using namespace std::chrono_literals;
+
+// While we wait without a limit: a controller that is quiet for so long is asked for a
+// sign of life, and one that gives none for so long is lost.
+constexpr Duration kQuiet = 5s;
+constexpr Duration kLost = 60s;
+
 std::string variable(const char* name) {
     const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
     return value == nullptr ? "" : value;
@@ -57,6 +64,7 @@ class ControllerLink::Impl {
           client_{loop_,
                   place_.endpoint,
                   [this](const Sender&, ControlMessage message) {
+                      heard_ = monotonic_now();
                       if (answer_) return;
                       if (const auto* refused = std::get_if<Refused>(&message)) {
                           answer_ = tl::unexpected{LinkFailure{
@@ -67,7 +75,13 @@ class ControllerLink::Impl {
                   },
                   {},
                   ClientConnection{.pass = place_.pass,
-                                   .connected = [this] { connected_ = true; },
+                                   .connected =
+                                       [this] {
+                                           // Perhaps another one, that has not heard us.
+                                           if (std::exchange(connected_, true) && again_) {
+                                               client_.send(*again_);
+                                           }
+                                       },
                                    .refused =
                                        [this](const std::string&) {
                                            if (answer_) return;
@@ -83,20 +97,38 @@ class ControllerLink::Impl {
         bool limited) {
         answer_.reset();
         is_answer_ = is_answer;
+        if (!limited) again_ = question;
         client_.send(question);
-        const Instant deadline = monotonic_now() + patience_;
+        heard_ = monotonic_now();
+        const Instant deadline = heard_ + patience_;
+        Instant look_at = heard_ + kQuiet;
         while (!answer_) {
-            if (monotonic_now() >= deadline && (limited || !connected_)) {
-                return tl::unexpected{LinkFailure{
-                    .code = ExitCode::controller_unreachable,
-                    .message = fmt::format("no answer from a controller at {}", place_.endpoint)}};
+            const Instant now = monotonic_now();
+            if (now >= deadline && (limited || !connected_)) {
+                return unreachable(fmt::format("no answer from a controller at {}", place_.endpoint));
+            }
+            if (now >= heard_ + kLost) {
+                return unreachable(
+                    fmt::format("the controller at {} is gone and has not come back within {} s",
+                                place_.endpoint, kLost / std::chrono::seconds{1}));
+            }
+            // Is it there still?
+            if (!limited && now >= std::max(look_at, heard_ + kQuiet)) {
+                client_.send(ListRuns{});
+                look_at = now + kQuiet;
             }
             loop_.run_one_for(std::chrono::milliseconds{50});
         }
+        again_.reset();
         return *std::exchange(answer_, std::nullopt);
     }
 
   private:
+    static tl::unexpected<LinkFailure> unreachable(std::string why) {
+        return tl::unexpected{
+            LinkFailure{.code = ExitCode::controller_unreachable, .message = std::move(why)}};
+    }
+
     // Of what there is not.
     static ExitCode refusal_code(const std::string& why) {
         return why.starts_with("there is no ") ? ExitCode::not_found : ExitCode::failed;
@@ -108,6 +140,8 @@ class ControllerLink::Impl {
     std::function<bool(const ControlMessage&)> is_answer_;
     std::optional<tl::expected<ControlMessage, LinkFailure>> answer_;
     bool connected_ = false;
+    std::optional<ControlMessage> again_;  // to be asked of a controller that is started anew
+    Instant heard_;
     ControlClient client_;
 };
 

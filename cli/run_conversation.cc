@@ -131,6 +131,7 @@ void RunConversation::interrupt(const std::string& reason, Instant now) {
         return;
     }
     interrupted_ = true;
+    interrupt_reason_ = reason;
     if (state_ == State::idle || state_ == State::submitting) {
         give_up(ExitCode::interrupted, reason + " before the run began");
         return;
@@ -145,6 +146,17 @@ void RunConversation::tick(Instant now) {
     const std::string waited = fmt::format("waited {} for {}", spoken(patience()), waited_for());
     give_up(state_ == State::submitting ? ExitCode::controller_unreachable : ExitCode::failed,
             waited);
+}
+
+void RunConversation::reconnected(Instant now) {
+    if (state_ == State::submitting) {
+        return give_up(ExitCode::failed, "the controller ended before it had taken the topology");
+    }
+    if (!survives_controller()) return;
+    output_.note("the controller is there again");
+    if (state_ != State::stopping) deadline_ = now + patience();
+    say_(Watch{.run = submit_.options.run, .own = true});
+    if (interrupted_) say_(StopRun{.run = submit_.options.run, .reason = interrupt_reason_});
 }
 
 void RunConversation::abort(ExitCode code, std::string message) {

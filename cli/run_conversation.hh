@@ -11,6 +11,8 @@
 // (3) The first interrupt() asks for a clean end; a second one ends the conversation at
 //     once, and the caller then kills what is left. So does the first one while SUBMITTING,
 //     when there is nothing to end yet.
+// (4) A controller that is started anew goes on with a run that has begun: reconnected() asks
+//     it for the run, and for its end again when that had been asked for.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +54,14 @@ class RunConversation {
 
     // Ctrl-C. `reason` is for the log: "interrupted", "terminated".
     void interrupt(const std::string& reason, Instant now);
+
+    // The connection was lost and is there again, perhaps to another controller.
+    void reconnected(Instant now);
+
+    // Has the controller got the run, so that another one can go on with it?
+    bool survives_controller() const {
+        return state_ == State::preparing || state_ == State::running || state_ == State::stopping;
+    }
 
     // Looks at the deadlines; to be called a few times a second.
     void tick(Instant now);
@@ -97,6 +107,7 @@ class RunConversation {
     Instant began_;
     std::optional<Instant> running_since_;
     bool interrupted_ = false;
+    std::string interrupt_reason_;
     bool impatient_ = false;
     std::optional<RunFinished> finished_;
     RunAbort aborted_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
@@ -22,8 +23,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTick = 50ms;
+constexpr const char* kController = "controller";
 // What a process gets between SIGTERM and SIGKILL: a node needs 2 s for its applications.
 constexpr auto kGrace = 6s;
+// A controller that dies is started anew so often.
+constexpr int kRestarts = 3;
 
 // A readable descriptor that is watched without being owned.
 class Watch {
@@ -63,7 +67,9 @@ class Runner {
                       conversation_.receive(message, monotonic_now());
                   },
                   {},
-                  ClientConnection{.pass = session_.pass, .connected = {}, .refused = {}}} {}
+                  ClientConnection{.pass = session_.pass,
+                                   .connected = [this] { connected(); },
+                                   .refused = {}}} {}
 
     RunOutcome run();
 
@@ -73,10 +79,16 @@ class Runner {
         std::string log;
         Child child;
         std::unique_ptr<Watch> watch;
+        const RunProcess* process = nullptr;
         bool ended = false;
+        int restarts = 0;
     };
 
     void start();
+    Child launch(const RunProcess& process);
+    void watch(Member& member);
+    void start_anew(Member& member);
+    void connected();
     bool still_lives(Member& member);
     bool interrupted();
     void tick();
@@ -96,6 +108,7 @@ class Runner {
     std::vector<std::unique_ptr<Member>> members_;
     std::unique_ptr<Watch> signals_;
     bool leaving_ = false;
+    bool was_connected_ = false;
     bool in_haste_ = false;  // the user does not want to wait
     std::vector<std::string> problems_;
 };
@@ -119,27 +132,52 @@ RunOutcome Runner::run() {
 }
 
 void Runner::start() {
-    for (RunProcess& process : session_.processes) {
-        const FileDescriptor log{
-            ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)};
-        check("cannot create " + process.log, log.value());
-        const FileDescriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-        check("cannot open /dev/null", nothing.value());
-        process.command.descriptors = {{.descriptor = nothing.value(), .as = STDIN_FILENO},
-                                       {.descriptor = log.value(), .as = STDOUT_FILENO},
-                                       {.descriptor = log.value(), .as = STDERR_FILENO}};
-        auto child = Child::start(process.command);
-        if (!child) {
-            throw Failure{"cannot start the " + process.role + ": " + child.error().message};
-        }
-        ledger_->record_process(process.role, child->pid());
-        members_.push_back(std::make_unique<Member>(
-            Member{process.role, process.log, std::move(*child), nullptr, false}));
-        Member& member = *members_.back();
-        member.watch = std::make_unique<Watch>(loop_, member.child.pidfd(),
-                                               [this, &member] { return still_lives(member); });
+    for (const RunProcess& process : session_.processes) {
+        members_.push_back(std::make_unique<Member>(Member{.role = process.role,
+                                                           .log = process.log,
+                                                           .child = launch(process),
+                                                           .watch = nullptr,
+                                                           .process = &process}));
+        watch(*members_.back());
     }
     conversation_.begin(monotonic_now());
+}
+
+Child Runner::launch(const RunProcess& process) {
+    const FileDescriptor log{
+        ::open(process.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)};
+    check("cannot create " + process.log, log.value());
+    const FileDescriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    check("cannot open /dev/null", nothing.value());
+    Command command = process.command;
+    command.descriptors = {{.descriptor = nothing.value(), .as = STDIN_FILENO},
+                           {.descriptor = log.value(), .as = STDOUT_FILENO},
+                           {.descriptor = log.value(), .as = STDERR_FILENO}};
+    auto child = Child::start(command);
+    if (!child) throw Failure{"cannot start the " + process.role + ": " + child.error().message};
+    ledger_->record_process(process.role, child->pid());
+    return std::move(*child);
+}
+
+void Runner::watch(Member& member) {
+    member.watch = std::make_unique<Watch>(loop_, member.child.pidfd(),
+                                           [this, &member] { return still_lives(member); });
+}
+
+// Of a controller: the nodes go on meanwhile, and its successor finds the run in its store.
+void Runner::start_anew(Member& member) {
+    if (leaving_) return;
+    try {
+        member.child = launch(*member.process);
+        member.ended = false;
+        watch(member);
+    } catch (const std::exception& error) {
+        conversation_.abort(ExitCode::failed, error.what());
+    }
+}
+
+void Runner::connected() {
+    if (std::exchange(was_connected_, true)) conversation_.reconnected(monotonic_now());
 }
 
 bool Runner::still_lives(Member& member) {
@@ -148,6 +186,16 @@ bool Runner::still_lives(Member& member) {
     member.ended = true;
     if (leaving_) return false;
     const std::string words = last_words(member.log);
+    if (member.role == kController && conversation_.survives_controller() &&
+        member.restarts++ < kRestarts) {
+        output_.warning(
+            fmt::format("the controller ended unexpectedly ({}); the run goes on, and the "
+                        "controller is started anew",
+                        status->text()));
+        // The watch must not be replaced inside its own callback.
+        boost::asio::post(loop_, [this, &member] { start_anew(member); });
+        return false;
+    }
     const bool lacks = status->code() == static_cast<int>(ExitCode::missing_privilege);
     conversation_.abort(
         lacks ? ExitCode::missing_privilege : ExitCode::failed,
@@ -241,7 +289,7 @@ std::vector<RunProcess> own_processes(const RunOptions& options, const std::stri
                        .parent_death_signal = SIGTERM,
                        .new_session = true};
     };
-    return {{.role = "controller",
+    return {{.role = kController,
              .command = command({program("pleat-controller"), "--listen", endpoint, "--state",
                                  options.run_directory, "--with-parent"}),
              .log = options.run_directory + "/controller.log"},

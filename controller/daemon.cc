@@ -60,6 +60,13 @@ struct ActiveRun {
           session{plan, deadlines, std::move(outputs), kept, monotonic_now()},
           owner{std::move(from)} {}
 
+    // One that an earlier controller has left under way.
+    ActiveRun(Store& store, RunPlan stored, const std::string& submitted_at,
+              const SessionDeadlines& deadlines, SessionOutputs outputs)
+        : plan{std::move(stored)},
+          kept{store, plan, utc_now, submitted_at},
+          session{plan, deadlines, std::move(outputs), kept, monotonic_now()} {}
+
     RunPlan plan;
     KeptRun kept;
     RunSession session;
@@ -95,8 +102,9 @@ class ControllerDaemon::Impl {
           timer_{loop} {
         PLEAT_ASSERT(!options_.endpoints.empty());
         for (const std::string& endpoint : options_.endpoints) open_door(endpoint);
-        const std::size_t abandoned = store_.abandon_unfinished();
-        if (abandoned > 0) spdlog::warn("runs without an end in the store count={}", abandoned);
+        const std::size_t abandoned = store_.abandon_unstarted();
+        if (abandoned > 0) spdlog::warn("runs that never began in the store count={}", abandoned);
+        resume_runs();
         spdlog::info("controller ready endpoint={} store={}", doors_.back()->endpoint(),
                      store_.path());
     }
@@ -255,11 +263,7 @@ class ControllerDaemon::Impl {
             kMaxControlBytes) {
             return fail("the topology is too large for one message to a node");
         }
-        const SessionOutputs outputs{
-            .to_cli = [this, run](const ControlMessage& message) { to_watchers(run, message); },
-            .to_node = [this, run](
-                           const std::string& machine,
-                           const ControlMessage& message) { to_node(run, machine, message); }};
+        const SessionOutputs outputs = outputs_of(run);
         std::optional<Caller> owner;
         if (!detached) owner = caller;
         SessionDeadlines deadlines = options_.deadlines;
@@ -270,6 +274,37 @@ class ControllerDaemon::Impl {
         const Submitted result = summary(added->plan, monotonic_now() - began);
         runs_.emplace(run, std::move(added));
         return result;
+    }
+
+    SessionOutputs outputs_of(const std::string& run) {
+        return {.to_cli = [this, run](const ControlMessage& message) { to_watchers(run, message); },
+                .to_node = [this, run](
+                               const std::string& machine,
+                               const ControlMessage& message) { to_node(run, machine, message); }};
+    }
+
+    // Those that an earlier controller has left under way; their nodes will come.
+    void resume_runs() {
+        for (const StoredRun& stored : store_.runs()) {
+            if (stored.state != name_of(RunState::running)) continue;
+            try {
+                Result<RunPlan> plan = store_.plan_of(stored.run);
+                if (!plan) throw Failure{plan.error().message};
+                auto run = std::make_unique<ActiveRun>(store_, *std::move(plan),
+                                                       stored.submitted_at, options_.deadlines,
+                                                       outputs_of(stored.run));
+                run->session.resume(results_of(stored.run), monotonic_now());
+                runs_.emplace(stored.run, std::move(run));
+                spdlog::info("resumed run={}", stored.run);
+            } catch (const std::exception& problem) {
+                spdlog::error("cannot resume run={}: {}", stored.run, problem.what());
+                store_.abandon(stored.run,
+                               fmt::format("the controller ended during the run, and one started "
+                                           "anew can't go on with it: {}",
+                                           problem.what()));
+            }
+        }
+        settle();
     }
 
     // How many hosts of runs under way are on a machine.
@@ -372,6 +407,7 @@ class ControllerDaemon::Impl {
         const auto found = runs_.find(message.run);
         if (found != runs_.end()) {
             found->second->watchers.push_back(caller);
+            if (message.own) found->second->owner = caller;
             return;
         }
         if (!store_.has_run(message.run)) return refuse(caller, "there is no run " + message.run);
@@ -385,7 +421,9 @@ class ControllerDaemon::Impl {
         RunFinished nothing;
         nothing.run = run;
         nothing.failed = true;
-        nothing.problems = {"the controller ended before the run: its results were not collected"};
+        for (const StoredRun& stored : store_.runs()) {
+            if (stored.run == run && !stored.problem.empty()) nothing.problems = {stored.problem};
+        }
         return nothing;
     }
 
@@ -534,13 +572,17 @@ class ControllerDaemon::Impl {
                                                   "one another name",
                                                   message.node));
             }
-            for (auto& [name, run] : runs_) {
-                run->session.node_lost(message.node, "it was started anew", monotonic_now());
-            }
         }
         spdlog::info("node arrived name={} version={}", message.node, message.version);
         nodes_[message.node] = Node{.peer = caller, .hello = message, .remote = remote};
         for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
+        for (const HeldRun& held : message.runs) {
+            if (runs_.contains(held.run)) continue;
+            caller.say(EndRun{.reason = "the controller has no such run any more",
+                              .interrupted = true},
+                       held.run);
+            caller.say(Forget{}, held.run);
+        }
         settle();
     }
 

@@ -54,6 +54,14 @@ KeptRun::KeptRun(Store& store, const RunPlan& plan, UtcClock clock)
     store_.add_run(plan, submitted_at_);
 }
 
+KeptRun::KeptRun(Store& store, const RunPlan& plan, UtcClock clock, std::string submitted_at)
+    : store_{store},
+      plan_{plan},
+      clock_{std::move(clock)},
+      submitted_at_{std::move(submitted_at)},
+      machine_{machine_facts()},
+      log_{plan} {}
+
 Result<void> KeptRun::prepared(const std::string& data_plane) {
     return attempted([this, &data_plane] {
         store_.set_data_plane(plan_.options.run, data_plane);
@@ -62,8 +70,10 @@ Result<void> KeptRun::prepared(const std::string& data_plane) {
     });
 }
 
-Result<void> KeptRun::began() {
-    return attempted([this] { store_.set_state(plan_.options.run, RunState::running); });
+Result<void> KeptRun::under_way(const RunFinished& so_far) {
+    return attempted([&] {
+        store_.set_under_way(plan_.options.run, encode(ControlMessage{so_far}));
+    });
 }
 
 Result<void> KeptRun::add(const std::string& machine, const LogRecord& record) {

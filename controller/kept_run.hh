@@ -21,9 +21,11 @@ class KeptRun final : public RunArchive {
     // Makes the run's directory and its files. `plan` and `store` must outlive this.
     // Throws Failure.
     KeptRun(Store& store, const RunPlan& plan, UtcClock clock);
+    // One that an earlier controller has kept, and that is under way still.
+    KeptRun(Store& store, const RunPlan& plan, UtcClock clock, std::string submitted_at);
 
     Result<void> prepared(const std::string& data_plane) override;
-    Result<void> began() override;
+    Result<void> under_way(const RunFinished& so_far) override;
     Result<void> add(const std::string& machine, const LogRecord& record) override;
     Result<void> finish(const RunFinished& finished) override;
 

@@ -15,8 +15,9 @@ class RunArchive {
     // All is prepared, on this data plane.
     virtual Result<void> prepared(const std::string& data_plane) = 0;
 
-    // T0 is settled.
-    virtual Result<void> began() = 0;
+    // T0 is settled; or, later, what is known by then has changed. A controller that is
+    // started anew begins with this.
+    virtual Result<void> under_way(const RunFinished& so_far) = 0;
 
     // Of this machine's log.
     virtual Result<void> add(const std::string& machine, const LogRecord& record) = 0;

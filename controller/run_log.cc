@@ -17,8 +17,13 @@ namespace {
 
 constexpr std::uint64_t kUnlimitedBps = std::numeric_limits<std::uint64_t>::max();
 
-std::string file_in(const std::string& directory) {
-    const std::string path = directory + "/run.db";
+std::string file_of(const RunPlan& plan) {
+    return plan.options.run_directory + "/run.db";
+}
+
+std::string new_file_of(const RunPlan& plan) {
+    const std::string& directory = plan.options.run_directory;
+    const std::string path = file_of(plan);
     std::error_code error;
     std::filesystem::create_directories(directory, error);
     if (error) {
@@ -59,7 +64,7 @@ SqlValue text_or_null(const std::string& text) {
 class RunLog::Impl {
   public:
     Impl(const RunPlan& plan, std::string_view now_utc)
-        : database_{file_in(plan.options.run_directory), run_migrations()} {
+        : database_{new_file_of(plan), run_migrations()} {
         // Results are in one file, without a companion.
         database_.execute("PRAGMA journal_mode = DELETE");
         Transaction change{database_};
@@ -84,6 +89,17 @@ class RunLog::Impl {
             epoch.run({static_cast<std::int64_t>(i), number(plan.epochs.epochs[i].start),
                        hash_text(hashes[i])});
         }
+        change.commit();
+    }
+
+    explicit Impl(const RunPlan& plan) : database_{file_of(plan), run_migrations()} {
+        database_.execute("PRAGMA journal_mode = DELETE");
+        Transaction change{database_};
+        for (const char* const table : {"problem", "event", "demand", "share", "sample",
+                                        "host_event", "total", "machine_total"}) {
+            database_.execute(fmt::format("DELETE FROM {}", table));
+        }
+        database_.execute("UPDATE epoch SET late_ns = NULL");
         change.commit();
     }
 
@@ -194,6 +210,8 @@ class RunLog::Impl {
 
 RunLog::RunLog(const RunPlan& plan, std::string_view now_utc)
     : impl_{std::make_unique<Impl>(plan, now_utc)} {}
+
+RunLog::RunLog(const RunPlan& plan) : impl_{std::make_unique<Impl>(plan)} {}
 
 RunLog::~RunLog() = default;
 

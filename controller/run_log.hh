@@ -15,6 +15,9 @@ class RunLog {
   public:
     // Makes RUN_DIRECTORY/run.db. Throws Failure.
     RunLog(const RunPlan& plan, std::string_view now_utc);
+    // Opens the one that an earlier controller has made; what it had collected is collected
+    // anew. Throws Failure.
+    explicit RunLog(const RunPlan& plan);
     ~RunLog();
     RunLog(const RunLog&) = delete;
     RunLog& operator=(const RunLog&) = delete;

@@ -16,6 +16,8 @@ namespace pleat {
 namespace {
 
 constexpr std::uint32_t kAnnouncements = 5;
+// A log is asked for again so often.
+constexpr std::uint32_t kCollections = 5;
 
 std::string seconds_text(Duration duration) {
     return fmt::format("{:g} s", std::chrono::duration<double>{duration}.count());
@@ -48,12 +50,64 @@ void RunSession::start(const std::vector<Hello>& present, Instant now) {
     prepare_if_all_here(now);
 }
 
+void RunSession::resume(const RunFinished& so_far, Instant now) {
+    results_ = so_far;
+    begun_ = true;
+    wait(State::running, Instant::max());
+    for (SessionPart& part : parts_) {
+        part.has_run = true;
+        part.heard = now + deadlines_.resume - deadlines_.silence;
+        const auto known =
+            std::ranges::find(so_far.machines, part.part.machine, &MachineResult::name);
+        if (known == so_far.machines.end()) continue;
+        part.ready = HostsReady{.hosts = static_cast<std::uint32_t>(part.part.hosts.size()),
+                                .data_plane = known->data_plane};
+        part.clock_error = known->clock_error;
+    }
+    results_.machines.clear();
+}
+
 void RunSession::node_arrived(const Hello& hello, Instant now) {
     SessionPart* const part = find(hello.node);
-    if (part == nullptr) return;
+    if (part == nullptr || finished()) return;
+    const bool anew = part->hello && part->hello->incarnation != hello.incarnation;
     part->hello = hello;
     part->heard = now;
+    const auto held = std::ranges::find(hello.runs, results_.run, &HeldRun::run);
+    const bool has_it = held != hello.runs.end();
+    const bool must_have_it = begun_ || anew;
+    if (part->open() && !has_it && must_have_it) {
+        return node_lost(hello.node, "it was started anew", now);
+    }
+    if (part->open() && begun_) catch_up(*part, &*held, now);
     prepare_if_all_here(now);
+}
+
+// The node has the run; what it told while nobody heard it is not told again by itself.
+void RunSession::catch_up(SessionPart& part, const HeldRun* held, Instant now) {
+    if (part.silent) {
+        part.silent = false;
+        stage("machine", who(part) + " is back");
+    }
+    switch (held->stage) {
+        case HeldRun::Stage::before_t0:
+            if (now < t0_) return;  // its confirmation is under way
+            return fail(fmt::format("{} was not told T0 before the controller ended", who(part)),
+                        now);
+        case HeldRun::Stage::under_way:
+            if (t0_ == Instant{}) {
+                t0_ = now - held->at.time_since_epoch();
+                if (state_ == State::running) set_end(t0_);
+            }
+            if (state_ == State::ending) {
+                outputs_.to_node(part.part.machine, EndRun{.reason = "the run has ended",
+                                                           .interrupted = results_.interrupted});
+            }
+            return;
+        case HeldRun::Stage::ended:
+            outputs_.to_node(part.part.machine, Collect{part.log.size()});
+            return;
+    }
 }
 
 void RunSession::node_disconnected(const std::string& machine, Instant now) {
@@ -76,6 +130,7 @@ void RunSession::node_lost(const std::string& machine, const std::string& why, I
     results_.problems.push_back(problem);
     if (!any_open()) return finish();
     if (state_ == State::running) {
+        keep_so_far();
         stage("machine", problem + "; the run goes on without it");
         return;
     }
@@ -255,18 +310,17 @@ void RunSession::on(SessionPart& part, const BeginAccepted& accepted, Instant no
 void RunSession::confirm(Instant now) {
     begun_ = true;
     wait(State::running, Instant::max());
-    if (plan_.scenario.duration) {
-        deadline_ = later(t0_, *plan_.scenario.duration + deadlines_.end_margin);
-    }
+    set_end(t0_);
     Duration bound{};
     for (SessionPart& part : parts_) {
         part.heard = std::max(now, t0_);
+        part.clock_error = part.clock.error_bound();
         bound = std::max(bound, part.clock.error_bound());
     }
     for (const SessionPart& part : parts_) {
         outputs_.to_node(part.part.machine, ConfirmBegin{t0_for(part)});
     }
-    keep(archive_.began());
+    keep_so_far();
     stage("begin",
           fmt::format("T0 in {} ms (clock{} known to {} us)",
                       std::chrono::duration_cast<std::chrono::milliseconds>(t0_ - now).count(),
@@ -405,6 +459,10 @@ void RunSession::on(SessionPart& part, const LogChunk& chunk, Instant now) {
 
 void RunSession::on(SessionPart& part, const LogEnd& end, Instant now) {
     if (!part.ended) return;
+    if (part.log.lacks(end) && part.asked_again++ < kCollections) {
+        outputs_.to_node(part.part.machine, Collect{part.log.size()});
+        return;
+    }
     const Result<void> whole = part.log.end(end);
     if (!whole) {
         results_.failed = true;
@@ -436,10 +494,13 @@ void RunSession::finish() {
         results_.machines.push_back({.name = part.part.machine,
                                      .data_plane = part.ready ? part.ready->data_plane : "",
                                      .control = part.control,
-                                     .clock_error = part.clock.error_bound()});
+                                     .clock_error = part.clock_error});
     }
     keep(archive_.finish(results_));
     outputs_.to_cli(results_);
+    for (const SessionPart& part : parts_) {
+        if (part.has_run) outputs_.to_node(part.part.machine, Forget{});
+    }
 }
 
 // ---- helpers
@@ -512,6 +573,22 @@ std::string RunSession::waited_for() const {
             break;
     }
     return {};
+}
+
+void RunSession::set_end(Instant t0) {
+    if (!plan_.scenario.duration) return;
+    deadline_ = later(t0, *plan_.scenario.duration + deadlines_.end_margin);
+}
+
+void RunSession::keep_so_far() {
+    RunFinished so_far = results_;
+    for (const SessionPart& part : parts_) {
+        so_far.machines.push_back({.name = part.part.machine,
+                                   .data_plane = part.ready ? part.ready->data_plane : "",
+                                   .control = {},
+                                   .clock_error = part.clock_error});
+    }
+    keep(archive_.under_way(so_far));
 }
 
 void RunSession::wait(State state, Instant until) {

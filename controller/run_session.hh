@@ -22,7 +22,10 @@
 //     while the run is under way leaves it to the others; the run ends as failed, says which
 //     machine was lost and has the exit code 10. A silent one that speaks again is back.
 // (6) When one node has ended the run, for whatever reason, all others are told to.
-// (7) Failures of the archive never end a run under way; they make it fail at its end.
+// (7) A session that resume()s begins as RUNNING: nodes that come say how far they are. What
+//     one that has ended had told nobody, or only in part, it is asked for again.
+// (8) All nodes are told to forget the run when it is FINISHED.
+// (9) Failures of the archive never end a run under way; they make it fail at its end.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +49,7 @@ struct SessionDeadlines {
     Duration clock = std::chrono::seconds{5};
     Duration begin = std::chrono::seconds{5};        // from T0
     Duration silence = std::chrono::seconds{10};     // of a node while the run is under way
+    Duration resume = std::chrono::seconds{30};      // for nodes to come to one that resumes
     Duration end_margin = std::chrono::seconds{30};  // beyond the run's duration
     Duration ending = std::chrono::seconds{15};
     Duration log = std::chrono::seconds{30};  // from one piece to the next
@@ -64,6 +68,9 @@ class RunSession {
 
     // StartRun. `present`: the nodes that are there already, of this run or not.
     void start(const std::vector<Hello>& present, Instant now);
+
+    // Instead of start(): the run is under way, and this much was known of it.
+    void resume(const RunFinished& so_far, Instant now);
 
     // Nodes that have no part in the run change nothing.
     void node_arrived(const Hello& hello, Instant now);
@@ -116,6 +123,7 @@ class RunSession {
     void on(SessionPart& part, const LogEnd& end, Instant now);
     void on(SessionPart& part, const NodeFailed& failed, Instant now);
 
+    void catch_up(SessionPart& part, const HeldRun* held, Instant now);
     void prepare_if_all_here(Instant now);
     void prepare(Instant now);
     void measure_if_ready(Instant now);
@@ -133,6 +141,9 @@ class RunSession {
     std::string who(const SessionPart& part) const;
     std::string who(const std::function<bool(const SessionPart&)>& filter) const;
     std::string waited_for() const;
+    void set_end(Instant t0);
+    // What is to be known after a restart.
+    void keep_so_far();
     // A problem as a node tells it, with its name where there are several.
     std::string said_by(const SessionPart& part, const std::string& problem) const;
 

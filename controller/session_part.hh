@@ -31,12 +31,19 @@ class TableAcknowledgements {
     std::size_t left_;
 };
 
-// The node's log as it comes.
+// The node's log as it comes. Pieces may come twice, or get lost with a connection: what is
+// known already is passed over, and what is behind a gap has to come again.
 class NodeLog {
   public:
     // Records that came before the damage, if any, are told. Fails once.
     Result<void> add(const LogChunk& chunk, const std::function<void(const LogRecord&)>& record);
     Result<void> end(const LogEnd& end);
+
+    // So much is here.
+    std::uint64_t size() const { return bytes_; }
+
+    // Would the pieces from size() on make it whole?
+    bool lacks(const LogEnd& end) const { return !broken_ && bytes_ < end.size; }
 
   private:
     LogDecoder decoder_;
@@ -64,6 +71,8 @@ struct SessionPart {
     bool ended = false;                // said RunEnded
     ControlTraffic control;
     NodeLog log;
+    std::uint32_t asked_again = 0;  // for its log
+    Duration clock_error{};         // of T0
     bool over = false;  // its log is here, or it is lost: nothing more will come
 };
 

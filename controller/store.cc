@@ -220,11 +220,26 @@ void Store::end_run(const std::string& run, RunState state, const std::string& p
     change.commit();
 }
 
-std::size_t Store::abandon_unfinished() {
+void Store::set_under_way(const std::string& run, std::string_view so_far) {
+    Transaction change{impl_->database_};
+    impl_->database_.prepare("UPDATE run SET state = 'running', results = ? WHERE run = ?")
+        .run({Blob{so_far}, run});
+    change.commit();
+}
+
+void Store::abandon(const std::string& run, const std::string& problem) {
+    Transaction change{impl_->database_};
+    impl_->database_
+        .prepare("UPDATE run SET state = 'abandoned', problem = ?, results = NULL WHERE run = ?")
+        .run({problem, run});
+    change.commit();
+}
+
+std::size_t Store::abandon_unstarted() {
     Transaction change{impl_->database_};
     Statement update = impl_->database_.prepare(
-        "UPDATE run SET state = 'abandoned', problem = 'the controller ended before the run'"
-        " WHERE state IN ('submitted', 'running') RETURNING run");
+        "UPDATE run SET state = 'abandoned', problem = 'the controller ended before T0'"
+        " WHERE state = 'submitted' RETURNING run");
     update.query({});
     std::size_t count = 0;
     while (update.next()) ++count;

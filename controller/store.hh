@@ -50,10 +50,14 @@ class Store {
     void end_run(const std::string& run, RunState state, const std::string& problem,
                  std::string_view results, std::string_view now_utc);
 
-    // Runs that an earlier controller left without an end; returns how many.
-    std::size_t abandon_unfinished();
+    // T0 is settled. `so_far`: encoded, as results_of() gives it back until the run's end.
+    void set_under_way(const std::string& run, std::string_view so_far);
 
-    // What came of it; empty when it did not come to an end.
+    // Runs that an earlier controller left before T0; returns how many.
+    std::size_t abandon_unstarted();
+    void abandon(const std::string& run, const std::string& problem);
+
+    // What came of it, or of one under way what was known; empty when there is nothing.
     std::string results_of(const std::string& run);
 
     // Those that are known, and whoever may become one. Keys are public, 32 bytes.

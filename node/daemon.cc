@@ -22,7 +22,7 @@ NodeDaemon::NodeDaemon(boost::asio::io_context& loop, NodeOptions options)
                       receive(from.run, std::move(message));
                   },
                   options_.name, connection()} {
-    if (!options_.membership) say_hello();
+    read_ended_runs();
 }
 
 SharingSockets NodeDaemon::open_sharing() {
@@ -36,7 +36,9 @@ SharingSockets NodeDaemon::open_sharing() {
 }
 
 ClientConnection NodeDaemon::connection() {
-    if (!options_.membership) return {};
+    if (!options_.membership) {
+        return {.pass = {}, .connected = [this] { say_hello(); }, .refused = {}};
+    }
     return {.pass = options_.membership->pass(),
             .connected = [this] { say_hello(); },
             .refused =
@@ -52,13 +54,76 @@ ClientConnection NodeDaemon::connection() {
 
 void NodeDaemon::say_hello() {
     if (std::exchange(greeted_, true)) spdlog::info("the controller is there again");
+    std::vector<HeldRun> held;
+    for (const auto& [name, part] : runs_) {
+        if (part.run) held.push_back(part.run->held());
+    }
+    for (const auto& [name, run] : ended_) {
+        held.push_back({.run = name, .stage = HeldRun::Stage::ended, .at = {}});
+    }
     controller_.send(Hello{.node = options_.name,
                            .version = PLEAT_VERSION,
                            .incarnation = incarnation_,
                            .address = sharing_.address(),
                            .protocol = kProtocolVersion,
-                           .room = options_.room});
+                           .room = options_.room,
+                           .runs = std::move(held)});
 }
+
+// ---- runs that have ended
+
+std::string NodeDaemon::ended_file(const std::string& run) const {
+    return options_.state_directory + "/runs/" + run + "/ended";
+}
+
+void NodeDaemon::read_ended_runs() {
+    if (!options_.membership) return;
+    std::error_code none;
+    const std::string directory = options_.state_directory + "/runs";
+    for (const auto& entry : std::filesystem::directory_iterator{directory, none}) {
+        const std::string run = entry.path().filename().string();
+        if (!std::filesystem::exists(ended_file(run))) continue;
+        Result<EndedRun> ended = read_ended_run(
+            ended_file(run), entry.path().string() + "/node-" + options_.name + ".log");
+        if (ended) {
+            ended_.emplace(run, *std::move(ended));
+        } else {
+            spdlog::error("what came of run={} is lost: {}", run, ended.error().message);
+        }
+    }
+}
+
+void NodeDaemon::collect(const std::string& run, std::uint64_t offset) {
+    const auto found = ended_.find(run);
+    if (found == ended_.end()) return;
+    found->second.tell(
+        [this, &run](const ControlMessage& message) { controller_.send(message, run); }, offset);
+}
+
+void NodeDaemon::end(const std::string& run, EndedRun ended) {
+    const bool unwanted = runs_.at(run).unwanted;
+    dissolve(run);
+    if (!unwanted) {
+        try {
+            if (options_.membership) keep_ended_run(ended_file(run), ended);
+        } catch (const std::exception& problem) {
+            spdlog::warn("what came of run={} is kept in memory only: {}", run, problem.what());
+        }
+        ended_.insert_or_assign(run, std::move(ended));
+        collect(run, 0);
+    }
+    if (leaving_ && runs_.empty()) leave();
+}
+
+void NodeDaemon::forget(const std::string& run) {
+    const auto found = runs_.find(run);
+    if (found != runs_.end()) found->second.unwanted = true;
+    if (ended_.erase(run) == 0 || !options_.membership) return;
+    std::error_code gone;
+    std::filesystem::remove(ended_file(run), gone);
+}
+
+// ---- messages
 
 NodeRun* NodeDaemon::find(const std::string& run) const {
     const auto found = runs_.find(run);
@@ -87,6 +152,8 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    [ours](const EndRun& end) {
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);
                    },
+                   [this, &run](const Collect& asked) { collect(run, asked.offset); },
+                   [this, &run](const Forget&) { forget(run); },
                    [this](const Refused& refused) {
                        spdlog::error("the controller refuses this node: {}", refused.message);
                        exit_code_ = 1;
@@ -113,15 +180,14 @@ void NodeDaemon::prepare(PrepareRun prepare) {
         part.run = std::make_unique<NodeRun>(
             loop_, options_, sharing_, std::move(prepare),
             [this, run](const ControlMessage& message) { controller_.send(message, run); },
-            [this, run] {
+            [this, run](EndedRun ended) {
                 // The run must not be destroyed inside its own callback.
-                boost::asio::post(loop_, [this, run] {
-                    forget(run);
-                    if (leaving_ && runs_.empty()) leave();
+                boost::asio::post(loop_, [this, run, told = std::move(ended)]() mutable {
+                    end(run, std::move(told));
                 });
             });
     } catch (const std::exception& error) {
-        forget(run);
+        dissolve(run);
         spdlog::error("the run could not be prepared: {}", error.what());
         int exit_code = 1;
         if (dynamic_cast<const MissingFeature*>(&error) != nullptr) {
@@ -144,7 +210,7 @@ void NodeDaemon::make_place(PrepareRun& prepare, Part& part) const {
     prepare.options.runtime_directory = part.ledger->directory();
 }
 
-void NodeDaemon::forget(const std::string& run) {
+void NodeDaemon::dissolve(const std::string& run) {
     const auto found = runs_.find(run);
     if (found == runs_.end()) return;
     found->second.run.reset();

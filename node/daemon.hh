@@ -2,8 +2,11 @@
 // way and hands each what concerns it; a run itself is NodeRun.
 //
 // (1) Hello is said each time the connection has been made: a controller that was started
-//     anew, or had lost us, knows us again. What waited meanwhile is sent before it.
+//     anew, or had lost us, knows us again, and our runs. What waited meanwhile is sent
+//     before it.
 // (2) A machine of a cluster makes the directories of its part of a run itself.
+// (3) What an ended run has come to is kept until the controller says Forget, and told again
+//     when it says Collect; on a machine of a cluster it outlives this process.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +36,7 @@ class NodeDaemon {
     struct Part {
         std::optional<RunLedger> ledger;  // of a machine of a cluster
         std::unique_ptr<NodeRun> run;
+        bool unwanted = false;  // the controller has said Forget already
     };
 
     SharingSockets open_sharing();
@@ -40,7 +44,12 @@ class NodeDaemon {
     void say_hello();
     void receive(const std::string& run, ControlMessage message);
     void make_place(PrepareRun& prepare, Part& part) const;
+    void read_ended_runs();
+    void collect(const std::string& run, std::uint64_t offset);
+    void end(const std::string& run, EndedRun ended);
+    void dissolve(const std::string& run);
     void forget(const std::string& run);
+    std::string ended_file(const std::string& run) const;
     void prepare(PrepareRun prepare);
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
@@ -52,6 +61,7 @@ class NodeDaemon {
     SharingSockets sharing_;
     ControlClient controller_;
     std::map<std::string, Part> runs_;
+    std::map<std::string, EndedRun> ended_;
     bool greeted_ = false;
     bool leaving_ = false;
     int exit_code_ = 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <utility>
@@ -32,7 +31,6 @@ constexpr Duration kShareTick = std::chrono::milliseconds{10};
 constexpr Duration kSecond = std::chrono::seconds{1};
 // A start that is announced later than this before it is refused.
 constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
-constexpr std::size_t kLogChunkBytes = std::size_t{1} << 20;
 
 std::int64_t microseconds(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -68,7 +66,7 @@ PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced
 class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-         PrepareRun prepare, Send send, std::function<void()> ended)
+         PrepareRun prepare, Send send, Ended ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
@@ -181,6 +179,14 @@ class NodeRun::Impl {
         events_.stop();
         wait_timer_.cancel();
         fleet_.end_applications([this] { dissolve(); });
+    }
+
+    HeldRun held() const {
+        HeldRun result{.run = options_.run};
+        if (!recorder_.begun()) return result;
+        result.stage = HeldRun::Stage::under_way;
+        result.at = recorder_.at(monotonic_now());
+        return result;
     }
 
   private:
@@ -603,14 +609,13 @@ class NodeRun::Impl {
     void finish() {
         stage_ = Stage::ended;
         flush_log();
-        send_(RunEnded{.reason = end_reason_,
-                       .failed = failed_ || progress_.failed(),
-                       .interrupted = interrupted_,
-                       .problems = problems_,
-                       .hosts = host_results(),
-                       .control = sharing_.traffic()});
-        send_log();
-        ended_();
+        ended_(EndedRun{.results = RunEnded{.reason = end_reason_,
+                                            .failed = failed_ || progress_.failed(),
+                                            .interrupted = interrupted_,
+                                            .problems = problems_,
+                                            .hosts = host_results(),
+                                            .control = sharing_.traffic()},
+                        .log = recorder_.path()});
     }
 
     std::vector<HostResult> host_results() {
@@ -624,20 +629,6 @@ class NodeRun::Impl {
             results.push_back(std::move(result));
         }
         return results;
-    }
-
-    void send_log() {
-        std::ifstream file{recorder_.path(), std::ios::binary};
-        std::uint64_t offset = 0;
-        std::string bytes(kLogChunkBytes, '\0');
-        while (file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())),
-               file.gcount() > 0) {
-            const auto size = static_cast<std::size_t>(file.gcount());
-            send_(LogChunk{.offset = offset, .bytes = bytes.substr(0, size)});
-            offset += size;
-        }
-        send_(LogEnd{.size = offset});
-        // The controller keeps it in run.db; what it could not take is still in this file.
     }
 
     // ---- small helpers
@@ -659,7 +650,7 @@ class NodeRun::Impl {
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
     Send send_;
-    std::function<void()> ended_;
+    Ended ended_;
 
     AddressPlan addresses_;
     PathFolder folder_;
@@ -694,7 +685,7 @@ class NodeRun::Impl {
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 PrepareRun prepare, Send send, std::function<void()> ended)
+                 PrepareRun prepare, Send send, Ended ended)
     : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(send),
                                    std::move(ended))} {}
 
@@ -710,6 +701,10 @@ void NodeRun::begin(Instant t0) {
 
 void NodeRun::confirm(Instant t0) {
     impl_->confirm(t0);
+}
+
+HeldRun NodeRun::held() const {
+    return impl_->held();
 }
 
 void NodeRun::end(const std::string& reason, bool interrupted) {

@@ -26,6 +26,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/error.hh"
+#include "node/ended_run.hh"
 #include "node/sharing_sockets.hh"
 #include "wire/membership.hh"
 #include "wire/messages.hh"
@@ -58,19 +59,23 @@ class Unsuitable : public Failure {
 class NodeRun {
   public:
     using Send = std::function<void(const ControlMessage&)>;
+    using Ended = std::function<void(EndedRun)>;
 
     // `send` reaches the controller; `ended` is called once, in state ENDED. Throws when
     // no data plane can be had (MissingFeature, or Unsuitable when none can do what the
     // scenario asks for) or the hosts can't be made; then nothing is left behind.
     // `sockets` must outlive it.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-            PrepareRun prepare, Send send, std::function<void()> ended);
+            PrepareRun prepare, Send send, Ended ended);
     ~NodeRun();
 
     void add_epoch(PrepareEpoch epoch);
     void begin(Instant t0);
     void confirm(Instant t0);
     void end(const std::string& reason, bool interrupted);
+
+    // How far it is, for a controller that has not heard of it for a while.
+    HeldRun held() const;
 
   private:
     class Impl;

@@ -80,6 +80,12 @@ void put(const Hello& m, Body& out) {
     out.mutable_hello()->set_incarnation_ns(m.incarnation);
     codec::put(m.address, *out.mutable_hello()->mutable_address());
     if (m.room) out.mutable_hello()->set_room_hosts(*m.room);
+    for (const HeldRun& held : m.runs) {
+        proto::HeldRun& run = *out.mutable_hello()->add_runs();
+        run.set_run(held.run);
+        run.set_stage(static_cast<proto::HeldRun::Stage>(held.stage));
+        run.set_at_ns(nanoseconds_of(held.at));
+    }
 }
 
 void put(const PrepareRun& m, Body& out) {
@@ -154,6 +160,15 @@ void put(const NodeFailed& m, Body& out) {
 
 void put(const Watch& m, Body& out) {
     out.mutable_watch()->set_run(m.run);
+    out.mutable_watch()->set_own(m.own);
+}
+
+void put(const Collect& m, Body& out) {
+    out.mutable_collect()->set_offset_bytes(m.offset);
+}
+
+void put(const Forget&, Body& out) {
+    out.mutable_forget();
 }
 
 void put(const ListRuns&, Body& out) {
@@ -218,8 +233,15 @@ Hello hello(const Body& in, codec::Refusal& refusal) {
                  .incarnation = in.hello().incarnation_ns(),
                  .address = codec::node_address(in.hello().address(), refusal),
                  .protocol = in.version(),
-                 .room = {}};
+                 .room = {},
+                 .runs = {}};
     if (in.hello().has_room_hosts()) result.room = in.hello().room_hosts();
+    for (const proto::HeldRun& run : in.hello().runs()) {
+        refusal.require(run.stage() <= proto::HeldRun::ENDED, "a run is at an unknown stage");
+        result.runs.push_back({.run = run.run(),
+                               .stage = static_cast<HeldRun::Stage>(run.stage()),
+                               .at = experiment_time(run.at_ns())});
+    }
     return result;
 }
 
@@ -310,7 +332,7 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
             return NodeFailed{.message = in.node_failed().message(),
                               .exit_code = in.node_failed().exit_code()};
         case Body::kWatch:
-            return Watch{.run = in.watch().run()};
+            return Watch{.run = in.watch().run(), .own = in.watch().own()};
         case Body::kListRuns:
             return ListRuns{};
         case Body::kRuns: {
@@ -348,6 +370,10 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
                         .protocol = in.version()};
         case Body::kJoined:
             return Joined{.name = in.joined().name()};
+        case Body::kCollect:
+            return Collect{.offset = in.collect().offset_bytes()};
+        case Body::kForget:
+            return Forget{};
         case Body::BODY_NOT_SET:
             break;
     }

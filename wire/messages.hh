@@ -17,7 +17,13 @@
 //   node -> ctl   RunEnded{hosts, reason}, LogChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
+//   ctl  -> node  Forget                         (all of the run's part is here)
 //   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
+//
+// After a connection was lost, or the controller or a node was started anew:
+//   node -> ctl   Hello{…, the runs that it has}
+//   ctl  -> node  Collect{offset} of a run that has ended: RunEnded and the log come (again)
+//   cli  -> ctl   Watch{run}
 //
 // A node, or an operator, joins a controller once, over a connection whose key is a token:
 //   new  -> ctl   Join{name, its own key}        ctl -> new   Joined | Refused
@@ -84,6 +90,7 @@ struct StopRun {
 // only that.
 struct Watch {
     std::string run;
+    bool own = false;  // the run ends with this connection, as with the one that submitted it
 
     friend bool operator==(const Watch&, const Watch&) = default;
 };
@@ -310,6 +317,17 @@ struct NodeAddress {        // how other nodes reach one
     friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 
+// A run that a node has, and how far it is there.
+struct HeldRun {
+    enum class Stage : std::uint8_t { before_t0, under_way, ended };
+
+    std::string run;
+    Stage stage = Stage::before_t0;
+    ExperimentTime at{};  // of one under way
+
+    friend bool operator==(const HeldRun&, const HeldRun&) = default;
+};
+
 struct Hello {
     std::string node;               // "local"
     std::string version;            // of pleat
@@ -317,6 +335,7 @@ struct Hello {
     NodeAddress address;
     std::uint32_t protocol = kProtocolVersion;
     std::optional<std::uint32_t> room = {};  // hosts that it takes; nothing: no limit
+    std::vector<HeldRun> runs = {};
 
     friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -419,6 +438,18 @@ struct EndRun {
     friend bool operator==(const EndRun&, const EndRun&) = default;
 };
 
+// Tell (again) how the run has ended, and the log from here on.
+struct Collect {
+    std::uint64_t offset = 0;
+
+    friend bool operator==(const Collect&, const Collect&) = default;
+};
+
+// Nobody will ask for the run any more.
+struct Forget {
+    friend bool operator==(const Forget&, const Forget&) = default;
+};
+
 struct RunEnded {
     std::string reason;
     bool failed = false;
@@ -461,7 +492,7 @@ using ControlMessage =
                  ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
                  LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
                  MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined>;
+                 Joined, Collect, Forget>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications

@@ -196,5 +196,38 @@ TEST_CASE("messages that are for others change nothing") {
     CHECK(talk.said.size() == 1);
 }
 
+TEST_CASE("a controller that is there again is asked for the run, and for its end once more") {
+    Talk talk;
+    talk.until_running();
+    CHECK(talk.conversation.survives_controller());
+    SECTION("under way") {
+        talk.conversation.reconnected(kStart + 50s);
+        REQUIRE(talk.last_said<Watch>());
+        CHECK(std::get<Watch>(talk.said.back()).own);
+        talk.conversation.tick(kStart + 100s);
+        CHECK_FALSE(talk.conversation.over());
+    }
+    SECTION("stopping") {
+        talk.conversation.interrupt("interrupted", kStart + 3s);
+        talk.conversation.reconnected(kStart + 4s);
+        CHECK(talk.last_said<StopRun>());
+    }
+    SECTION("over") {
+        talk.conversation.receive(testing::small_results(), kStart + 91s);
+        const std::size_t said = talk.said.size();
+        talk.conversation.reconnected(kStart + 92s);
+        CHECK(talk.said.size() == said);
+    }
+}
+
+TEST_CASE("a controller that ends before it has the topology ends the conversation") {
+    Talk talk;
+    talk.conversation.begin(kStart);
+    CHECK_FALSE(talk.conversation.survives_controller());
+    talk.conversation.reconnected(kStart + 1s);
+    CHECK(talk.conversation.over());
+    CHECK_THAT(talk.conversation.aborted().message, Contains("before it had taken the topology"));
+}
+
 }  // namespace
 }  // namespace pleat

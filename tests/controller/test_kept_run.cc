@@ -47,7 +47,7 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
     const FlowKey flow{HostId{0}, HostId{1}};
     const ExperimentTime second{1s};
     CHECK(w.kept->prepared("tun"));
-    CHECK(w.kept->began());
+    CHECK(w.kept->under_way({}));
     for (const LogRecord& record : std::vector<LogRecord>{
              EventRecord{second, second + 41us, EpochId{1}, "set s1->s2 10Mbps"},
              EventRecord{second, second, {}, "mark half"},

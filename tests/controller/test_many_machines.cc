@@ -25,7 +25,7 @@ struct NoArchive final : RunArchive {
 
     Result<void> prepared(const std::string&) override { return {}; }
 
-    Result<void> began() override { return {}; }
+    Result<void> under_way(const RunFinished&) override { return {}; }
 
     Result<void> add(const std::string& machine, const LogRecord& record) override {
         records[machine].push_back(record);

@@ -28,7 +28,7 @@ struct FakeArchive final : RunArchive {
         return outcome();
     }
 
-    Result<void> began() override {
+    Result<void> under_way(const RunFinished&) override {
         has_begun = true;
         return outcome();
     }
@@ -423,13 +423,17 @@ TEST_CASE("a damaged or incomplete log fails the run, and what came before is ke
         w.node_says(run_ended("over"));
         w.node_says(LogChunk{.offset = 0, .bytes = log});
         w.node_says(LogChunk{.offset = log.size() + 1, .bytes = log});
+        for (int asked = 0; asked < 5; ++asked) {
+            w.node_says(LogEnd{2 * log.size() + 1});
+            CHECK(w.last_to_node<Collect>().offset == log.size());
+        }
         w.node_says(LogEnd{2 * log.size() + 1});
-        CHECK_THAT(w.problem(), Contains("the node's log is damaged: a piece at"));
+        CHECK_THAT(w.problem(), Contains("the node's log is not complete"));
     }
     SECTION("the end is missing") {
         w.node_says(run_ended("over"));
         w.node_says(LogChunk{.offset = 0, .bytes = log + "half"});
-        w.node_says(LogEnd{1000});
+        for (int asked = 0; asked < 6; ++asked) w.node_says(LogEnd{1000});
         CHECK_THAT(w.problem(), Contains("the node's log is not complete"));
     }
     SECTION("a bit is wrong") {
@@ -495,4 +499,75 @@ TEST_CASE("too many samples for a message are left to run.db") {
     collector.give(results, {});
     CHECK(results.flows.empty());
     CHECK(collector.samples() == ResultCollector::kMostSamples + 1);
+}
+
+TEST_CASE("pieces of a log that come twice, or anew after a gap, are taken once") {
+    World w;
+    w.begin();
+    const std::string log = framed(TotalsRecord{"packets", 1}) + framed(TotalsRecord{"bytes", 2});
+    w.node_says(run_ended("over"));
+    w.node_says(LogChunk{.offset = 0, .bytes = log.substr(0, 20)});
+    w.node_says(LogChunk{.offset = 30, .bytes = log.substr(30)});  // what is between is lost
+    w.node_says(LogEnd{log.size()});
+    CHECK(w.last_to_node<Collect>().offset == 20);
+    w.node_says(run_ended("over"));
+    w.node_says(LogChunk{.offset = 0, .bytes = log});
+    w.node_says(LogEnd{log.size()});
+    CHECK(w.archive.records ==
+          std::vector<LogRecord>{TotalsRecord{"packets", 1}, TotalsRecord{"bytes", 2}});
+    CHECK_FALSE(w.result().failed);
+    CHECK(w.last_to_node_is<Forget>());
+}
+
+// A session that was made for a run that another one had begun.
+TEST_CASE("a session resumes a run by what its node says of it") {
+    World w;
+    RunFinished so_far;
+    so_far.run = "r-1";
+    so_far.data_plane = "tun";
+    so_far.machines = {{.name = "local", .data_plane = "tun", .control = {}, .clock_error = 7us}};
+    w.session.resume(so_far, w.now);
+    Hello hello{"local", "0", 1, {}};
+    SECTION("under way: progress is heard, the end is collected") {
+        hello.runs = {{"r-1", HeldRun::Stage::under_way, ExperimentTime{3s}}};
+        w.session.node_arrived(hello, w.now);
+        w.node_says(Progress{ExperimentTime{3s}, EpochId{0}, 0, 2, 2});
+        CHECK(w.last_to_cli<Progress>().at == ExperimentTime{3s});
+        w.node_ends(run_ended("over"));
+        CHECK_FALSE(w.result().failed);
+        CHECK(w.result().data_plane == "tun");
+        CHECK(w.result().machines.at(0).clock_error == 7us);
+    }
+    SECTION("ended: it is asked how") {
+        hello.runs = {{"r-1", HeldRun::Stage::ended, {}}};
+        w.session.node_arrived(hello, w.now);
+        CHECK(w.last_to_node<Collect>().offset == 0);
+        w.node_ends(run_ended("over"));
+        CHECK_FALSE(w.result().failed);
+    }
+    SECTION("stopped before the node was there: it is told") {
+        w.session.stop("interrupted", w.now);
+        hello.runs = {{"r-1", HeldRun::Stage::under_way, ExperimentTime{3s}}};
+        w.session.node_arrived(hello, w.now);
+        CHECK(w.last_to_node<EndRun>().interrupted);
+    }
+    SECTION("not known to it any more: it is lost") {
+        w.session.node_arrived(hello, w.now);
+        CHECK(w.result().exit_code == kExitMachineLost);
+        CHECK_THAT(w.problem(), Contains("started anew"));
+    }
+    SECTION("never confirmed: the run fails") {
+        hello.runs = {{"r-1", HeldRun::Stage::before_t0, {}}};
+        w.session.node_arrived(hello, w.now);
+        CHECK(w.last_to_node_is<EndRun>());
+        w.node_ends(run_ended("over"));
+        CHECK_THAT(w.problem(), Contains("was not told T0"));
+    }
+    SECTION("no node comes: the run ends, in bounded time") {
+        w.wait(29s);
+        CHECK_FALSE(w.session.finished());
+        w.wait(1s);
+        w.wait(15s);
+        CHECK(w.result().exit_code == kExitMachineLost);
+    }
 }

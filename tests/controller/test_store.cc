@@ -90,24 +90,25 @@ TEST_CASE("the tables of the store say what the topology is") {
     CHECK(number("SELECT count(*) FROM placement WHERE machine = 'local'") == 2);
 }
 
-TEST_CASE("a run goes through its states, and one without an end is abandoned") {
+TEST_CASE("a run goes through its states, and one that has not begun can be abandoned") {
     const TemporaryDirectory directory;
     {
         Store store{directory.path()};
         for (int i = 1; i <= 3; ++i) {
             store.add_run(dumbbell_plan(run_name(i), "/tmp/x"), "now");
         }
-        store.set_state("r-2", RunState::running);
+        store.set_under_way("r-2", "so far");
         store.set_state("r-3", RunState::running);
         store.end_run("r-3", RunState::failed, "a problem", "", "later");
     }
     Store store{directory.path()};
-    CHECK(store.abandon_unfinished() == 2);
-    CHECK(store.abandon_unfinished() == 0);
+    CHECK(store.abandon_unstarted() == 1);
+    CHECK(store.abandon_unstarted() == 0);
     const std::vector<StoredRun> runs = store.runs();
     REQUIRE(runs.size() == 3);
     CHECK(runs[0].state == "abandoned");
-    CHECK(runs[1].state == "abandoned");
+    CHECK(runs[1].state == "running");
+    CHECK(store.results_of("r-2") == "so far");
     CHECK(runs[2].state == "failed");
     CHECK(runs[2].problem == "a problem");
     CHECK(runs[2].name == "dumbbell");

@@ -2,6 +2,7 @@
 // a namespace of its own, the controller in another one. As root.
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -302,4 +303,48 @@ TEST_CASE("a controller that is killed and started anew has its machines again")
     const Ended ended = cluster.pleat({"run", file});
     INFO(ended.err);
     CHECK(ended.code == 0);
+}
+
+TEST_CASE("a run goes on without its controller, and one that is started anew collects it") {
+    if (!can_make_machines()) return;
+    Cluster cluster{2};
+    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const std::string run = cluster.submit(file);
+    REQUIRE(eventually(20s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
+    Program waiting{cluster.place.pleat({"wait", run, "--controller", cluster.endpoint()})};
+
+    const auto kill_controller = [&] {
+        REQUIRE(cluster.controller->signal(SIGKILL));
+        static_cast<void>(cluster.controller->finish(10s));
+    };
+    SECTION("while the run is under way") {
+        kill_controller();
+        CHECK(cluster.pleat({"ps"}).code == 7);
+        CHECK(cluster.pleat({"stop", run}).code == 7);
+        cluster.start_controller();
+        CHECK(has(cluster.pleat({"ps"}).out, "running"));
+    }
+    SECTION("only after the run has ended everywhere") {
+        kill_controller();
+        const auto ended = [&](int machine) {
+            return std::filesystem::exists(
+                cluster.place.path(fmt::format("m{}/runs/{}/ended", machine, run)));
+        };
+        REQUIRE(eventually(30s, [&] { return ended(1) && ended(2); }));
+        cluster.start_controller();
+    }
+    const Ended waited = waiting.finish(40s);
+    INFO(waited.err);
+    CHECK(waited.code == 0);
+    const Ended inspected = cluster.pleat({"inspect", run, "--json"});
+    INFO(inspected.err);
+    const json details = document(inspected.out);
+    CHECK(details.at("failed") == false);
+    CHECK(details.at("machines") == json::array({"m1", "m2"}));
+    CHECK(details.at("hosts").size() == 6);
+    CHECK(details.at("epochs").size() == 2);
+    CHECK_FALSE(details.at("epochs")[1].at("late_us").is_null());
+    CHECK(details.at("flows").size() >= 6);
+    // Nobody needs it any more.
+    CHECK_FALSE(std::filesystem::exists(cluster.place.path(fmt::format("m1/runs/{}/ended", run))));
 }

@@ -240,30 +240,88 @@ TEST_CASE("SIGTERM and SIGHUP tear a run down as Ctrl-C does") {
     CHECK(left_behind(before, place.directory()) == kNothing);
 }
 
-TEST_CASE("a controller that dies is told, and the run is taken down") {
-    if (!can_run_or_skips()) return;
-    Workplace place;
-    place.write("t.yaml", R"(pleat: 1
+// Two hosts for three seconds, with an event of the topology and one of an application.
+const char* const kHeadless = R"(pleat: 1
 name: headless
-duration: 2s
+duration: 3s
 hosts:
-  a: {run: "sh -c 'sleep 1.5; echo still here; sleep 60'"}
+  a: {run: "sh -c 'sleep 2; echo still here; sleep 60'"}
   b: {}
 links:
-  - a -- b: 1ms
-)");
-    Program run{place.pleat({"run", "t.yaml"})};
-    std::mt19937_64 random{1};
-    const auto running = [&] {
+  - a -- b: 1ms 10Mbps
+events:
+  - 2500ms: set a--b 5Mbps
+)";
+
+bool application_runs(const Program& run) {
+    return eventually(10s, [&] {
         const auto family = processes_beneath(run.pid());
         return std::ranges::any_of(family, [](const Process& p) { return p.program == "sleep"; });
-    };
-    REQUIRE(eventually(10s, running));
+    });
+}
+
+TEST_CASE("a controller that dies is started anew, and the run goes on to its results") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kHeadless);
+    Program run{place.pleat({"run", "t.yaml", "--json"})};
+    REQUIRE(application_runs(run));
+    std::mt19937_64 random{1};
     REQUIRE(kill_one(run, "pleat-controller", random));
     const Ended ended = run.finish(20s);
     INFO(ended.err);
-    CHECK(ended.code != 0);  // its results could not be collected
-    CHECK(has(ended.err, "controller"));
+    CHECK(ended.code == 0);
+    CHECK(has(ended.err, "the controller ended unexpectedly"));
+    const nlohmann::json result = document(ended.out);
+    CHECK(result.at("failed") == false);
+    CHECK(result.at("epochs").size() == 2);
+    CHECK(result.at("epochs")[1].at("late_us") < 100'000);
+    CHECK(result.at("hosts")[0].at("exit_code") == 143);
+    const std::string directory = place.path(result.at("directory"));
+    CHECK(fs::exists(directory + "/run.db"));
+    CHECK(place.left_behind() == kNothing);
+}
+
+TEST_CASE("Ctrl-C ends a run whose controller was started anew") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kHeadless);
+    Program run{on_its_own_terminal(place.pleat({"run", "t.yaml"}))};
+    REQUIRE(application_runs(run));
+    std::mt19937_64 random{1};
+    REQUIRE(kill_one(run, "pleat-controller", random));
+    REQUIRE(eventually(10s, [&] { return has(run.err(), "ended unexpectedly"); }));
+    REQUIRE(::kill(-run.pid(), SIGINT) == 0);
+    const Ended ended = run.finish(20s);
+    INFO(ended.err);
+    CHECK(ended.code == 130);
+    CHECK(place.left_behind() == kNothing);
+}
+
+TEST_CASE("a controller that dies again and again ends the run") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", kHeadless);
+    Program run{place.pleat({"run", "t.yaml", "--set", "20s: quit"})};
+    REQUIRE(application_runs(run));
+    std::mt19937_64 random{1};
+    for (int death = 0; death < 4; ++death) {
+        REQUIRE(eventually(5s, [&] { return kill_one(run, "pleat-controller", random); }));
+        if (death == 3) break;
+        const auto times = [&run] {
+            int count = 0;
+            const std::string text = run.err();
+            const std::string word = "ended unexpectedly";
+            for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+                ++count;
+            }
+            return count;
+        };
+        REQUIRE(eventually(5s, [&] { return times() == death + 1; }));
+    }
+    const Ended ended = run.finish(20s);
+    INFO(ended.err);
+    CHECK(ended.code == 1);
     CHECK(place.run({"clean"}, 10s).code == 0);
     CHECK(place.left_behind() == kNothing);
 }

@@ -336,6 +336,9 @@ template <>
 Hello make(Random& r) {
     Hello hello{text(r), text(r), number(r), address(r)};
     if (flag(r)) hello.room = number32(r);
+    while (flag(r)) {
+        hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r)});
+    }
     return hello;
 }
 
@@ -416,7 +419,17 @@ NodeFailed make(Random& r) {
 
 template <>
 Watch make(Random& r) {
-    return {text(r)};
+    return {text(r), flag(r)};
+}
+
+template <>
+Collect make(Random& r) {
+    return {number(r)};
+}
+
+template <>
+Forget make(Random&) {
+    return {};
 }
 
 template <>
