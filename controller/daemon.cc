@@ -248,7 +248,9 @@ class ControllerDaemon::Impl {
             .to_cli = [this, run](const ControlMessage& message) { to_watchers(run, message); },
             .to_node = [this, run](
                            const std::string& machine,
-                           const ControlMessage& message) { to_node(run, machine, message); }};
+                           const ControlMessage& message) { to_node(run, machine, message); },
+            // A Curve25519 secret is 32 random bytes.
+            .fresh_key = [] { return make_key_pair().secret_key; }};
         std::optional<Caller> owner;
         if (!detached) owner = caller;
         SessionDeadlines deadlines = options_.deadlines;

@@ -25,6 +25,7 @@ class KeptRun final : public RunArchive {
     Result<void> prepared(const std::string& data_plane) override;
     Result<void> began() override;
     Result<void> add(const std::string& machine, const LogRecord& record) override;
+    Result<void> add_output(const OutputChunk& chunk) override;
     Result<void> finish(const RunFinished& finished) override;
 
   private:

@@ -26,6 +26,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/error.hh"
+#include "node/run_tunnel.hh"
 #include "node/sharing_sockets.hh"
 #include "wire/membership.hh"
 #include "wire/messages.hh"
@@ -47,6 +48,8 @@ struct NodeOptions {
     std::string state_directory;             // directories of runs are made here
     std::string advertise;                   // the address at which other machines reach this one
     std::optional<std::uint32_t> room = {};  // hosts that this machine takes
+    std::uint32_t processors = 1;            // that this process may use
+    PortRange tunnel_ports{};                // where ends of tunnels are bound, one a run
 };
 
 // The scenario asks for what the data plane can't do.
@@ -59,12 +62,13 @@ class NodeRun {
   public:
     using Send = std::function<void(const ControlMessage&)>;
 
+    // `tunnel`: of open_tunnel_end(), where there are peers that have theirs; or closed.
     // `send` reaches the controller; `ended` is called once, in state ENDED. Throws when
     // no data plane can be had (MissingFeature, or Unsuitable when none can do what the
     // scenario asks for) or the hosts can't be made; then nothing is left behind.
     // `sockets` must outlive it.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-            PrepareRun prepare, Send send, std::function<void()> ended);
+            PrepareRun prepare, FileDescriptor tunnel, Send send, std::function<void()> ended);
     ~NodeRun();
 
     void add_epoch(PrepareEpoch epoch);
