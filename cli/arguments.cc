@@ -167,6 +167,8 @@ void Grammar::add_run() {
     app.add_flag("--compare-shares", run_.compare_shares,
                  "for debugging: machines compare the shares that they compute, and the run fails "
                  "when they differ");
+    app.add_flag("--encrypt", run_.encrypt,
+                 "with --controller: encrypt what hosts send between machines");
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
 }
@@ -263,6 +265,7 @@ void Grammar::add_runs() {
     add_topology(submit, submit_.topology);
     add_controller(submit, submit_.controller);
     submit.add_flag("--start", submit_.start, "start it at once");
+    submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
 
     const auto add = [this](const std::string& name, bool of_run) {
         CLI::App& app =

@@ -39,6 +39,7 @@ struct RunArguments {
     std::optional<SampleChoice> samples;  // nothing: chosen by size
     std::string controller;               // empty: one of its own
     bool compare_shares = false;
+    bool encrypt = false;
     bool json = false;
 };
 
@@ -47,6 +48,7 @@ struct SubmitArguments {
     TopologyArguments topology;
     std::string controller;
     bool start = false;
+    bool encrypt = false;
 };
 
 struct RunVerbArguments {  // start, stop, ps, wait, inspect

@@ -36,6 +36,7 @@ Submit submission(const RunRequest& request, const std::string& run) {
     submit.options.sample_interval = request.samples.interval.value_or(Duration::zero());
     submit.options.no_applications = request.no_applications;
     submit.options.compare_shares = request.compare_shares;
+    submit.options.encrypt = request.encrypt;
     return submit;
 }
 

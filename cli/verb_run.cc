@@ -51,6 +51,7 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
                              .no_applications = arguments.no_applications,
                              .samples = arguments.samples.value_or(usual_samples(*scenario)),
                              .compare_shares = arguments.compare_shares,
+                             .encrypt = arguments.encrypt,
                              .explain_failures = true,
                              .watch = {}};
     ExitCode worst = ExitCode::ok;

@@ -56,6 +56,7 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
     submit.source_text = write_yaml(*scenario);
     submit.options.run = fmt::format("r-{:08x}", entropy());
     submit.options.sample_interval = usual_samples(*scenario).interval.value_or(Duration::zero());
+    submit.options.encrypt = arguments.encrypt;
     submit.detached = true;
     const auto submitted = link.ask<Submitted>(submit);
     if (!submitted) return failed(submitted.error(), output);

@@ -16,8 +16,9 @@
 #include "base/files.hh"
 #include "base/overload.hh"
 #include "controller/kept_run.hh"
+#include "controller/machine_orders.hh"
 #include "controller/members.hh"
-#include "wire/control_socket.hh"
+#include "controller/node_registry.hh"
 #include "wire/membership.hh"
 
 namespace pleat {
@@ -28,28 +29,6 @@ namespace {
 constexpr Duration kProbeInterval = std::chrono::seconds{1};
 // A run that was submitted for later may wait for its start so long.
 constexpr Duration kDetachedPatience = std::chrono::hours{24};
-
-// One listening socket. Peers of different doors may have the same name.
-struct Caller {
-    ControlServer* door = nullptr;
-    std::string name;
-
-    bool say(const ControlMessage& message, const std::string& run = {}) const {
-        return door->send(name, message, run);
-    }
-
-    friend bool operator==(const Caller&, const Caller&) = default;
-};
-
-// A node that has said hello.
-struct Node {
-    Caller peer;
-    Hello hello;
-    bool remote = false;  // by TCP: its connection may be lost and come back
-    bool connected = true;
-    ClockMeasurement clock{};
-    std::uint32_t probe = 0;  // the last that was sent
-};
 
 // A run from its acceptance to its end.
 struct ActiveRun {
@@ -162,7 +141,14 @@ class ControllerDaemon::Impl {
             return receive_from_operator(caller, std::move(message));
         }
         const auto* const join = std::get_if<Join>(&message);
-        if (role && join != nullptr) return add_member(caller, from.key, *join);
+        if (role && join != nullptr) {
+            if (join->protocol != kProtocolVersion) {
+                return refuse_version(caller,
+                                      join->name.empty() ? "operator" : "node " + join->name,
+                                      join->version, join->protocol);
+            }
+            return answer(caller, machines_.answer(*join, from.key));
+        }
         drop("it is of a key that may not say so");
     }
 
@@ -176,7 +162,7 @@ class ControllerDaemon::Impl {
         if (auto* const hello = std::get_if<Hello>(&message)) {
             return this->hello(caller, false, *hello);
         }
-        if (nodes_.contains(from.name)) return receive_from_node(caller, from, message);
+        if (nodes_.find(from.name) != nullptr) return receive_from_node(caller, from, message);
         receive_from_operator(caller, std::move(message));
     }
 
@@ -184,19 +170,19 @@ class ControllerDaemon::Impl {
         const std::string name = members_.machine_of(from.key);
         if (auto* const hello = std::get_if<Hello>(&message)) {
             if (hello->node != name) {
-                return refuse(caller, fmt::format("this key is that of machine {}, not of {}", name,
-                                                  hello->node));
+                return caller.refuse(
+                    fmt::format("this key is that of machine {}, not of {}", name, hello->node));
             }
             hello->address.key = from.key;
             return this->hello(caller, true, *hello);
         }
-        const auto node = nodes_.find(name);
-        if (node == nodes_.end()) return drop("it is of a machine that has not said hello");
-        if (node->second.peer != caller) {
+        Node* const node = nodes_.find(name);
+        if (node == nullptr) return drop("it is of a machine that has not said hello");
+        if (node->peer != caller) {
             // Its connection was lost and is there again; what had waited comes first.
             spdlog::info("node is back name={}", name);
-            node->second.peer = caller;
-            node->second.connected = true;
+            node->peer = caller;
+            node->connected = true;
         }
         Sender itself = from;
         itself.name = name;
@@ -211,10 +197,13 @@ class ControllerDaemon::Impl {
                        [&](const Watch& m) { watch(caller, m); },
                        [&](const ListRuns&) { caller.say(Runs{.runs = run_list()}); },
                        [&](const Inspect& m) { inspect(caller, m); },
-                       [&](const MakeToken& m) { make_token(caller, m); },
-                       [&](const ListMachines&) { caller.say(machine_list()); },
-                       [&](const RemoveMachine& m) { remove_machine(caller, m); },
-                       [&](const LabelMachine& m) { label_machine(caller, m); },
+                       [&](const MakeToken& m) {
+                           answer(caller, machines_.answer(m, public_endpoint_,
+                                                           keys_ ? keys_->public_key : ""));
+                       },
+                       [&](const ListMachines& m) { answer(caller, machines_.answer(m)); },
+                       [&](const RemoveMachine& m) { answer(caller, machines_.answer(m)); },
+                       [&](const LabelMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const Shutdown&) { stop("told to shut down"); },
                        [&](const auto&) { drop("it is nothing that an operator says"); },
                    },
@@ -233,9 +222,9 @@ class ControllerDaemon::Impl {
                 caller.say(*accepted, run);
                 return;
             }
-            refuse(caller, accepted.error().message);
+            caller.refuse(accepted.error().message);
         } catch (const std::exception& problem) {
-            refuse(caller, problem.what());
+            caller.refuse(problem.what());
         }
     }
 
@@ -280,7 +269,9 @@ class ControllerDaemon::Impl {
         return {.to_cli = [this, run](const ControlMessage& message) { to_watchers(run, message); },
                 .to_node = [this, run](
                                const std::string& machine,
-                               const ControlMessage& message) { to_node(run, machine, message); }};
+                               const ControlMessage& message) { to_node(run, machine, message); },
+                // A Curve25519 secret is 32 random bytes.
+                .fresh_key = [] { return make_key_pair().secret_key; }};
     }
 
     // Those that an earlier controller has left under way; their nodes will come.
@@ -290,9 +281,9 @@ class ControllerDaemon::Impl {
             try {
                 Result<RunPlan> plan = store_.plan_of(stored.run);
                 if (!plan) throw Failure{plan.error().message};
-                auto run = std::make_unique<ActiveRun>(store_, *std::move(plan),
-                                                       stored.submitted_at, options_.deadlines,
-                                                       outputs_of(stored.run));
+                auto run =
+                    std::make_unique<ActiveRun>(store_, *std::move(plan), stored.submitted_at,
+                                                options_.deadlines, outputs_of(stored.run));
                 run->session.resume(results_of(stored.run), monotonic_now());
                 runs_.emplace(stored.run, std::move(run));
                 spdlog::info("resumed run={}", stored.run);
@@ -326,7 +317,7 @@ class ControllerDaemon::Impl {
         const std::size_t hosts = submit.scenario.topology.hosts().size();
         std::size_t room = 0;
         bool unlimited = false;
-        for (const auto& [name, node] : nodes_) {
+        for (const auto& [name, node] : nodes_.all()) {
             if (!node.connected) continue;
             machines.push_back(name);
             if (!node.hello.room) {
@@ -358,9 +349,9 @@ class ControllerDaemon::Impl {
             const std::size_t each = (left + machines.size() - 1) / machines.size();
             for (auto machine = machines.begin(); machine != machines.end() && left > 0;) {
                 std::size_t share = std::min(each, left);
-                const auto node = nodes_.find(*machine);
+                const auto node = nodes_.all().find(*machine);
                 bool full = false;
-                if (node != nodes_.end() && node->second.hello.room) {
+                if (node != nodes_.all().end() && node->second.hello.room) {
                     const std::size_t most = *node->second.hello.room;
                     const std::size_t taken = spoken_for(*machine) + shares[*machine];
                     const std::size_t free = most > taken ? most - taken : 0;
@@ -380,13 +371,9 @@ class ControllerDaemon::Impl {
     void start(const Caller& caller, const StartRun& message) {
         const auto found = runs_.find(message.run);
         if (found == runs_.end()) {
-            return refuse(caller, "there is no run " + message.run + " to start");
+            return caller.refuse("there is no run " + message.run + " to start");
         }
-        std::vector<Hello> present;
-        for (const auto& [name, node] : nodes_) {
-            if (node.connected) present.push_back(node.hello);
-        }
-        found->second->session.start(present, monotonic_now());
+        found->second->session.start(nodes_.present(), monotonic_now());
         if (!found->second->owner) caller.say(Done{});
     }
 
@@ -400,7 +387,7 @@ class ControllerDaemon::Impl {
         }
         // The run may just have ended: then its end is under way to the command line.
         if (store_.has_run(message.run)) return;
-        refuse(caller, "there is no run " + message.run + " to stop");
+        caller.refuse("there is no run " + message.run + " to stop");
     }
 
     void watch(const Caller& caller, const Watch& message) {
@@ -410,7 +397,7 @@ class ControllerDaemon::Impl {
             if (message.own) found->second->owner = caller;
             return;
         }
-        if (!store_.has_run(message.run)) return refuse(caller, "there is no run " + message.run);
+        if (!store_.has_run(message.run)) return caller.refuse("there is no run " + message.run);
         caller.say(results_of(message.run), message.run);
     }
 
@@ -449,7 +436,7 @@ class ControllerDaemon::Impl {
     void inspect(const Caller& caller, const Inspect& message) {
         std::vector<RunInfo> all = run_list();
         const auto info = std::ranges::find(all, message.run, &RunInfo::run);
-        if (info == all.end()) return refuse(caller, "there is no run " + message.run);
+        if (info == all.end()) return caller.refuse("there is no run " + message.run);
         const auto active = runs_.find(message.run);
         if (active != runs_.end()) {
             RunFinished results = active->second->session.results();
@@ -459,93 +446,11 @@ class ControllerDaemon::Impl {
             return;
         }
         const Result<RunPlan> plan = store_.plan_of(message.run);
-        if (!plan) return refuse(caller, plan.error().message);
+        if (!plan) return caller.refuse(plan.error().message);
         RunFinished results = results_of(message.run);
         for (const MachinePart& part : plan->parts) info->machines.push_back(part.machine);
         caller.say(RunDetails{
             .info = *std::move(info), .scenario = plan->scenario, .results = std::move(results)});
-    }
-
-    // ---- machines
-
-    void make_token(const Caller& caller, const MakeToken& message) {
-        if (public_endpoint_.empty()) {
-            return refuse(caller,
-                          "this controller listens for nobody but its own machine: start it with "
-                          "--listen tcp://ADDRESS:7400");
-        }
-        if (public_endpoint_.starts_with("tcp://0.0.0.0:") ||
-            public_endpoint_.starts_with("tcp://[::]:")) {
-            return refuse(caller,
-                          "this controller does not know by which address others reach it: start "
-                          "it with --listen tcp://ADDRESS:PORT of one of its addresses");
-        }
-        const KeyPair token = make_key_pair();
-        members_.add_token(token.public_key, message.for_operator, utc_now());
-        caller.say(Token{.text = join_text({.endpoint = public_endpoint_,
-                                            .server_key = keys_->public_key,
-                                            .token = token.secret_key,
-                                            .for_operator = message.for_operator})});
-    }
-
-    void add_member(const Caller& caller, const std::string& token, const Join& join) {
-        if (join.protocol != kProtocolVersion) {
-            return refuse_version(caller, join.name.empty() ? "operator" : "node " + join.name,
-                                  join.version, join.protocol);
-        }
-        const Result<void> joined = members_.join(token, join.name, join.key, utc_now());
-        if (!joined) return refuse(caller, joined.error().message);
-        spdlog::info("joined name={} version={}", join.name.empty() ? "(operator)" : join.name,
-                     join.version);
-        caller.say(Joined{.name = join.name});
-    }
-
-    Machines machine_list() const {
-        std::map<std::string, MachineInfo> all;
-        for (const auto& [name, machine] : members_.machines()) {
-            all[name].labels = machine.labels;
-        }
-        for (const auto& [name, node] : nodes_) {
-            MachineInfo& info = all[name];
-            info.connected = node.connected;
-            info.version = node.hello.version;
-            info.room = node.hello.room;
-            if (node.clock.worst_rtt() > Duration::zero()) {
-                info.round_trip = 2 * node.clock.error_bound();
-                info.clock_error = node.clock.error_bound();
-            }
-        }
-        Machines result;
-        for (auto& [name, info] : all) {
-            info.name = name;
-            info.hosts = spoken_for(name);
-            result.machines.push_back(std::move(info));
-        }
-        return result;
-    }
-
-    void remove_machine(const Caller& caller, const RemoveMachine& message) {
-        if (spoken_for(message.name) > 0) {
-            return refuse(caller,
-                          fmt::format("machine {} has hosts of runs under way; end them first",
-                                      message.name));
-        }
-        if (!members_.remove_machine(message.name)) {
-            return refuse(caller, "there is no machine " + message.name);
-        }
-        const auto node = nodes_.find(message.name);
-        if (node != nodes_.end() && node->second.remote) {
-            refuse(node->second.peer, "this machine was removed from the controller");
-            nodes_.erase(node);
-        }
-        caller.say(Done{});
-    }
-
-    void label_machine(const Caller& caller, const LabelMachine& message) {
-        if (!members_.label_machine(message.name, message.labels)) {
-            return refuse(caller, "there is no machine " + message.name);
-        }
-        caller.say(Done{});
     }
 
     // ---- nodes
@@ -565,182 +470,163 @@ class ControllerDaemon::Impl {
             return refuse_version(caller, "node " + message.node, message.version,
                                   message.protocol);
         }
-        const auto known = nodes_.find(message.node);
-        if (known != nodes_.end() && known->second.hello.incarnation != message.incarnation) {
-            if (known->second.peer != caller && still_there(known->second)) {
-                return refuse(caller, fmt::format("another node named {} is connected: give this "
-                                                  "one another name",
-                                                  message.node));
-            }
+        if (nodes_.arrive(caller, remote, message) == NodeRegistry::Arrival::name_taken) {
+            return caller.refuse(
+                fmt::format("another node named {} is connected: give this "
+                            "one another name",
+                            message.node));
         }
-        spdlog::info("node arrived name={} version={}", message.node, message.version);
-        nodes_[message.node] = Node{.peer = caller, .hello = message, .remote = remote};
-        for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
-        for (const HeldRun& held : message.runs) {
-            if (runs_.contains(held.run)) continue;
-            caller.say(EndRun{.reason = "the controller has no such run any more",
-                              .interrupted = true},
-                       held.run);
-            caller.say(Forget{}, held.run);
-        }
-        settle();
     }
+
+    spdlog::info("node arrived name={} version={}", message.node, message.version);
+    for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
+    for (const HeldRun& held : message.runs) {
+        if (runs_.contains(held.run)) continue;
+        caller.say(EndRun{.reason = "the controller has no such run any more", .interrupted = true},
+                   held.run);
+        caller.say(Forget{}, held.run);
+    }
+    settle();
+
+}
 
     void receive_from_node(const Caller& caller, const Sender& from,
                            const ControlMessage& message) {
-        Node& node = nodes_.at(from.name);
-        if (node.peer != caller) return drop("it is of a node that is another connection's");
-        const auto* const pong = std::get_if<ClockPong>(&message);
-        if (pong != nullptr && from.run.empty()) {
-            if (pong->sequence == node.probe) measure(node, *pong);
-            return;
-        }
-        // Of a run that is over: stale.
-        const auto run = runs_.find(from.run);
-        if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
+    Node& node = *nodes_.find(from.name);
+    if (node.peer != caller) return drop("it is of a node that is another connection's");
+    const auto* const pong = std::get_if<ClockPong>(&message);
+    if (pong != nullptr && from.run.empty()) {
+        node.measure(*pong, monotonic_now());
+        return;
     }
+    // Of a run that is over: stale.
+    const auto run = runs_.find(from.run);
+    if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
+}
 
-    // Probes are exchanges of clocks, too.
-    static void measure(Node& node, const ClockPong& pong) {
-        if (node.clock.complete()) node.clock = ClockMeasurement{};
-        const ClockPong counted{.sequence = node.clock.ping(pong.ping_sent).sequence,
-                                .ping_sent = pong.ping_sent,
-                                .at = pong.at};
-        static_cast<void>(node.clock.pong(counted, monotonic_now()));
+static void answer(const Caller& caller, const ControlMessage& message) {
+    if (const auto* refused = std::get_if<Refused>(&message)) {
+        return caller.refuse(refused->message);
     }
+    caller.say(message);
+}
 
-    static void refuse(const Caller& caller, const std::string& why) {
-        spdlog::info("refused: {}", why);
-        caller.say(Refused{.message = why});
-    }
+// ---- what the sessions say
 
-    // ---- what the sessions say
-
-    void to_watchers(const std::string& run, const ControlMessage& message) {
-        ActiveRun& active = *runs_.at(run);
-        std::erase_if(active.watchers, [&](const Caller& watcher) {
-            if (watcher.say(message, run)) return false;
-            if (watcher != active.owner) return true;
-            later([this, run] {
-                const auto found = runs_.find(run);
-                if (found == runs_.end()) return;
-                found->second->session.stop("the command line is gone", monotonic_now());
-            });
-            return false;
+void to_watchers(const std::string& run, const ControlMessage& message) {
+    ActiveRun& active = *runs_.at(run);
+    std::erase_if(active.watchers, [&](const Caller& watcher) {
+        if (watcher.say(message, run)) return false;
+        if (watcher != active.owner) return true;
+        later([this, run] {
+            const auto found = runs_.find(run);
+            if (found == runs_.end()) return;
+            found->second->session.stop("the command line is gone", monotonic_now());
         });
-    }
+        return false;
+    });
+}
 
-    void to_node(const std::string& run, const std::string& machine,
-                 const ControlMessage& message) {
-        const auto node = nodes_.find(machine);
-        if (node == nodes_.end() || !node->second.connected) return;
-        if (!node->second.peer.say(message, run)) lose(node->second);
-    }
+void to_node(const std::string& run, const std::string& machine, const ControlMessage& message) {
+    Node* const node = nodes_.find(machine);
+    if (node == nullptr || !node->connected) return;
+    if (!node->peer.say(message, run)) lose(*node);
+}
 
-    // A node on this machine has ended when its connection is closed. Another one may be cut
-    // off and come back.
-    void lose(Node& node) {
-        spdlog::warn("node lost name={}", node.hello.node);
-        node.connected = false;
-        later([this, name = node.hello.node, remote = node.remote] {
-            for (auto& [id, run] : runs_) {
-                if (remote) {
-                    run->session.node_disconnected(name, monotonic_now());
-                } else {
-                    run->session.node_lost(name, "its connection is closed", monotonic_now());
-                }
+// A node on this machine has ended when its connection is closed. Another one may be cut
+// off and come back.
+void lose(Node& node) {
+    spdlog::warn("node lost name={}", node.hello.node);
+    node.connected = false;
+    later([this, name = node.hello.node, remote = node.remote] {
+        for (auto& [id, run] : runs_) {
+            if (remote) {
+                run->session.node_disconnected(name, monotonic_now());
+            } else {
+                run->session.node_lost(name, "its connection is closed", monotonic_now());
             }
+        }
+    });
+}
+
+// ---- time, and the end of runs
+
+// Runs `action`, then looks at what has become of the runs. The edge of the loop:
+// whatever goes wrong ends runs, never the daemon.
+template <typename Action>
+void guarded(const Action& action) {
+    try {
+        action();
+    } catch (const std::exception& problem) {
+        spdlog::error("{}", problem.what());
+        for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
+    }
+    settle();
+}
+
+// Not from within a session's own doing.
+template <typename Action>
+void later(Action action) {
+    boost::asio::post(loop_, [this, action] { guarded(action); });
+}
+
+void settle() {
+    for (auto run = runs_.begin(); run != runs_.end();) {
+        if (!run->second->session.finished()) {
+            ++run;
+            continue;
+        }
+        const RunFinished& results = run->second->session.results();
+        spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
+                     results.interrupted);
+        run = runs_.erase(run);
+    }
+    if (runs_.empty() && leaving_) {
+        timer_.cancel();
+        return leave();
+    }
+    if (runs_.empty() && nodes_.empty()) return;
+    const Instant now = monotonic_now();
+    Instant wake = now + kProbeInterval;
+    for (const auto& [name, run] : runs_) {
+        wake = std::min(wake, run->session.deadline().value_or(wake));
+    }
+    timer_.expires_after(std::max(wake - now, Duration::zero()));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        guarded([this] {
+            for (Node* const node : nodes_.probe()) lose(*node);
+            for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
         });
+    });
+}
+
+void leave() {
+    if (std::exchange(left_, true)) return;
+    // Those of this machine are part of a run that has its own controller; others wait for
+    // a controller to be there again.
+    for (const auto& [name, node] : nodes_.all()) {
+        if (!node.remote) node.peer.say(Shutdown{});
     }
+    done_();
+}
 
-    // ---- time, and the end of runs
-
-    // Runs `action`, then looks at what has become of the runs. The edge of the loop:
-    // whatever goes wrong ends runs, never the daemon.
-    template <typename Action>
-    void guarded(const Action& action) {
-        try {
-            action();
-        } catch (const std::exception& problem) {
-            spdlog::error("{}", problem.what());
-            for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
-        }
-        settle();
-    }
-
-    // Not from within a session's own doing.
-    template <typename Action>
-    void later(Action action) {
-        boost::asio::post(loop_, [this, action] { guarded(action); });
-    }
-
-    void settle() {
-        for (auto run = runs_.begin(); run != runs_.end();) {
-            if (!run->second->session.finished()) {
-                ++run;
-                continue;
-            }
-            const RunFinished& results = run->second->session.results();
-            spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
-                         results.interrupted);
-            run = runs_.erase(run);
-        }
-        if (runs_.empty() && leaving_) {
-            timer_.cancel();
-            return leave();
-        }
-        if (runs_.empty() && nodes_.empty()) return;
-        const Instant now = monotonic_now();
-        Instant wake = now + kProbeInterval;
-        for (const auto& [name, run] : runs_) {
-            wake = std::min(wake, run->session.deadline().value_or(wake));
-        }
-        timer_.expires_after(std::max(wake - now, Duration::zero()));
-        timer_.async_wait([this](const boost::system::error_code& error) {
-            if (error) return;
-            guarded([this] {
-                probe();
-                for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
-            });
-        });
-    }
-
-    // A node that has died without a word is found by sending to it.
-    static bool still_there(Node& node) {
-        const ClockPing ping{.sequence = ++node.probe, .sent = monotonic_now()};
-        return node.connected && node.peer.say(ping);
-    }
-
-    void probe() {
-        for (auto& [name, node] : nodes_) {
-            if (node.connected && !still_there(node)) lose(node);
-        }
-    }
-
-    void leave() {
-        if (std::exchange(left_, true)) return;
-        // Those of this machine are part of a run that has its own controller; others wait for
-        // a controller to be there again.
-        for (const auto& [name, node] : nodes_) {
-            if (!node.remote) node.peer.say(Shutdown{});
-        }
-        done_();
-    }
-
-    boost::asio::io_context& loop_;
-    ControllerOptions options_;
-    std::function<void()> done_;
-    Store store_;
-    Members members_;
-    std::optional<KeyPair> keys_;
-    std::string public_endpoint_;
-    std::vector<std::unique_ptr<ControlServer>> doors_;
-    std::uint64_t dropped_ = 0;
-    boost::asio::steady_timer timer_;
-    std::map<std::string, Node> nodes_;  // by name
-    std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
-    bool leaving_ = false;
-    bool left_ = false;
+boost::asio::io_context& loop_;
+ControllerOptions options_;
+std::function<void()> done_;
+Store store_;
+Members members_;
+std::optional<KeyPair> keys_;
+std::string public_endpoint_;
+std::vector<std::unique_ptr<ControlServer>> doors_;
+std::uint64_t dropped_ = 0;
+boost::asio::steady_timer timer_;
+NodeRegistry nodes_;
+MachineOrders machines_{members_, nodes_,
+                        [this](const std::string& machine) { return spoken_for(machine); }};
+std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
+bool leaving_ = false;
+bool left_ = false;
 };
 
 ControllerDaemon::ControllerDaemon(boost::asio::io_context& loop, ControllerOptions options,

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "wire/codec.hh"
@@ -71,13 +73,25 @@ Result<void> KeptRun::prepared(const std::string& data_plane) {
 }
 
 Result<void> KeptRun::under_way(const RunFinished& so_far) {
-    return attempted([&] {
-        store_.set_under_way(plan_.options.run, encode(ControlMessage{so_far}));
-    });
+    return attempted(
+        [&] { store_.set_under_way(plan_.options.run, encode(ControlMessage{so_far})); });
 }
 
 Result<void> KeptRun::add(const std::string& machine, const LogRecord& record) {
     return attempted([&] { log_.add(machine, record); });
+}
+
+Result<void> KeptRun::add_output(const OutputChunk& chunk) {
+    return attempted([&] {
+        const std::string directory = plan_.options.run_directory + "/logs";
+        std::filesystem::create_directories(directory);
+        const std::string path =
+            directory + "/" + plan_.scenario.topology.host(chunk.host).name + ".log";
+        const auto mode = chunk.offset == 0 ? std::ios::trunc : std::ios::app;
+        std::ofstream file{path, std::ios::binary | std::ios::out | mode};
+        file.write(chunk.bytes.data(), static_cast<std::streamsize>(chunk.bytes.size()));
+        if (!file.flush()) throw Failure{"cannot write " + path};
+    });
 }
 
 Result<void> KeptRun::finish(const RunFinished& finished) {

@@ -27,6 +27,7 @@ class KeptRun final : public RunArchive {
     Result<void> prepared(const std::string& data_plane) override;
     Result<void> under_way(const RunFinished& so_far) override;
     Result<void> add(const std::string& machine, const LogRecord& record) override;
+    Result<void> add_output(const OutputChunk& chunk) override;
     Result<void> finish(const RunFinished& finished) override;
 
   private:

@@ -22,6 +22,9 @@ class RunArchive {
     // Of this machine's log.
     virtual Result<void> add(const std::string& machine, const LogRecord& record) = 0;
 
+    // What a host has written.
+    virtual Result<void> add_output(const OutputChunk& chunk) = 0;
+
     // The end, in whatever way.
     virtual Result<void> finish(const RunFinished& finished) = 0;
 };

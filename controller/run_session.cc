@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -120,7 +121,10 @@ void RunSession::node_lost(const std::string& machine, const std::string& why, I
     SessionPart* const part = find(machine);
     if (part == nullptr || finished()) return;
     if (!part->open()) {
-        if (!part->has_run) part->hello.reset();
+        if (part->has_run) return;
+        part->hello.reset();
+        part->way.clear();
+        if (state_ == State::opening_ways) wait(State::awaiting_nodes, now + deadlines_.node);
         return;
     }
     part->over = true;
@@ -140,13 +144,15 @@ void RunSession::node_lost(const std::string& machine, const std::string& why, I
 
 void RunSession::receive(const std::string& machine, const ControlMessage& message, Instant now) {
     SessionPart* const part = find(machine);
-    if (part == nullptr || !part->open() || finished()) return;
+    if (part == nullptr || finished()) return;
+    if (!part->open() && state_ != State::opening_ways) return;
     part->heard = std::max(part->heard, now);
     if (part->silent) {
         part->silent = false;
         stage("machine", who(*part) + " is back");
     }
     std::visit(Overload{
+                   [&](const WayOpened& m) { on(*part, m, now); },
                    [&](const Prepared& m) { on(*part, m, now); },
                    [&](const HostsReady& m) { on(*part, m, now); },
                    [&](const ClockPong& m) { on(*part, m, now); },
@@ -155,6 +161,7 @@ void RunSession::receive(const std::string& machine, const ControlMessage& messa
                    [&](const Progress& m) { on(*part, m, now); },
                    [&](const RunEnded& m) { on(*part, m, now); },
                    [&](const LogChunk& m) { on(*part, m, now); },
+                   [&](const OutputChunk& m) { on(*part, m, now); },
                    [&](const LogEnd& m) { on(*part, m, now); },
                    [&](const NodeFailed& m) { on(*part, m, now); },
                    [&](const Stage& m) { outputs_.to_cli(m); },
@@ -196,7 +203,21 @@ std::optional<Instant> RunSession::deadline() const {
 void RunSession::prepare_if_all_here(Instant now) {
     const bool all =
         std::ranges::all_of(parts_, [](const SessionPart& part) { return part.hello.has_value(); });
-    if (state_ == State::awaiting_nodes && all) prepare(now);
+    if (state_ != State::awaiting_nodes || !all) return;
+    if (parts_.size() == 1) return prepare(now);
+    wait(State::opening_ways, now + deadlines_.node);
+    for (SessionPart& part : parts_) {
+        part.way.clear();
+        outputs_.to_node(part.part.machine, OpenWay{});
+    }
+}
+
+void RunSession::on(SessionPart& part, const WayOpened& opened, Instant now) {
+    if (state_ != State::opening_ways) return;
+    part.way = opened.endpoint;
+    const bool all =
+        std::ranges::none_of(parts_, [](const SessionPart& p) { return p.way.empty(); });
+    if (all) prepare(now);
 }
 
 void RunSession::prepare(Instant now) {
@@ -206,13 +227,21 @@ void RunSession::prepare(Instant now) {
         part.has_run = true;
         part.heard = now;
     }
-    for (const SessionPart& part : parts_) {
+    std::map<std::pair<std::size_t, std::size_t>, std::string> keys;  // by pair, the lower first
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        for (std::size_t j = i + 1; j < parts_.size(); ++j) keys[{i, j}] = outputs_.fresh_key();
+    }
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        const SessionPart& part = parts_[i];
         std::vector<Peer> peers;
-        for (const SessionPart& other : parts_) {
-            if (&other == &part) continue;
+        for (std::size_t j = 0; j < parts_.size(); ++j) {
+            if (i == j) continue;
+            const SessionPart& other = parts_[j];
             peers.push_back({.name = other.part.machine,
                              .address = other.hello->address,
-                             .hosts = other.part.hosts});
+                             .hosts = other.part.hosts,
+                             .way = other.way,
+                             .way_key = keys.at({std::min(i, j), std::max(i, j)})});
         }
         outputs_.to_node(part.part.machine, first_push(plan_, part.part, std::move(peers)));
     }
@@ -387,7 +416,15 @@ void RunSession::end(const std::string& reason, bool interrupted, Instant now) {
     if (state_ == State::finished || state_ == State::collecting) return;
     results_.interrupted = results_.interrupted || interrupted;
     if (state_ == State::ending) return;
-    if (!any_open()) return finish();
+    if (!any_open()) {
+        // Ways that are open are for nothing.
+        for (const SessionPart& part : parts_) {
+            if (part.has_run || part.way.empty()) continue;
+            outputs_.to_node(part.part.machine,
+                             EndRun{.reason = reason, .interrupted = interrupted});
+        }
+        return finish();
+    }
     wait(State::ending, now + deadlines_.ending);
     for (const SessionPart& part : parts_) {
         if (!part.open() || part.ended) continue;
@@ -455,6 +492,13 @@ void RunSession::on(SessionPart& part, const LogChunk& chunk, Instant now) {
     results_.failed = true;
     results_.problems.push_back(
         fmt::format("{}'s log is damaged: {}", who(part), taken.error().message));
+}
+
+void RunSession::on(SessionPart& part, const OutputChunk& chunk, Instant now) {
+    if (!part.ended) return;
+    if (state_ == State::collecting) deadline_ = now + deadlines_.log;
+    const bool its = std::ranges::binary_search(part.part.hosts, chunk.host);
+    if (its && !archive_broken_) keep(archive_.add_output(chunk));
 }
 
 void RunSession::on(SessionPart& part, const LogEnd& end, Instant now) {
@@ -537,6 +581,10 @@ std::string RunSession::waited_for() const {
                 parts_.size() == 1 ? "a node" : who([](const SessionPart& p) { return !p.hello; });
             return fmt::format("{} to say hello within {}", missing, seconds_text(deadlines_.node));
         }
+        case State::opening_ways:
+            return fmt::format("{} to open a way to the others within {}",
+                               who([](const SessionPart& p) { return p.way.empty(); }),
+                               seconds_text(deadlines_.node));
         case State::preparing: {
             if (!awaits_hosts_) {
                 return fmt::format("{} to prepare path tables within {}",

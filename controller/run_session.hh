@@ -2,13 +2,17 @@
 // of messages and time. It has no socket, clock or file: messages and `now` are told to
 // it, and it answers through the functions it was given.
 //
-//  PLANNED --start--> AWAITING NODES --all here--> PREPARING --tables, hosts--> MEASURING CLOCKS
+//  PLANNED --start--> AWAITING NODES --all here--> (*) PREPARING --tables, hosts--> MEASURING
+//  CLOCKS
 //     |                    |                          |                              |
 //     |                    |                          |   RUNNING <--all accepted-- BEGINNING
 //     |                    |                          |     |                          |
 //     |                    |                          +-----+-- stop, failure, ---------+--> ENDING
 //     |                    |                                    a RunEnded                     |
 //     +---- stop ----------+-----------> FINISHED <--all logs-- COLLECTING <--all RunEnded-----+
+//
+// (*) On several machines OPENING WAYS comes between: each binds its end of the tunnel and says
+//     where. A node that is lost there is awaited anew.
 //
 // (1) RunFinished is said exactly once, whatever happens.
 // (2) Every state has a deadline. What passes it fails the run with a text that names
@@ -58,6 +62,8 @@ struct SessionDeadlines {
 struct SessionOutputs {
     std::function<void(const ControlMessage&)> to_cli;
     std::function<void(const std::string& machine, const ControlMessage&)> to_node;
+    // 32 bytes that nobody can foresee; asked for once for each pair of machines.
+    std::function<std::string()> fresh_key;
 };
 
 class RunSession {
@@ -103,6 +109,7 @@ class RunSession {
     enum class State : std::uint8_t {
         planned,
         awaiting_nodes,
+        opening_ways,
         preparing,
         measuring_clocks,
         beginning,
@@ -112,6 +119,7 @@ class RunSession {
         finished,
     };
 
+    void on(SessionPart& part, const WayOpened& opened, Instant now);
     void on(SessionPart& part, const Prepared& prepared, Instant now);
     void on(SessionPart& part, const HostsReady& ready, Instant now);
     void on(SessionPart& part, const ClockPong& pong, Instant now);
@@ -120,6 +128,7 @@ class RunSession {
     void on(SessionPart& part, const Progress& progress, Instant now);
     void on(SessionPart& part, const RunEnded& ended, Instant now);
     void on(SessionPart& part, const LogChunk& chunk, Instant now);
+    void on(SessionPart& part, const OutputChunk& chunk, Instant now);
     void on(SessionPart& part, const LogEnd& end, Instant now);
     void on(SessionPart& part, const NodeFailed& failed, Instant now);
 

@@ -60,6 +60,7 @@ struct SessionPart {
 
     const MachinePart& part;  // of the plan
     std::optional<Hello> hello;
+    std::string way;       // where its end of the tunnel is; empty: not open
     bool has_run = false;  // was told to prepare it
     TableAcknowledgements tables;
     std::optional<HostsReady> ready;
@@ -73,7 +74,7 @@ struct SessionPart {
     NodeLog log;
     std::uint32_t asked_again = 0;  // for its log
     Duration clock_error{};         // of T0
-    bool over = false;  // its log is here, or it is lost: nothing more will come
+    bool over = false;              // its log is here, or it is lost: nothing more will come
 };
 
 }  // namespace pleat

@@ -67,7 +67,8 @@ void NodeDaemon::say_hello() {
                            .address = sharing_.address(),
                            .protocol = kProtocolVersion,
                            .room = options_.room,
-                           .runs = std::move(held)});
+                           .runs = std::move(held),
+                           .processors = options_.processors});
 }
 
 // ---- runs that have ended
@@ -133,6 +134,7 @@ NodeRun* NodeDaemon::find(const std::string& run) const {
 void NodeDaemon::receive(const std::string& run, ControlMessage message) {
     NodeRun* const ours = find(run);
     std::visit(Overload{
+                   [this, &run](const OpenWay&) { open_way(run); },
                    [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
                    [ours](PrepareEpoch& epoch) {
                        if (ours != nullptr) ours->add_epoch(std::move(epoch));
@@ -149,7 +151,8 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    [ours](const ConfirmBegin& confirmed) {
                        if (ours != nullptr) ours->confirm(confirmed.t0);
                    },
-                   [ours](const EndRun& end) {
+                   [this, ours, &run](const EndRun& end) {
+                       ways_.erase(run);
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);
                    },
                    [this, &run](const Collect& asked) { collect(run, asked.offset); },
@@ -168,6 +171,19 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                message);
 }
 
+// The same when asked again.
+void NodeDaemon::open_way(const std::string& run) {
+    try {
+        FileDescriptor& way = ways_[run];
+        if (!way.open()) way = open_tunnel_end(options_.advertise, options_.tunnel_ports);
+        controller_.send(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))}, run);
+    } catch (const std::exception& error) {
+        ways_.erase(run);
+        spdlog::error("no way to other machines could be opened: {}", error.what());
+        controller_.send(NodeFailed{.message = error.what()}, run);
+    }
+}
+
 void NodeDaemon::prepare(PrepareRun prepare) {
     const std::string run = prepare.options.run;
     if (find(run) != nullptr) {
@@ -176,9 +192,11 @@ void NodeDaemon::prepare(PrepareRun prepare) {
     }
     try {
         Part& part = runs_[run];
+        FileDescriptor way = std::move(ways_[run]);
+        ways_.erase(run);
         make_place(prepare, part);
         part.run = std::make_unique<NodeRun>(
-            loop_, options_, sharing_, std::move(prepare),
+            loop_, options_, sharing_, std::move(prepare), std::move(way),
             [this, run](const ControlMessage& message) { controller_.send(message, run); },
             [this, run](EndedRun ended) {
                 // The run must not be destroyed inside its own callback.

@@ -53,6 +53,7 @@ class NodeDaemon {
     void prepare(PrepareRun prepare);
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
+    void open_way(const std::string& run);
     void leave();
 
     boost::asio::io_context& loop_;
@@ -62,6 +63,7 @@ class NodeDaemon {
     ControlClient controller_;
     std::map<std::string, Part> runs_;
     std::map<std::string, EndedRun> ended_;
+    std::map<std::string, FileDescriptor> ways_;  // of runs that are to be prepared
     bool greeted_ = false;
     bool leaving_ = false;
     int exit_code_ = 0;

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/files.hh"
+#include "node/run_outputs.hh"
 #include "wire/codec.hh"
 
 namespace pleat {
@@ -26,6 +27,7 @@ void EndedRun::tell(const std::function<void(const ControlMessage&)>& send,
         send(LogChunk{.offset = offset, .bytes = bytes.substr(0, size)});
         offset += size;
     }
+    if (!directory.empty()) send_outputs(directory, results.hosts, send);
     send(LogEnd{.size = offset});
     // The controller keeps it in run.db; what it could not take is still in this file.
 }
@@ -44,7 +46,8 @@ Result<EndedRun> read_ended_run(const std::string& path, const std::string& log)
     if (!message) return tl::unexpected{message.error()};
     const auto* const ended = std::get_if<RunEnded>(&*message);
     if (ended == nullptr) return fail(path + " does not say how a run ended");
-    return EndedRun{.results = *ended, .log = log};
+    return EndedRun{
+        .results = *ended, .log = log, .directory = std::filesystem::path{path}.parent_path()};
 }
 
 }  // namespace pleat

@@ -13,8 +13,10 @@ namespace pleat {
 struct EndedRun {
     RunEnded results;
     std::string log;  // path of the node's part of the run log
+    std::string
+        directory;  // of the hosts' outputs, for a controller that can't read them; or empty
 
-    // RunEnded, then the log from `offset` on, in pieces.
+    // RunEnded, then the log from `offset` on in pieces, then the outputs.
     void tell(const std::function<void(const ControlMessage&)>& send, std::uint64_t offset) const;
 };
 

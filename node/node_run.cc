@@ -20,6 +20,7 @@
 #include "node/event_player.hh"
 #include "node/hosts/host_fleet.hh"
 #include "node/repeating_timer.hh"
+#include "node/run_outputs.hh"
 #include "node/run_recorder.hh"
 #include "node/run_sharing.hh"
 
@@ -66,12 +67,13 @@ PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced
 class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-         PrepareRun prepare, Send send, Ended ended)
+         PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
           epoch_events_{std::move(prepare.epoch_events)},
+          sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
           addresses_{address_plan(scenario_)},
@@ -88,7 +90,13 @@ class NodeRun::Impl {
                            .run = options_.run,
                            .report = [this](const PlaneReport& report) { receive(report); },
                            .loop = loop,
-                           .local_hosts = local_hosts_.size()})},
+                           .local_hosts = local_hosts_.size(),
+                           .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
+                                                     options_.encrypt, std::move(tunnel))})},
+          tunnel_{loop, *plane_, prepare.peers, [this] { announce_if_ready(); },
+                  [this](const std::string& warning) {
+                      send_(pleat::Stage{.name = "machine", .text = warning});
+                  }},
           sharing_{loop,
                    sockets,
                    SharingMember{.run = options_.run,
@@ -213,7 +221,7 @@ class NodeRun::Impl {
     void announce_if_ready() {
         if (stage_ != Stage::preparing) return;
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
-        if (!sharing_.all_heard()) return;
+        if (!sharing_.all_heard() || !tunnel_.open()) return;
         stage_ = Stage::ready;
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
@@ -588,6 +596,7 @@ class NodeRun::Impl {
         record("unknown_destination_drops", totals.unknown_destination_drops);
         record("malformed_drops", totals.malformed_drops);
         record("write_drops", totals.write_drops);
+        record_tunnel_totals(totals.tunnel, record);
         record("interfaces_lost", totals.interfaces_lost);
         record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
         record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());
@@ -615,7 +624,8 @@ class NodeRun::Impl {
                                             .problems = problems_,
                                             .hosts = host_results(),
                                             .control = sharing_.traffic()},
-                        .log = recorder_.path()});
+                        .log = recorder_.path(),
+                        .directory = sends_outputs_ ? options_.run_directory : ""});
     }
 
     std::vector<HostResult> host_results() {
@@ -649,6 +659,7 @@ class NodeRun::Impl {
     std::vector<HostId> local_hosts_;
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
+    bool sends_outputs_;  // the controller can't read them
     Send send_;
     Ended ended_;
 
@@ -660,6 +671,7 @@ class NodeRun::Impl {
     RunRecorder recorder_;
 
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
+    RunTunnel tunnel_;                  // to the planes of other nodes
     RunSharing sharing_;                // with the other nodes
     Sharer& sharer_;                    // its counters -> demands -> caps
     HostFleet fleet_;                   // applications
@@ -685,9 +697,9 @@ class NodeRun::Impl {
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 PrepareRun prepare, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(send),
-                                   std::move(ended))} {}
+                 PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(tunnel),
+                                   std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
@@ -46,7 +47,13 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
         ->excludes(controller);
     app.add_option("--hosts", options.room, "hosts that this machine takes at most, of all runs")
         ->check(CLI::PositiveNumber);
-    app.add_option("--data-plane", options.data_plane, "edt, netem or tun (default: chosen); or recording, which moves no packet, for "
+    std::string tunnel_ports;
+    app.add_option("--tunnel-ports", tunnel_ports,
+                   "UDP ports for what hosts send to other machines, one a run at once: FIRST-LAST "
+                   "(default: any that is free)")
+        ->excludes(controller);
+    app.add_option("--data-plane", options.data_plane,
+                   "edt, netem or tun (default: chosen); or recording, which moves no packet, for "
                    "tests")
         ->check(CLI::IsMember({"edt", "netem", "tun", "recording"}));
     app.add_flag("--probe-planes", options.probe_planes,
@@ -57,6 +64,11 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
         app.parse(argc, argv);
         if (!options.controller.empty() && options.runtime_directory.empty()) {
             throw CLI::RequiredError("--runtime");
+        }
+        if (!tunnel_ports.empty()) {
+            const Result<PortRange> ports = parse_port_range(tunnel_ports);
+            if (!ports) throw CLI::ValidationError("--tunnel-ports", ports.error().message);
+            options.tunnel_ports = *ports;
         }
     } catch (const CLI::ParseError& error) {
         exit_code = app.exit(error) == 0 ? 0 : 2;
@@ -72,6 +84,7 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
             return std::nullopt;
         }
     }
+    options.processors = std::max(std::thread::hardware_concurrency(), 1U);
     if (options.name.empty()) options.name = "local";
     if (options.keeper_program.empty()) {
         const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");

@@ -86,6 +86,7 @@ void put(const Hello& m, Body& out) {
         run.set_stage(static_cast<proto::HeldRun::Stage>(held.stage));
         run.set_at_ns(nanoseconds_of(held.at));
     }
+    out.mutable_hello()->set_processors(m.processors);
 }
 
 void put(const PrepareRun& m, Body& out) {
@@ -105,6 +106,36 @@ void put(const Prepared& m, Body& out) {
 void put(const HostsReady& m, Body& out) {
     out.mutable_hosts_ready()->set_hosts(m.hosts);
     out.mutable_hosts_ready()->set_data_plane(m.data_plane);
+}
+
+void put(const OpenWay&, Body& out) {
+    out.mutable_open_way();
+}
+
+void put(const WayOpened& m, Body& out) {
+    out.mutable_way_opened()->set_endpoint(m.endpoint);
+}
+
+void put(const OutputChunk& m, Body& out) {
+    out.mutable_output_chunk()->set_host(m.host.value);
+    out.mutable_output_chunk()->set_offset_bytes(m.offset);
+    out.mutable_output_chunk()->set_content(m.bytes);
+}
+
+void put(const ReadOutput& m, Body& out) {
+    out.mutable_read_output()->set_run(m.run);
+    out.mutable_read_output()->set_host(m.host);
+    out.mutable_read_output()->set_offset_bytes(m.offset);
+    out.mutable_read_output()->set_ticket(m.ticket);
+}
+
+void put(const OutputPiece& m, Body& out) {
+    proto::OutputPiece& piece = *out.mutable_output_piece();
+    piece.set_ticket(m.ticket);
+    piece.set_offset_bytes(m.offset);
+    piece.set_content(m.bytes);
+    piece.set_size_bytes(m.size);
+    piece.set_over(m.over);
 }
 
 void put(const ClockPing& m, Body& out) {
@@ -234,7 +265,8 @@ Hello hello(const Body& in, codec::Refusal& refusal) {
                  .address = codec::node_address(in.hello().address(), refusal),
                  .protocol = in.version(),
                  .room = {},
-                 .runs = {}};
+                 .runs = {},
+                 .processors = in.hello().processors()};
     if (in.hello().has_room_hosts()) result.room = in.hello().room_hosts();
     for (const proto::HeldRun& run : in.hello().runs()) {
         refusal.require(run.stage() <= proto::HeldRun::ENDED, "a run is at an unknown stage");
@@ -374,6 +406,25 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
             return Collect{.offset = in.collect().offset_bytes()};
         case Body::kForget:
             return Forget{};
+        case Body::kOpenWay:
+            return OpenWay{};
+        case Body::kWayOpened:
+            return WayOpened{.endpoint = in.way_opened().endpoint()};
+        case Body::kOutputChunk:
+            return OutputChunk{.host = HostId{in.output_chunk().host()},
+                               .offset = in.output_chunk().offset_bytes(),
+                               .bytes = in.output_chunk().content()};
+        case Body::kReadOutput:
+            return ReadOutput{.run = in.read_output().run(),
+                              .host = in.read_output().host(),
+                              .offset = in.read_output().offset_bytes(),
+                              .ticket = in.read_output().ticket()};
+        case Body::kOutputPiece:
+            return OutputPiece{.ticket = in.output_piece().ticket(),
+                               .offset = in.output_piece().offset_bytes(),
+                               .bytes = in.output_piece().content(),
+                               .size = in.output_piece().size_bytes(),
+                               .over = in.output_piece().over()};
         case Body::BODY_NOT_SET:
             break;
     }

@@ -8,13 +8,14 @@
 //   cli  -> ctl   Submit{scenario, options}      ctl -> cli   Submitted | Refused
 //   node -> ctl   Hello                          (before or after Submit)
 //   cli  -> ctl   StartRun
+//   ctl  -> node  OpenWay                        node -> ctl   WayOpened   (on several machines)
 //   ctl  -> node  PrepareRun{scenario, base table, options}, then PrepareEpoch{delta} each
 //   node -> ctl   Prepared{version, epoch, hash} each; HostsReady when the ready hosts are
 //   ctl <-> node  ClockPing / ClockPong, several
 //   ctl  -> node  Begin{T0}                      node -> ctl   BeginAccepted | BeginRefused
 //   ctl  -> node  ConfirmBegin{T0}               (when every node of the run has accepted)
 //   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
-//   node -> ctl   RunEnded{hosts, reason}, LogChunk…, LogEnd
+//   node -> ctl   RunEnded{hosts, reason}, LogChunk…, OutputChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
 //   ctl  -> node  Forget                         (all of the run's part is here)
@@ -58,6 +59,7 @@ struct RunOptions {
     bool no_applications = false;
     Duration ready_deadline = std::chrono::seconds{30};
     bool compare_shares = false;  // nodes tell each other what they computed
+    bool encrypt = false;         // what hosts send between machines; it is authenticated anyway
 
     friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
@@ -103,6 +105,26 @@ struct Inspect {
     std::string run;
 
     friend bool operator==(const Inspect&, const Inspect&) = default;
+};
+
+// What a host has written so far, from `offset` on; from the cli, and on to the host's node.
+struct ReadOutput {
+    std::string run;
+    std::string host;
+    std::uint64_t offset = 0;
+    std::uint32_t ticket = 0;  // the answer has it, too
+
+    friend bool operator==(const ReadOutput&, const ReadOutput&) = default;
+};
+
+struct OutputPiece {
+    std::uint32_t ticket = 0;
+    std::uint64_t offset = 0;
+    std::string bytes;
+    std::uint64_t size = 0;  // of all that there is now
+    bool over = false;       // the run is over: nothing more will come
+
+    friend bool operator==(const OutputPiece&, const OutputPiece&) = default;
 };
 
 struct MakeToken {
@@ -336,6 +358,7 @@ struct Hello {
     std::uint32_t protocol = kProtocolVersion;
     std::optional<std::uint32_t> room = {};  // hosts that it takes; nothing: no limit
     std::vector<HeldRun> runs = {};
+    std::uint32_t processors = 0;  // that it may use; 0: not told
 
     friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -344,8 +367,21 @@ struct Peer {  // another node of a run
     std::string name;
     NodeAddress address;
     std::vector<HostId> hosts;  // placed there
+    std::string way = {};       // ADDRESS:PORT of its end of the tunnel; empty: there is none
+    std::string way_key = {};   // of this pair and run, 32 bytes
 
     friend bool operator==(const Peer&, const Peer&) = default;
+};
+
+// The run will need a tunnel: bind its socket, and say where.
+struct OpenWay {
+    friend bool operator==(const OpenWay&, const OpenWay&) = default;
+};
+
+struct WayOpened {
+    std::string endpoint;  // ADDRESS:PORT, UDP
+
+    friend bool operator==(const WayOpened&, const WayOpened&) = default;
 };
 
 struct PrepareRun {
@@ -470,6 +506,16 @@ struct LogChunk {
     friend bool operator==(const LogChunk&, const LogChunk&) = default;
 };
 
+// What a host has written, in pieces, after the log: of a node whose directory the controller can't
+// read.
+struct OutputChunk {
+    HostId host;
+    std::uint64_t offset = 0;
+    std::string bytes;
+
+    friend bool operator==(const OutputChunk&, const OutputChunk&) = default;
+};
+
 struct LogEnd {
     std::uint64_t size = 0;
 
@@ -492,7 +538,7 @@ using ControlMessage =
                  ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
                  LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
                  MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined, Collect, Forget>;
+                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications

@@ -27,6 +27,7 @@ void put(const RunOptions& options, proto::RunOptions& out) {
     out.set_no_applications(options.no_applications);
     out.set_ready_deadline_ns(options.ready_deadline.count());
     out.set_compare_shares(options.compare_shares);
+    out.set_encrypt(options.encrypt);
 }
 
 RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
@@ -42,6 +43,7 @@ RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
     options.ready_deadline =
         length_of_time(in.ready_deadline_ns(), "a deadline that is negative", refusal);
     options.compare_shares = in.compare_shares();
+    options.encrypt = in.encrypt();
     return options;
 }
 
@@ -183,6 +185,8 @@ void put(const PrepareRun& prepare, proto::PrepareRun& out) {
         added.set_name(peer.name);
         put(peer.address, *added.mutable_address());
         for (const HostId host : peer.hosts) added.add_hosts(host.value);
+        added.set_way(peer.way);
+        added.set_way_key(peer.way_key);
     }
 }
 
@@ -209,6 +213,10 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
         Peer& peer = peers.emplace_back();
         peer.name = each.name();
         peer.address = node_address(each.address(), refusal);
+        peer.way = each.way();
+        peer.way_key = each.way_key();
+        const std::size_t key = peer.way.empty() ? 0 : kKeySize;
+        refusal.require(peer.way_key.size() == key, "a key of a way that is not 32 bytes");
         for (const std::uint32_t host : each.hosts()) {
             peer.hosts.push_back(id<HostId>(host, hosts, "a host that does not exist", refusal));
         }

@@ -70,6 +70,7 @@ class FakeNode {
     void receive(const std::string& run, const ControlMessage& message) {
         if (silent) return;
         std::visit(Overload{
+                       [&](const OpenWay&) { say(WayOpened{"127.0.0.1:1"}, run); },
                        [&](const PrepareRun& m) {
                            tables.insert_or_assign(run, m.base);
                            peers[run] = m.peers;

@@ -4,6 +4,7 @@
 #include <map>
 #include <queue>
 #include <random>
+#include <set>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -31,6 +32,8 @@ struct NoArchive final : RunArchive {
         records[machine].push_back(record);
         return {};
     }
+
+    Result<void> add_output(const OutputChunk&) override { return {}; }
 
     Result<void> finish(const RunFinished&) override { return {}; }
 };
@@ -96,7 +99,8 @@ class Cluster {
             deadlines,
             {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
              .to_node = [this](const std::string& machine,
-                               const ControlMessage& m) { say_to(by_name(machine), m); }},
+                               const ControlMessage& m) { say_to(by_name(machine), m); },
+             .fresh_key = [this] { return std::string(32, static_cast<char>(++keys_)); }},
             archive,
             now_};
         session_ = &session;
@@ -234,6 +238,7 @@ class Cluster {
             }
         };
         std::visit(Overload{
+                       [&](const OpenWay&) { say_from(node, WayOpened{node.name + ":1"}); },
                        [&](const PrepareRun& m) {
                            if (node.hosts > 0) return;  // again
                            node.hosts = m.local_hosts.size();
@@ -296,6 +301,7 @@ class Cluster {
     std::vector<SimulatedNode> nodes_;
     std::map<std::string, PathTable> tables_;
     std::priority_queue<Event> events_;
+    char keys_ = 0;
     std::uint64_t number_ = 0;
     Instant now_ = began;
     RunSession* session_ = nullptr;
@@ -334,8 +340,25 @@ TEST_CASE("each node hears of all others and of the hosts that they have") {
     Cluster c{3};
     c.run();
     REQUIRE(c.node(1).peers.size() == 2);
-    CHECK(c.node(1).peers[0] == Peer{"m1", {"ipc:///m1", {}, {}}, {HostId{0}}});
+    const Peer& first = c.node(1).peers[0];
+    CHECK(first == Peer{"m1", {"ipc:///m1", {}, {}}, {HostId{0}}, "m1:1", first.way_key});
     CHECK(c.node(1).peers[1].hosts == std::vector<HostId>{HostId{2}});
+}
+
+TEST_CASE("each pair of machines has a key that only the two are told") {
+    Cluster c{3};
+    c.run();
+    std::set<std::string> keys;
+    for (std::size_t i = 0; i < 3; ++i) {
+        for (const Peer& peer : c.node(i).peers) {
+            keys.insert(peer.way_key);
+            CHECK(peer.way_key.size() == 32);
+            const std::size_t other = static_cast<std::size_t>(peer.name.back() - '1');
+            const auto& back = c.node(other).peers;
+            CHECK(std::ranges::find(back, c.node(i).name, &Peer::name)->way_key == peer.way_key);
+        }
+    }
+    CHECK(keys.size() == 3);
 }
 
 TEST_CASE("T0 is as far ahead as the farthest node needs") {
@@ -400,27 +423,31 @@ TEST_CASE("jitter, duplicates and skewed clocks change nothing") {
 
 TEST_CASE("a node may die at any message: the run ends in bounded time and names it") {
     for (const bool told : {true, false}) {
-        // PrepareRun, an epoch, eight pings, Begin, ConfirmBegin; then it hears no more.
-        for (std::size_t hears = 0; hears < 13; ++hears) {
+        // OpenWay, PrepareRun, an epoch, eight pings, Begin, ConfirmBegin; then it hears no more.
+        for (std::size_t hears = 0; hears < 14; ++hears) {
             Cluster c{3};
             c.connections_tell = told;
             c.node(1).hears = hears;
             const RunFinished& result = c.run();
             INFO("after " << hears << " messages, told " << told);
-            if (hears == 12) {  // there was nothing more to hear
+            if (hears == 13) {  // there was nothing more to hear
                 CHECK_FALSE(result.failed);
                 continue;
             }
             CHECK(result.failed);
-            CHECK(result.exit_code == kExitMachineLost);
             std::string problems;
             for (const std::string& problem : result.problems) problems += problem + "\n";
             CHECK_THAT(problems, Contains("m2"));
+            CHECK(result.machines.size() == 3);
+            if (hears == 0) {  // nobody has a run yet
+                CHECK(c.started() == 0);
+                continue;
+            }
+            CHECK(result.exit_code == kExitMachineLost);
             CHECK(c.node(0).ended);
             CHECK(c.node(2).ended);
             // Either nobody has started, or all that live.
             CHECK((c.started() == 0 || c.started() >= 2));
-            CHECK(result.machines.size() == 3);
         }
     }
 }

@@ -38,6 +38,8 @@ struct FakeArchive final : RunArchive {
         return outcome();
     }
 
+    Result<void> add_output(const OutputChunk&) override { return {}; }
+
     Result<void> finish(const RunFinished& results) override {
         finished.push_back(results);
         return outcome();
@@ -55,7 +57,8 @@ struct World {
         plan,
         {},
         {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
-         .to_node = [this](const std::string&, const ControlMessage& m) { to_node.push_back(m); }},
+         .to_node = [this](const std::string&, const ControlMessage& m) { to_node.push_back(m); },
+         .fresh_key = [] { return std::string(32, 'k'); }},
         archive,
         now};
     Duration ahead = 1h;

@@ -254,6 +254,9 @@ PrepareRun prepare_run(Random& random) {
     for (int i = below(random, 4); i > 0; --i) {
         prepare.peers.push_back(
             {text(random), address(random), {a_host(random, prepare.scenario.topology)}});
+        if (!flag(random)) continue;
+        prepare.peers.back().way = "[::1]:" + text(random);
+        prepare.peers.back().way_key = std::string(32, static_cast<char>(below(random, 255)));
     }
     return prepare;
 }
@@ -339,6 +342,7 @@ Hello make(Random& r) {
     while (flag(r)) {
         hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r)});
     }
+    hello.processors = number32(r);
     return hello;
 }
 
@@ -405,6 +409,31 @@ RunEnded make(Random& r) {
 template <>
 LogChunk make(Random& r) {
     return {number(r), text(r)};
+}
+
+template <>
+OpenWay make(Random&) {
+    return {};
+}
+
+template <>
+WayOpened make(Random& r) {
+    return {text(r)};
+}
+
+template <>
+OutputChunk make(Random& r) {
+    return {HostId{number32(r)}, number(r), text(r)};
+}
+
+template <>
+ReadOutput make(Random& r) {
+    return {text(r), text(r), number(r), number32(r)};
+}
+
+template <>
+OutputPiece make(Random& r) {
+    return {number32(r), number(r), text(r), number(r), flag(r)};
 }
 
 template <>

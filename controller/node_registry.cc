@@ -1,0 +1,55 @@
+#include "controller/node_registry.hh"
+
+#include <spdlog/spdlog.h>
+
+namespace pleat {
+
+void Caller::refuse(const std::string& why) const {
+    spdlog::info("refused: {}", why);
+    say(Refused{.message = why});
+}
+
+bool Node::still_there() {
+    const ClockPing ping{.sequence = ++probe, .sent = monotonic_now()};
+    return connected && peer.say(ping);
+}
+
+void Node::measure(const ClockPong& pong, Instant now) {
+    if (pong.sequence != probe) return;
+    if (clock.complete()) clock = ClockMeasurement{};
+    const ClockPong counted{.sequence = clock.ping(pong.ping_sent).sequence,
+                            .ping_sent = pong.ping_sent,
+                            .at = pong.at};
+    static_cast<void>(clock.pong(counted, now));
+}
+
+NodeRegistry::Arrival NodeRegistry::arrive(const Caller& caller, bool remote, const Hello& hello) {
+    Node* const known = find(hello.node);
+    const bool another = known != nullptr && known->hello.incarnation != hello.incarnation;
+    if (another && known->peer != caller && known->still_there()) return Arrival::name_taken;
+    nodes_[hello.node] = Node{.peer = caller, .hello = hello, .remote = remote};
+    return another ? Arrival::started_anew : Arrival::known;
+}
+
+Node* NodeRegistry::find(const std::string& name) {
+    const auto found = nodes_.find(name);
+    return found == nodes_.end() ? nullptr : &found->second;
+}
+
+std::vector<Hello> NodeRegistry::present() const {
+    std::vector<Hello> result;
+    for (const auto& [name, node] : nodes_) {
+        if (node.connected) result.push_back(node.hello);
+    }
+    return result;
+}
+
+std::vector<Node*> NodeRegistry::probe() {
+    std::vector<Node*> gone;
+    for (auto& [name, node] : nodes_) {
+        if (node.connected && !node.still_there()) gone.push_back(&node);
+    }
+    return gone;
+}
+
+}  // namespace pleat

@@ -1,0 +1,71 @@
+// NodeRegistry: the nodes that have said hello, by name: where each is reached, whether it is
+// still there, and how far its clock is from ours.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/clock_measurement.hh"
+#include "wire/control_socket.hh"
+
+namespace pleat {
+
+// One listening socket's peer. Peers of different doors may have the same name.
+struct Caller {
+    ControlServer* door = nullptr;
+    std::string name;
+
+    bool say(const ControlMessage& message, const std::string& run = {}) const {
+        return door->send(name, message, run);
+    }
+
+    // Logs it, too.
+    void refuse(const std::string& why) const;
+
+    friend bool operator==(const Caller&, const Caller&) = default;
+};
+
+struct Node {
+    Caller peer;
+    Hello hello;
+    bool remote = false;  // by TCP: its connection may be lost and come back
+    bool connected = true;
+    ClockMeasurement clock{};
+    std::uint32_t probe = 0;  // the last that was sent
+
+    // A node that has died without a word is found by sending to it.
+    bool still_there();
+
+    // Probes are exchanges of clocks, too. Those that are not answers to the last are passed over.
+    void measure(const ClockPong& pong, Instant now);
+};
+
+class NodeRegistry {
+  public:
+    enum class Arrival : std::uint8_t { known, started_anew, name_taken };
+
+    // Of a hello of our protocol. The node is replaced unless its name is taken.
+    Arrival arrive(const Caller& caller, bool remote, const Hello& hello);
+
+    // Nothing when it never said hello.
+    Node* find(const std::string& name);
+
+    void remove(const std::string& name) { nodes_.erase(name); }
+
+    const std::map<std::string, Node>& all() const { return nodes_; }
+
+    bool empty() const { return nodes_.empty(); }
+
+    // Those that are connected.
+    std::vector<Hello> present() const;
+
+    // Those that are not connected any more, found by asking all.
+    std::vector<Node*> probe();
+
+  private:
+    std::map<std::string, Node> nodes_;
+};
+
+}  // namespace pleat

@@ -1,0 +1,192 @@
+#include "node/run_tunnel.hh"
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace pleat {
+
+namespace {
+
+using boost::asio::ip::udp;
+
+constexpr Duration kLookEvery = std::chrono::milliseconds{50};
+constexpr Duration kPatience = std::chrono::seconds{3};
+// Changes below this are not worth a command to the packet thread.
+constexpr Duration kWorthTelling = std::chrono::microseconds{5};
+
+std::optional<std::uint16_t> port_of(std::string_view text) {
+    std::uint16_t port = 0;
+    const char* const last = text.data() + text.size();
+    const auto [end, status] = std::from_chars(text.data(), last, port);
+    if (status != std::errc{} || end != last || port == 0) return {};
+    return port;
+}
+
+boost::asio::ip::address numeric_address(std::string text) {
+    if (text.empty()) text = "127.0.0.1";
+    if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(text, error);
+    if (!error) return address;
+    boost::asio::io_context loop;
+    udp::resolver resolver{loop};
+    const auto found = resolver.resolve(text, "", error);
+    if (error || found.empty()) {
+        throw Failure{fmt::format("cannot find an address of '{}'", text)};
+    }
+    return found.begin()->endpoint().address();
+}
+
+MachineNumber number_of(const std::string& name, const std::vector<std::string>& all) {
+    return static_cast<MachineNumber>(std::ranges::find(all, name) - all.begin());
+}
+
+}  // namespace
+
+Result<PortRange> parse_port_range(std::string_view text) {
+    const std::size_t dash = text.find('-');
+    const auto first = port_of(text.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : port_of(text.substr(dash + 1));
+    if (!first || !last || *last < *first) {
+        return fail(fmt::format("expected ports such as 7500-7599, found '{}'", text));
+    }
+    return PortRange{.first = *first, .last = *last};
+}
+
+FileDescriptor open_tunnel_end(const std::string& address, PortRange ports) {
+    const boost::asio::ip::address own = numeric_address(address);
+    for (std::uint32_t port = ports.first; port <= ports.last; ++port) {
+        try {
+            return open_tunnel_socket({own, static_cast<std::uint16_t>(port)});
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::address_in_use) throw;
+        }
+    }
+    throw Failure{
+        fmt::format("no UDP port from {} to {} is free (--tunnel-ports: one for each run)",
+                    ports.first, ports.last)};
+}
+
+std::string endpoint_text(const udp::endpoint& endpoint) {
+    const std::string address = endpoint.address().to_string();
+    return fmt::format(fmt::runtime(endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}"), address,
+                       endpoint.port());
+}
+
+Result<udp::endpoint> parse_endpoint(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    std::string_view address = text.substr(0, colon);
+    if (address.starts_with('[') && address.ends_with(']')) {
+        address = address.substr(1, address.size() - 2);
+    }
+    boost::system::error_code error;
+    const auto parsed = boost::asio::ip::make_address(std::string{address}, error);
+    const auto port =
+        colon == std::string_view::npos ? std::nullopt : port_of(text.substr(colon + 1));
+    if (error || !port) {
+        return fail(fmt::format("expected ADDRESS:PORT of a tunnel, found '{}'", text));
+    }
+    return udp::endpoint{parsed, *port};
+}
+
+std::optional<TunnelSettings> tunnel_settings(const std::string& node,
+                                              const std::vector<Peer>& peers,
+                                              const Scenario& scenario, bool encrypt,
+                                              FileDescriptor socket) {
+    if (!socket.open()) return {};
+    std::vector<std::string> names{node};
+    for (const Peer& peer : peers) names.push_back(peer.name);
+    std::ranges::sort(names);
+    TunnelSettings settings{.machine = number_of(node, names),
+                            .socket = std::move(socket),
+                            .encrypt = encrypt,
+                            .peers = {},
+                            .outside = {}};
+    for (const Peer& peer : peers) {
+        const Result<udp::endpoint> endpoint = parse_endpoint(peer.way);
+        if (!endpoint || peer.way_key.size() != sizeof(TunnelKey)) {
+            throw Failure{fmt::format("machine {} has no way for hosts' packets", peer.name)};
+        }
+        TunnelPeer& added =
+            settings.peers.emplace_back(TunnelPeer{.machine = number_of(peer.name, names),
+                                                   .name = peer.name,
+                                                   .endpoint = *endpoint,
+                                                   .key = {},
+                                                   .hosts = peer.hosts,
+                                                   .underlay_latency = {}});
+        std::ranges::transform(peer.way_key, added.key.begin(),
+                               [](char byte) { return static_cast<std::uint8_t>(byte); });
+        for (const HostId host : peer.hosts) {
+            if (scenario.applications.at(host.value).outside) settings.outside = host;
+        }
+    }
+    return settings;
+}
+
+void record_tunnel_totals(const TunnelTotals& totals,
+                          const std::function<void(std::string, std::uint64_t)>& record) {
+    record("tunnel_packets_in", totals.packets_in);
+    record("tunnel_packets_out", totals.packets_out);
+    record("tunnel_not_ready_drops", totals.not_ready_drops);
+    record("tunnel_send_drops", totals.send_drops);
+    record("tunnel_overflow_drops", totals.overflow_drops);
+    record("tunnel_forged_drops", totals.forged_drops);
+    record("tunnel_replayed_drops", totals.replayed_drops + totals.late_drops);
+    record("tunnel_incomplete_drops", totals.incomplete_drops);
+    record("tunnel_other_drops",
+           totals.malformed_drops + totals.unknown_machine_drops + totals.misdirected_drops);
+}
+
+RunTunnel::RunTunnel(boost::asio::io_context& loop, DataPlane& plane,
+                     const std::vector<Peer>& peers, std::function<void()> opened,
+                     std::function<void(const std::string&)> warn)
+    : plane_{plane},
+      opened_{std::move(opened)},
+      warn_{std::move(warn)},
+      open_{plane.peers().empty()},
+      began_{monotonic_now()},
+      timer_{loop, kLookEvery, [this](Instant now) { look(now); }} {
+    if (open_) return;
+    for (const Peer& peer : peers) ways_.push_back({.name = peer.name, .endpoint = peer.way});
+    timer_.start();
+}
+
+void RunTunnel::look(Instant now) {
+    const std::vector<TunnelPeerState> states = plane_.peers();
+    bool all = true;
+    for (std::size_t i = 0; i < states.size(); ++i) {
+        Way& way = ways_[i];
+        if (states[i].round_trip) way.round_trip.add(*states[i].round_trip, now);
+        const auto round_trip = way.round_trip.value();
+        all = all && states[i].ready && round_trip;
+        if (!round_trip) continue;
+        const Duration one_way = *round_trip / 2;
+        if (std::chrono::abs(one_way - way.told) < kWorthTelling) continue;
+        way.told = one_way;
+        plane_.set_underlay_latency(states[i].machine, one_way);
+    }
+    if (open_) return;
+    if (!all) return warn_if_late(now);
+    open_ = true;
+    opened_();
+}
+
+void RunTunnel::warn_if_late(Instant now) {
+    if (warned_ || now < began_ + kPatience) return;
+    warned_ = true;
+    std::vector<std::string> silent;
+    for (const Way& way : ways_) {
+        if (!way.round_trip.value())
+            silent.push_back(fmt::format("{} ({})", way.name, way.endpoint));
+    }
+    if (silent.empty()) return;
+    warn_(fmt::format("no answer yet from {}: does a firewall let UDP through?",
+                      fmt::join(silent, ", ")));
+}
+
+}  // namespace pleat

@@ -1,0 +1,87 @@
+// RunTunnel: one run's ways from this node's plane to those of its peers: made of what the
+// controller told, then watched: are they open, and how long do they take? The tunnel itself is
+// node/dataplane/tunnel.
+//
+// (1) A machine's number is its place among the names of all machines of the run.
+// (2) A way is open when both ends have proved that they know the key, and its round trip has been
+//     measured.
+// (3) Half the smallest round trip of the last 30 s is taken off what the plane delays, from before
+//     T0 to the end: a way that becomes quicker is followed at once, one that becomes slower
+//     after 30 s.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/result.hh"
+#include "model/windowed_minimum.hh"
+#include "node/dataplane/data_plane.hh"
+#include "node/repeating_timer.hh"
+#include "wire/messages.hh"
+
+namespace pleat {
+
+struct PortRange {
+    std::uint16_t first = 0;  // 0: any that is free
+    std::uint16_t last = 0;
+
+    friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+// "7500-7599", or one port.
+Result<PortRange> parse_port_range(std::string_view text);
+
+// Binds a tunnel's socket to an address of this machine (empty: the loopback's; in brackets if it
+// is IPv6). Throws Failure when no port is free.
+FileDescriptor open_tunnel_end(const std::string& address, PortRange ports);
+
+// "10.0.0.1:7500", "[fd00::1]:7500", and back.
+std::string endpoint_text(const boost::asio::ip::udp::endpoint& endpoint);
+Result<boost::asio::ip::udp::endpoint> parse_endpoint(std::string_view text);
+
+// Nothing when no peer has an end. Throws Failure when one makes no sense.
+std::optional<TunnelSettings> tunnel_settings(const std::string& node,
+                                              const std::vector<Peer>& peers,
+                                              const Scenario& scenario, bool encrypt,
+                                              FileDescriptor socket);
+
+// What the tunnel has moved and dropped, by name, for the run log.
+void record_tunnel_totals(const TunnelTotals& totals,
+                          const std::function<void(std::string, std::uint64_t)>& record);
+
+class RunTunnel {
+  public:
+    // `plane` must outlive it. `opened` is told once, when all ways are open (not where that is so
+    // from the start); `warn` once, of ways that are not open after a while.
+    RunTunnel(boost::asio::io_context& loop, DataPlane& plane, const std::vector<Peer>& peers,
+              std::function<void()> opened, std::function<void(const std::string&)> warn);
+
+    bool open() const { return open_; }
+
+  private:
+    struct Way {
+        std::string name;
+        std::string endpoint;
+        WindowedMinimum round_trip{std::chrono::seconds{30}};
+        Duration told{};  // to the plane
+    };
+
+    void look(Instant now);
+    void warn_if_late(Instant now);
+
+    DataPlane& plane_;
+    std::function<void()> opened_;
+    std::function<void(const std::string&)> warn_;
+    std::vector<Way> ways_;  // as DataPlane::peers()
+    bool open_;
+    Instant began_;
+    bool warned_ = false;
+    RepeatingTimer timer_;
+};
+
+}  // namespace pleat
