@@ -470,163 +470,160 @@ class ControllerDaemon::Impl {
             return refuse_version(caller, "node " + message.node, message.version,
                                   message.protocol);
         }
-        if (nodes_.arrive(caller, remote, message) == NodeRegistry::Arrival::name_taken) {
-            return caller.refuse(
-                fmt::format("another node named {} is connected: give this "
-                            "one another name",
-                            message.node));
+        if (!nodes_.arrive(caller, remote, message)) {
+            return caller.refuse(fmt::format(
+                "another node named {} is connected: give this one another name", message.node));
         }
+        spdlog::info("node arrived name={} version={}", message.node, message.version);
+        for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
+        for (const HeldRun& held : message.runs) {
+            if (runs_.contains(held.run)) continue;
+            caller.say(
+                EndRun{.reason = "the controller has no such run any more", .interrupted = true},
+                held.run);
+            caller.say(Forget{}, held.run);
+        }
+        settle();
     }
-
-    spdlog::info("node arrived name={} version={}", message.node, message.version);
-    for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
-    for (const HeldRun& held : message.runs) {
-        if (runs_.contains(held.run)) continue;
-        caller.say(EndRun{.reason = "the controller has no such run any more", .interrupted = true},
-                   held.run);
-        caller.say(Forget{}, held.run);
-    }
-    settle();
-
-}
 
     void receive_from_node(const Caller& caller, const Sender& from,
                            const ControlMessage& message) {
-    Node& node = *nodes_.find(from.name);
-    if (node.peer != caller) return drop("it is of a node that is another connection's");
-    const auto* const pong = std::get_if<ClockPong>(&message);
-    if (pong != nullptr && from.run.empty()) {
-        node.measure(*pong, monotonic_now());
-        return;
+        Node& node = *nodes_.find(from.name);
+        if (node.peer != caller) return drop("it is of a node that is another connection's");
+        const auto* const pong = std::get_if<ClockPong>(&message);
+        if (pong != nullptr && from.run.empty()) {
+            node.measure(*pong, monotonic_now());
+            return;
+        }
+        // Of a run that is over: stale.
+        const auto run = runs_.find(from.run);
+        if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
     }
-    // Of a run that is over: stale.
-    const auto run = runs_.find(from.run);
-    if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
-}
 
-static void answer(const Caller& caller, const ControlMessage& message) {
-    if (const auto* refused = std::get_if<Refused>(&message)) {
-        return caller.refuse(refused->message);
+    static void answer(const Caller& caller, const ControlMessage& message) {
+        if (const auto* refused = std::get_if<Refused>(&message)) {
+            return caller.refuse(refused->message);
+        }
+        caller.say(message);
     }
-    caller.say(message);
-}
 
-// ---- what the sessions say
+    // ---- what the sessions say
 
-void to_watchers(const std::string& run, const ControlMessage& message) {
-    ActiveRun& active = *runs_.at(run);
-    std::erase_if(active.watchers, [&](const Caller& watcher) {
-        if (watcher.say(message, run)) return false;
-        if (watcher != active.owner) return true;
-        later([this, run] {
-            const auto found = runs_.find(run);
-            if (found == runs_.end()) return;
-            found->second->session.stop("the command line is gone", monotonic_now());
+    void to_watchers(const std::string& run, const ControlMessage& message) {
+        ActiveRun& active = *runs_.at(run);
+        std::erase_if(active.watchers, [&](const Caller& watcher) {
+            if (watcher.say(message, run)) return false;
+            if (watcher != active.owner) return true;
+            later([this, run] {
+                const auto found = runs_.find(run);
+                if (found == runs_.end()) return;
+                found->second->session.stop("the command line is gone", monotonic_now());
+            });
+            return false;
         });
-        return false;
-    });
-}
+    }
 
-void to_node(const std::string& run, const std::string& machine, const ControlMessage& message) {
-    Node* const node = nodes_.find(machine);
-    if (node == nullptr || !node->connected) return;
-    if (!node->peer.say(message, run)) lose(*node);
-}
+    void to_node(const std::string& run, const std::string& machine,
+                 const ControlMessage& message) {
+        Node* const node = nodes_.find(machine);
+        if (node == nullptr || !node->connected) return;
+        if (!node->peer.say(message, run)) lose(*node);
+    }
 
-// A node on this machine has ended when its connection is closed. Another one may be cut
-// off and come back.
-void lose(Node& node) {
-    spdlog::warn("node lost name={}", node.hello.node);
-    node.connected = false;
-    later([this, name = node.hello.node, remote = node.remote] {
-        for (auto& [id, run] : runs_) {
-            if (remote) {
-                run->session.node_disconnected(name, monotonic_now());
-            } else {
-                run->session.node_lost(name, "its connection is closed", monotonic_now());
+    // A node on this machine has ended when its connection is closed. Another one may be cut
+    // off and come back.
+    void lose(Node& node) {
+        spdlog::warn("node lost name={}", node.hello.node);
+        node.connected = false;
+        later([this, name = node.hello.node, remote = node.remote] {
+            for (auto& [id, run] : runs_) {
+                if (remote) {
+                    run->session.node_disconnected(name, monotonic_now());
+                } else {
+                    run->session.node_lost(name, "its connection is closed", monotonic_now());
+                }
             }
-        }
-    });
-}
-
-// ---- time, and the end of runs
-
-// Runs `action`, then looks at what has become of the runs. The edge of the loop:
-// whatever goes wrong ends runs, never the daemon.
-template <typename Action>
-void guarded(const Action& action) {
-    try {
-        action();
-    } catch (const std::exception& problem) {
-        spdlog::error("{}", problem.what());
-        for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
-    }
-    settle();
-}
-
-// Not from within a session's own doing.
-template <typename Action>
-void later(Action action) {
-    boost::asio::post(loop_, [this, action] { guarded(action); });
-}
-
-void settle() {
-    for (auto run = runs_.begin(); run != runs_.end();) {
-        if (!run->second->session.finished()) {
-            ++run;
-            continue;
-        }
-        const RunFinished& results = run->second->session.results();
-        spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
-                     results.interrupted);
-        run = runs_.erase(run);
-    }
-    if (runs_.empty() && leaving_) {
-        timer_.cancel();
-        return leave();
-    }
-    if (runs_.empty() && nodes_.empty()) return;
-    const Instant now = monotonic_now();
-    Instant wake = now + kProbeInterval;
-    for (const auto& [name, run] : runs_) {
-        wake = std::min(wake, run->session.deadline().value_or(wake));
-    }
-    timer_.expires_after(std::max(wake - now, Duration::zero()));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) return;
-        guarded([this] {
-            for (Node* const node : nodes_.probe()) lose(*node);
-            for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
         });
-    });
-}
-
-void leave() {
-    if (std::exchange(left_, true)) return;
-    // Those of this machine are part of a run that has its own controller; others wait for
-    // a controller to be there again.
-    for (const auto& [name, node] : nodes_.all()) {
-        if (!node.remote) node.peer.say(Shutdown{});
     }
-    done_();
-}
 
-boost::asio::io_context& loop_;
-ControllerOptions options_;
-std::function<void()> done_;
-Store store_;
-Members members_;
-std::optional<KeyPair> keys_;
-std::string public_endpoint_;
-std::vector<std::unique_ptr<ControlServer>> doors_;
-std::uint64_t dropped_ = 0;
-boost::asio::steady_timer timer_;
-NodeRegistry nodes_;
-MachineOrders machines_{members_, nodes_,
-                        [this](const std::string& machine) { return spoken_for(machine); }};
-std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
-bool leaving_ = false;
-bool left_ = false;
+    // ---- time, and the end of runs
+
+    // Runs `action`, then looks at what has become of the runs. The edge of the loop:
+    // whatever goes wrong ends runs, never the daemon.
+    template <typename Action>
+    void guarded(const Action& action) {
+        try {
+            action();
+        } catch (const std::exception& problem) {
+            spdlog::error("{}", problem.what());
+            for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
+        }
+        settle();
+    }
+
+    // Not from within a session's own doing.
+    template <typename Action>
+    void later(Action action) {
+        boost::asio::post(loop_, [this, action] { guarded(action); });
+    }
+
+    void settle() {
+        for (auto run = runs_.begin(); run != runs_.end();) {
+            if (!run->second->session.finished()) {
+                ++run;
+                continue;
+            }
+            const RunFinished& results = run->second->session.results();
+            spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
+                         results.interrupted);
+            run = runs_.erase(run);
+        }
+        if (runs_.empty() && leaving_) {
+            timer_.cancel();
+            return leave();
+        }
+        if (runs_.empty() && nodes_.empty()) return;
+        const Instant now = monotonic_now();
+        Instant wake = now + kProbeInterval;
+        for (const auto& [name, run] : runs_) {
+            wake = std::min(wake, run->session.deadline().value_or(wake));
+        }
+        timer_.expires_after(std::max(wake - now, Duration::zero()));
+        timer_.async_wait([this](const boost::system::error_code& error) {
+            if (error) return;
+            guarded([this] {
+                for (Node* const node : nodes_.probe()) lose(*node);
+                for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
+            });
+        });
+    }
+
+    void leave() {
+        if (std::exchange(left_, true)) return;
+        // Those of this machine are part of a run that has its own controller; others wait for
+        // a controller to be there again.
+        for (const auto& [name, node] : nodes_.all()) {
+            if (!node.remote) node.peer.say(Shutdown{});
+        }
+        done_();
+    }
+
+    boost::asio::io_context& loop_;
+    ControllerOptions options_;
+    std::function<void()> done_;
+    Store store_;
+    Members members_;
+    std::optional<KeyPair> keys_;
+    std::string public_endpoint_;
+    std::vector<std::unique_ptr<ControlServer>> doors_;
+    std::uint64_t dropped_ = 0;
+    boost::asio::steady_timer timer_;
+    NodeRegistry nodes_;
+    MachineOrders machines_{members_, nodes_,
+                            [this](const std::string& machine) { return spoken_for(machine); }};
+    std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
+    bool leaving_ = false;
+    bool left_ = false;
 };
 
 ControllerDaemon::ControllerDaemon(boost::asio::io_context& loop, ControllerOptions options,

@@ -23,12 +23,12 @@ void Node::measure(const ClockPong& pong, Instant now) {
     static_cast<void>(clock.pong(counted, now));
 }
 
-NodeRegistry::Arrival NodeRegistry::arrive(const Caller& caller, bool remote, const Hello& hello) {
+bool NodeRegistry::arrive(const Caller& caller, bool remote, const Hello& hello) {
     Node* const known = find(hello.node);
     const bool another = known != nullptr && known->hello.incarnation != hello.incarnation;
-    if (another && known->peer != caller && known->still_there()) return Arrival::name_taken;
+    if (another && known->peer != caller && known->still_there()) return false;
     nodes_[hello.node] = Node{.peer = caller, .hello = hello, .remote = remote};
-    return another ? Arrival::started_anew : Arrival::known;
+    return true;
 }
 
 Node* NodeRegistry::find(const std::string& name) {

@@ -44,10 +44,9 @@ struct Node {
 
 class NodeRegistry {
   public:
-    enum class Arrival : std::uint8_t { known, started_anew, name_taken };
-
-    // Of a hello of our protocol. The node is replaced unless its name is taken.
-    Arrival arrive(const Caller& caller, bool remote, const Hello& hello);
+    // Of a hello of our protocol. False: another node of that name is connected; else it is the
+    // one of that name from now on.
+    bool arrive(const Caller& caller, bool remote, const Hello& hello);
 
     // Nothing when it never said hello.
     Node* find(const std::string& name);
