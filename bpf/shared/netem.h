@@ -43,10 +43,10 @@ struct netem_totals {
 };
 
 struct netem_control {
-    __u64 idle_ns;      /* silence after which a row's next packet is an event */
-    __u64 fake_now_ns;  /* in tests only, by a load-time constant */
-    __u32 outside;      /* where IPv4 packets beyond the run's range go: a destination */
-    __u32 run_network;  /* the range; host byte order */
+    __u64 idle_ns;     /* silence after which a row's next packet is an event */
+    __u64 fake_now_ns; /* in tests only, by a load-time constant */
+    __u32 outside;     /* where IPv4 packets beyond the run's range go: a destination */
+    __u32 run_network; /* the range; host byte order */
     __u32 run_mask;
     __u32 pass_unknown; /* 1: passes unshaped, 0: is dropped; both are counted */
 };

@@ -15,27 +15,35 @@ double percent(double measured, double expected) {
 
 // A window begins and ends with an arrival, so that it holds whole packets.
 struct Mark {
-    std::uint64_t bytes;
+    std::uint32_t segments;
+    std::uint64_t bytes;  // that the application has
     Instant at;
 };
 
 Mark next_arrival(PlaneWorld& world, const TcpTransfer& transfer) {
-    const std::uint64_t before = transfer.received();
+    const std::uint32_t before = transfer.arrived_segments();
     const Instant deadline = monotonic_now() + 10s;
-    while (transfer.received() == before) {
+    while (transfer.arrived_segments() == before) {
         if (monotonic_now() > deadline) throw Failure{"nothing arrives"};
         world.pass(100us);
     }
-    return {transfer.received(), monotonic_now()};
+    return {transfer.arrived_segments(), transfer.received(), monotonic_now()};
 }
 
-// Layer-2 bits per second that TCP's goodput stands for.
-double received_rate(PlaneWorld& world, const TcpTransfer& transfer, Duration window) {
+// Layer-2 bits per second.
+struct Rates {
+    double arrived;   // full-size segments, in whatever order
+    double received;  // that TCP's goodput stands for
+};
+
+Rates rates_of(PlaneWorld& world, const TcpTransfer& transfer, Duration window) {
     const Mark begin = next_arrival(world, transfer);
     world.pass(window);
     const Mark end = next_arrival(world, transfer);
     const std::chrono::duration<double> time = end.at - begin.at;
-    return 8.0 * static_cast<double>(end.bytes - begin.bytes) / time.count() * 1514.0 / 1448.0;
+    return {.arrived = 8.0 * 1514.0 * (end.segments - begin.segments) / time.count(),
+            .received = 8.0 * static_cast<double>(end.bytes - begin.bytes) / time.count() * 1514.0 /
+                        1448.0};
 }
 
 void report_round_trips(const Plane& plane, PlaneWorld& world, int milliseconds,
@@ -66,14 +74,17 @@ TEST_CASE("rates over long windows", "[rates]") {
             const FlowKey flow = world.flow("a", "b");
             const std::uint64_t before = world.counters(flow)->bytes;
             const Instant from = monotonic_now();
-            const double received = received_rate(world, transfer, window);
+            const Rates seen = rates_of(world, transfer, window);
             const auto counted = static_cast<double>(world.counters(flow)->bytes - before) * 8.0;
             const std::chrono::duration<double> time = monotonic_now() - from;
-            std::printf("%-6s rate %10s  received %+.2f %%  counted %+.2f %%  retransmissions %u\n",
-                        plane.name.c_str(), text.c_str(), percent(received, rate),
-                        percent(counted / time.count(), rate), transfer.retransmissions());
+            std::printf(
+                "%-6s rate %10s  arrived %+.2f %%  received %+.2f %%  counted %+.2f %%  "
+                "retransmissions %u\n",
+                plane.name.c_str(), text.c_str(), percent(seen.arrived, rate),
+                percent(seen.received, rate), percent(counted / time.count(), rate),
+                transfer.retransmissions());
             std::fflush(stdout);
-            CHECK(std::abs(percent(received, rate)) < 100.0 * plane.rate_error(rate));
+            CHECK(std::abs(percent(seen.arrived, rate)) < 100.0 * plane.rate_error(rate));
         }
     });
 }

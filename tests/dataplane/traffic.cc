@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.hh"
+#include "tests/dataplane/tcp_segments.hh"
 
 namespace pleat::testing {
 
@@ -456,6 +457,10 @@ TcpTransfer::~TcpTransfer() {
     ::shutdown(receiver_.value(), SHUT_RDWR);
     send_.join();
     receive_.join();
+}
+
+std::uint32_t TcpTransfer::arrived_segments() const {
+    return data_segments_in(receiver_.value());
 }
 
 std::uint32_t TcpTransfer::retransmissions() const {

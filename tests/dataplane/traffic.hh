@@ -70,7 +70,12 @@ class TcpTransfer {
     TcpTransfer(TcpTransfer&&) = delete;
     ~TcpTransfer();
 
+    // In order: what lies behind a loss is received with what fills the gap, and stands in no
+    // relation to the time in between.
     std::uint64_t received() const { return received_; }
+
+    // With data, that have arrived, in whatever order.
+    std::uint32_t arrived_segments() const;
 
     std::uint32_t retransmissions() const;
 

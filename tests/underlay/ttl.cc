@@ -125,11 +125,11 @@ std::optional<std::string> answer_to(const Way& way, int ttl) {
     std::string said;
     const bool there =
         receive(sender, MSG_ERRQUEUE, POLLERR, address.v6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP},
-                address.v6 ? IPV6_RECVERR : IP_RECVERR, [&](const void* data) {
-                    const auto* const error = static_cast<const sock_extended_err*>(data);
+                address.v6 ? IPV6_RECVERR : IP_RECVERR, [&](void* data) {
+                    auto* const error = static_cast<sock_extended_err*>(data);
                     constexpr int kTimeExceeded6 = 3;
                     const bool expired =
-                        error->ee_type == (address.v6 ? kTimeExceeded6 : int{ICMP_TIME_EXCEEDED});
+                        error->ee_type == (address.v6 ? kTimeExceeded6 : ICMP_TIME_EXCEEDED);
                     said = (expired ? "time exceeded by " : "") + text_of(SO_EE_OFFENDER(error));
                 });
     if (!there) return std::nullopt;

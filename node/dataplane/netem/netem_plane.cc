@@ -233,8 +233,9 @@ void NetemPlane::wait_for_rows() {
                                   if (error) return;  // the plane is gone
                                   wait_for_rows();    // first: what follows may throw
                                   for (FoldedTable& folded : row_folder_.take()) {
-                                      for (const auto& [host, rows] : folded.rows)
+                                      for (const auto& [host, rows] : folded.rows) {
                                           limit_segments(host, rows);
+                                      }
                                       prepared_.folded(std::move(folded));
                                   }
                                   switch_due();
