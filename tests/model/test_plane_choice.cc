@@ -104,6 +104,7 @@ TEST_CASE("what a scenario asks for is found in its hosts") {
 
 TEST_CASE("planes have the names that users give") {
     for (const PlaneKind plane : kPlaneKinds) CHECK(plane_named(name_of(plane)) == plane);
+    CHECK(plane_named("recording") == PlaneKind::recording);
     CHECK_FALSE(plane_named("magic"));
     CHECK_FALSE(plane_named(""));
 }
