@@ -46,7 +46,8 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
         ->excludes(controller);
     app.add_option("--hosts", options.room, "hosts that this machine takes at most, of all runs")
         ->check(CLI::PositiveNumber);
-    app.add_option("--data-plane", options.data_plane, "edt, netem or tun (default: chosen); or recording, which moves no packet, for "
+    app.add_option("--data-plane", options.data_plane,
+                   "edt, netem or tun (default: chosen); or recording, which moves no packet, for "
                    "tests")
         ->check(CLI::IsMember({"edt", "netem", "tun", "recording"}));
     app.add_flag("--probe-planes", options.probe_planes,
