@@ -101,8 +101,8 @@ class DemandMachine::Measures {
 
     // An RTT ago.
     double earlier_burst() const {
-        const Duration round = std::clamp<Duration>(terms_.rtt, kShortWindow,
-                                                    FlowHistory::kReach - burst_window());
+        const Duration round =
+            std::clamp<Duration>(terms_.rtt, kShortWindow, FlowHistory::kReach - burst_window());
         return history_.bits_per_second(burst_window(), round);
     }
 

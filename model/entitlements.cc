@@ -32,20 +32,22 @@ void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const do
     uses_.resize(first_.back());
     std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
     levels_.resize(flows.size());
+    weights_.assign(capacities_.size(), 0.0);
     for (std::size_t i = 0; i < flows.size(); ++i) {
         const FlowDemand& flow = flows[i];
         levels_[i] = rates[i] / flow.weight;
         for (const LinkId link : flow.links) {
             if (!matters(link)) continue;
-            uses_[next[link.value]++] = {
-                levels_[i], rates[i], flow.weight, 0.0, 0.0, static_cast<std::uint32_t>(i)};
+            weights_[link.value] += flow.weight;
+            uses_[next[link.value]++] = {levels_[i], rates[i], flow.weight,
+                                         0.0,        0.0,      static_cast<std::uint32_t>(i)};
         }
     }
 }
 
 std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
-    const std::span<Use> uses = std::span{uses_}.subspan(
-        first_[link.value], first_[link.value + 1] - first_[link.value]);
+    const std::span<Use> uses =
+        std::span{uses_}.subspan(first_[link.value], first_[link.value + 1] - first_[link.value]);
     if (in_order_[link.value]) return uses;
     in_order_[link.value] = true;
     std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
@@ -97,16 +99,33 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
     return std::max(0.0, capacity - kept) / weight;
 }
 
+// On a link the new flow has at least what it would have if all others took part in full: most
+// links are ruled out by that.
 double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) {
+    const auto at_least = [this, weight](LinkId link) {
+        return weight * capacities_[link.value] / (weights_[link.value] + weight);
+    };
+    LinkId narrowest{};
     double least = kUnlimitedRate;
     for (const LinkId link : links) {
-        const double capacity = capacities_[link.value];
-        if (capacity == kUnlimitedRate) continue;
-        const std::span<const Use> uses = uses_of(link);
-        least = std::min(
-            least, uses.empty() ? capacity : weight * level_of(capacity, uses, weight, except));
+        const double bound = at_least(link);
+        if (bound >= least) continue;
+        least = bound;
+        narrowest = link;
+    }
+    if (least == kUnlimitedRate) return kUnlimitedRate;
+    least = on(narrowest, weight, except);
+    for (const LinkId link : links) {
+        if (link == narrowest || at_least(link) >= least) continue;
+        least = std::min(least, on(link, weight, except));
     }
     return least;
+}
+
+double Entitlements::on(LinkId link, double weight, std::size_t except) {
+    const double capacity = capacities_[link.value];
+    const std::span<const Use> uses = uses_of(link);
+    return uses.empty() ? capacity : weight * level_of(capacity, uses, weight, except);
 }
 
 }  // namespace pleat

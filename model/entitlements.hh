@@ -53,6 +53,7 @@ class Entitlements {
     std::span<const Use> uses_of(LinkId link);
 
     std::span<const Use>::iterator find(std::span<const Use> uses, std::size_t flow) const;
+    double on(LinkId link, double weight, std::size_t except);
     double level_of(double capacity, std::span<const Use> uses, double weight,
                     std::size_t except) const;
 
@@ -60,8 +61,9 @@ class Entitlements {
     // The uses of a limited link are [first_[link], first_[link + 1]), by level once in order.
     std::vector<std::uint32_t> first_;
     std::vector<Use> uses_;
-    std::vector<double> levels_;  // by flow
-    std::vector<bool> in_order_;  // by LinkId
+    std::vector<double> levels_;   // by flow
+    std::vector<double> weights_;  // by LinkId: of its uses together
+    std::vector<bool> in_order_;   // by LinkId
 };
 
 }  // namespace pleat

@@ -63,8 +63,8 @@ class FairShare {
     void freeze(std::uint32_t flow, double weight, double rate);
 
     std::span<const std::uint32_t> loads_of(std::uint32_t flow) const {
-        return std::span{loads_of_flows_}.subspan(
-            first_load_[flow], first_load_[flow + 1] - first_load_[flow]);
+        return std::span{loads_of_flows_}.subspan(first_load_[flow],
+                                                  first_load_[flow + 1] - first_load_[flow]);
     }
 
     std::vector<double> capacities_;

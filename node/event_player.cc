@@ -21,16 +21,17 @@ void EventPlayer::stop() {
 void EventPlayer::wait_for_next() {
     if (stopped_ || done_ >= timeline_.size()) return;
     timer_.expires_at(steady(t0_ + timeline_[done_].at.time_since_epoch()));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error || stopped_) return;
-        const ExperimentTime instant = timeline_[done_].at;
-        while (!stopped_ && done_ < timeline_.size() && timeline_[done_].at == instant) {
-            const TimedEvent& event = timeline_[done_];
-            ++done_;
-            play_(event, done_);
-        }
-        wait_for_next();
-    });
+    timer_.async_wait(
+        [this, alive = std::weak_ptr<int>{alive_}](const boost::system::error_code& error) {
+            if (error || alive.expired() || stopped_) return;
+            const ExperimentTime instant = timeline_[done_].at;
+            while (!stopped_ && done_ < timeline_.size() && timeline_[done_].at == instant) {
+                const TimedEvent& event = timeline_[done_];
+                ++done_;
+                play_(event, done_);
+            }
+            wait_for_next();
+        });
 }
 
 }  // namespace pleat

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 
 #include <boost/asio/io_context.hpp>
@@ -34,6 +35,7 @@ class EventPlayer {
     Instant t0_{};
     std::size_t done_ = 0;
     bool stopped_ = false;
+    std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 }  // namespace pleat

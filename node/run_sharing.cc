@@ -39,12 +39,13 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                          carry_out(replica_.tick(now));
                          reopen_silent(now);
                      }},
-      news_timer_{loop} {
+      news_timer_{loop},
+      greet_timer_{loop} {
     std::vector<std::string> keys;
     keys.reserve(member_.peers.size());
     for (const Peer& peer : member_.peers) keys.push_back(peer.address.key);
     sockets_.add(member_.run, {.state = [this] { return whole_state(); },
-                               .greet = [this] { heartbeat(); },
+                               .greet = [this] { greet(); },
                                .peer_keys = std::move(keys)});
     if (alone()) return;
     for (const Peer& peer : member_.peers) {
@@ -126,6 +127,19 @@ void RunSharing::heartbeat() {
                    .sequence = sequence_,
                    .digest = digest(),
                    .shares = shares});
+}
+
+// One for all that subscribe at about the same time: at the start of a run they are as many as
+// there are nodes, and each greeting goes to all of them.
+void RunSharing::greet() {
+    if (std::exchange(greeting_, true)) return;
+    greet_timer_.expires_after(kCompany);
+    greet_timer_.async_wait(
+        [this, alive = std::weak_ptr<int>{alive_}](const boost::system::error_code& error) {
+            if (error || alive.expired()) return;
+            greeting_ = false;
+            heartbeat();
+        });
 }
 
 void RunSharing::send(const StateMessage& message) {

@@ -3,7 +3,7 @@
 // made of them in sharing/state_replica.hh.
 //
 // (1) Every change of a state is one numbered update; a heartbeat comes once a second, and
-//     at once to whoever subscribes. Both are counted, once each, whoever listens.
+//     within 10 ms to whoever subscribes. Both are counted, once each, whoever listens.
 // (2) Changes of hosts wait 10 ms for each other, or go with the next update of flows.
 // (3) Only peers are listened to, and each only about itself: what comes through the connection
 //     to a peer and is in another's name is dropped; so are states of flows and hosts that are
@@ -98,6 +98,7 @@ class RunSharing {
     StateUpdate whole_state() const;
     std::uint64_t digest() const;
     void publish(std::vector<FlowState> flows);
+    void greet();
     void send(const StateMessage& message);
     void receive(const Peer& from, StateMessage message);
     void receive_whole(const Peer& from, const StateUpdate& full);
@@ -117,6 +118,7 @@ class RunSharing {
     RepeatingTimer heartbeat_timer_;
     RepeatingTimer replica_timer_;
     boost::asio::steady_timer news_timer_;
+    boost::asio::steady_timer greet_timer_;
 
     std::uint64_t sequence_ = 0;
     HostStatuses hosts_;  // ours, as published
@@ -126,6 +128,7 @@ class RunSharing {
     std::uint64_t compared_ = 0;
     bool refused_told_ = false;
     bool forged_told_ = false;
+    bool greeting_ = false;
     std::shared_ptr<int> alive_ = std::make_shared<int>();
     bool difference_told_ = false;
 };

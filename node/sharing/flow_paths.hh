@@ -15,7 +15,7 @@ namespace pleat {
 struct FlowPath {
     std::vector<LinkId> links;
     std::vector<LinkId> back;  // of the return path; empty when there is none
-    Duration rtt{};  // as of Path, of model/path.hh
+    Duration rtt{};            // as of Path, of model/path.hh
     double weight = 1.0;
     Bandwidth bandwidth = Bandwidth::unlimited();  // of the narrowest link
 };

@@ -87,6 +87,7 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
 
 TEST_CASE("planes have the names that users give") {
     for (const PlaneKind plane : kPlaneKinds) CHECK(plane_named(name_of(plane)) == plane);
+    CHECK(plane_named("recording") == PlaneKind::recording);
     CHECK_FALSE(plane_named("magic"));
     CHECK_FALSE(plane_named(""));
 }
