@@ -5,8 +5,8 @@
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -67,9 +67,9 @@ class Runner {
                       conversation_.receive(message, monotonic_now());
                   },
                   {},
-                  ClientConnection{.pass = session_.pass,
-                                   .connected = [this] { connected(); },
-                                   .refused = {}}} {}
+                  ClientConnection{
+                      .pass = session_.pass, .connected = [this] { connected(); }, .refused = {}}} {
+    }
 
     RunOutcome run();
 

@@ -290,9 +290,9 @@ class ControllerDaemon::Impl {
             try {
                 Result<RunPlan> plan = store_.plan_of(stored.run);
                 if (!plan) throw Failure{plan.error().message};
-                auto run = std::make_unique<ActiveRun>(store_, *std::move(plan),
-                                                       stored.submitted_at, options_.deadlines,
-                                                       outputs_of(stored.run));
+                auto run =
+                    std::make_unique<ActiveRun>(store_, *std::move(plan), stored.submitted_at,
+                                                options_.deadlines, outputs_of(stored.run));
                 run->session.resume(results_of(stored.run), monotonic_now());
                 runs_.emplace(stored.run, std::move(run));
                 spdlog::info("resumed run={}", stored.run);
@@ -578,9 +578,9 @@ class ControllerDaemon::Impl {
         for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
         for (const HeldRun& held : message.runs) {
             if (runs_.contains(held.run)) continue;
-            caller.say(EndRun{.reason = "the controller has no such run any more",
-                              .interrupted = true},
-                       held.run);
+            caller.say(
+                EndRun{.reason = "the controller has no such run any more", .interrupted = true},
+                held.run);
             caller.say(Forget{}, held.run);
         }
         settle();

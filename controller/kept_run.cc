@@ -71,9 +71,8 @@ Result<void> KeptRun::prepared(const std::string& data_plane) {
 }
 
 Result<void> KeptRun::under_way(const RunFinished& so_far) {
-    return attempted([&] {
-        store_.set_under_way(plan_.options.run, encode(ControlMessage{so_far}));
-    });
+    return attempted(
+        [&] { store_.set_under_way(plan_.options.run, encode(ControlMessage{so_far})); });
 }
 
 Result<void> KeptRun::add(const std::string& machine, const LogRecord& record) {

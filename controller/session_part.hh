@@ -73,7 +73,7 @@ struct SessionPart {
     NodeLog log;
     std::uint32_t asked_again = 0;  // for its log
     Duration clock_error{};         // of T0
-    bool over = false;  // its log is here, or it is lost: nothing more will come
+    bool over = false;              // its log is here, or it is lost: nothing more will come
 };
 
 }  // namespace pleat
