@@ -340,12 +340,12 @@ TEST_CASE("a node that dies is started anew, takes over its hosts, and the run g
     REQUIRE(application_runs(run));
     std::mt19937_64 random{1};
     const auto pings = [&place] {
-        std::string text;
+        std::string all;
         std::error_code none;
         for (const auto& entry : fs::directory_iterator{place.path("pleat-runs"), none}) {
-            text += read_file(entry.path().string() + "/logs/b.log").value_or("");
+            all += read_file(entry.path().string() + "/logs/b.log").value_or("");
         }
-        return text;
+        return all;
     };
     REQUIRE(eventually(10s, [&] { return has(pings(), "icmp_seq=3 "); }));
     REQUIRE(kill_one(run, "pleat-node", random));
