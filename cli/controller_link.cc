@@ -105,7 +105,8 @@ class ControllerLink::Impl {
         while (!answer_) {
             const Instant now = monotonic_now();
             if (now >= deadline && (limited || !connected_)) {
-                return unreachable(fmt::format("no answer from a controller at {}", place_.endpoint));
+                return unreachable(
+                    fmt::format("no answer from a controller at {}", place_.endpoint));
             }
             if (now >= heard_ + kLost) {
                 return unreachable(

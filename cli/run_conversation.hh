@@ -63,6 +63,9 @@ class RunConversation {
         return state_ == State::preparing || state_ == State::running || state_ == State::stopping;
     }
 
+    // Is it after T0, so that another node can take over the hosts?
+    bool has_begun() const { return state_ == State::running; }
+
     // Looks at the deadlines; to be called a few times a second.
     void tick(Instant now);
 

@@ -1,12 +1,13 @@
 #include "cli/run_session.hh"
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ constexpr auto kTick = 50ms;
 constexpr const char* kController = "controller";
 // What a process gets between SIGTERM and SIGKILL: a node needs 2 s for its applications.
 constexpr auto kGrace = 6s;
-// A controller that dies is started anew so often.
+// A controller that dies, or once the run has begun a node, is started anew so often.
 constexpr int kRestarts = 3;
 
 // A readable descriptor that is watched without being owned.
@@ -67,9 +68,9 @@ class Runner {
                       conversation_.receive(message, monotonic_now());
                   },
                   {},
-                  ClientConnection{.pass = session_.pass,
-                                   .connected = [this] { connected(); },
-                                   .refused = {}}} {}
+                  ClientConnection{
+                      .pass = session_.pass, .connected = [this] { connected(); }, .refused = {}}} {
+    }
 
     RunOutcome run();
 
@@ -96,6 +97,7 @@ class Runner {
     bool all_ended() const;
     void signal_all(int number);
     void leave();
+    void end_leftovers();
 
     RunSession session_;
     RunLedger* ledger_;
@@ -186,12 +188,13 @@ bool Runner::still_lives(Member& member) {
     member.ended = true;
     if (leaving_) return false;
     const std::string words = last_words(member.log);
-    if (member.role == kController && conversation_.survives_controller() &&
-        member.restarts++ < kRestarts) {
+    const bool replaceable = member.role == kController ? conversation_.survives_controller()
+                                                        : conversation_.has_begun();
+    if (replaceable && member.restarts++ < kRestarts) {
         output_.warning(
-            fmt::format("the controller ended unexpectedly ({}); the run goes on, and the "
-                        "controller is started anew",
-                        status->text()));
+            fmt::format("the {0} ended unexpectedly ({1}); the run goes on, and the {0} is started "
+                        "anew",
+                        member.role, status->text()));
         // The watch must not be replaced inside its own callback.
         boost::asio::post(loop_, [this, &member] { start_anew(member); });
         return false;
@@ -252,7 +255,13 @@ void Runner::leave() {
     };
     if (conversation_.finished()) {
         client_.send(Shutdown{});
-        if (wait_for(session_.goodbye)) return;
+        if (wait_for(session_.goodbye)) {
+            // A node that was started anew may not have got all hosts of the one before.
+            const bool replaced = std::ranges::any_of(
+                members_, [](const auto& member) { return member->restarts > 0; });
+            if (replaced) end_leftovers();
+            return;
+        }
         if (!in_haste_) {
             output_.warning(fmt::format(
                 "the run's processes did not end within {} s; ending them",
@@ -266,6 +275,10 @@ void Runner::leave() {
     signal_all(SIGKILL);
     in_haste_ = false;
     wait_for(kGrace);
+    end_leftovers();
+}
+
+void Runner::end_leftovers() {
     for (std::string& problem : end_processes(*ledger_, Duration::zero())) {
         problems_.push_back(std::move(problem));
     }

@@ -530,18 +530,13 @@ class ControllerDaemon::Impl {
         if (!node->peer.say(message, run)) lose(*node);
     }
 
-    // A node on this machine has ended when its connection is closed. Another one may be cut
-    // off and come back.
+    // It may be cut off and come back, or be started anew and take over.
     void lose(Node& node) {
         spdlog::warn("node lost name={}", node.hello.node);
         node.connected = false;
-        later([this, name = node.hello.node, remote = node.remote] {
+        later([this, name = node.hello.node] {
             for (auto& [id, run] : runs_) {
-                if (remote) {
-                    run->session.node_disconnected(name, monotonic_now());
-                } else {
-                    run->session.node_lost(name, "its connection is closed", monotonic_now());
-                }
+                run->session.node_disconnected(name, monotonic_now());
             }
         });
     }

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/overload.hh"
+#include "model/plane_choice.hh"
 #include "node/join.hh"
 
 namespace pleat {
@@ -23,6 +24,7 @@ NodeDaemon::NodeDaemon(boost::asio::io_context& loop, NodeOptions options)
                   },
                   options_.name, connection()} {
     read_ended_runs();
+    take_over();
 }
 
 SharingSockets NodeDaemon::open_sharing() {
@@ -136,8 +138,10 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
     std::visit(Overload{
                    [this, &run](const OpenWay&) { open_way(run); },
                    [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
-                   [ours](PrepareEpoch& epoch) {
-                       if (ours != nullptr) ours->add_epoch(std::move(epoch));
+                   [this, ours, &run](PrepareEpoch& epoch) {
+                       if (ours == nullptr) return;
+                       if (runs_.at(run).journal) runs_.at(run).journal->add(epoch);
+                       ours->add_epoch(std::move(epoch));
                    },
                    [this, &run](const ClockPing& ping) {
                        controller_.send(ClockPong{.sequence = ping.sequence,
@@ -148,8 +152,10 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    [ours](const Begin& begin) {
                        if (ours != nullptr) ours->begin(begin.t0);
                    },
-                   [ours](const ConfirmBegin& confirmed) {
-                       if (ours != nullptr) ours->confirm(confirmed.t0);
+                   [this, ours, &run](const ConfirmBegin& confirmed) {
+                       if (ours == nullptr) return;
+                       if (runs_.at(run).journal) runs_.at(run).journal->add(confirmed);
+                       ours->confirm(confirmed.t0);
                    },
                    [this, ours, &run](const EndRun& end) {
                        ways_.erase(run);
@@ -184,6 +190,44 @@ void NodeDaemon::open_way(const std::string& run) {
     }
 }
 
+NodeRun::Send NodeDaemon::sender(const std::string& run) {
+    return [this, run](const ControlMessage& message) { controller_.send(message, run); };
+}
+
+NodeRun::Ended NodeDaemon::ender(const std::string& run) {
+    return [this, run](EndedRun ended) {
+        // The run must not be destroyed inside its own callback.
+        boost::asio::post(
+            loop_, [this, run, told = std::move(ended)]() mutable { end(run, std::move(told)); });
+    };
+}
+
+std::string NodeDaemon::journal_file() const {
+    return options_.runtime_directory + "/journal";
+}
+
+// On a machine of a cluster runtime directories are owned by the process that is gone.
+void NodeDaemon::take_over() {
+    if (options_.membership) return;
+    std::optional<JournaledRun> left = read_journal(journal_file());
+    if (!left) return;
+    const std::string run = left->prepare.options.run;
+    spdlog::info("taking over run={}", run);
+    // Hosts of other planes can't be taken over: adopt() says so, without a probe of all.
+    left->prepare.options.data_plane = name_of(PlaneKind::tun);
+    try {
+        Part& part = runs_[run];
+        part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, *std::move(left),
+                                             sender(run), ender(run));
+    } catch (const std::exception& problem) {
+        // Then we don't have the run, and the controller hears that.
+        spdlog::error("run={} can't be taken over: {}", run, problem.what());
+        runs_.erase(run);
+        std::error_code gone;
+        std::filesystem::remove(journal_file(), gone);
+    }
+}
+
 void NodeDaemon::prepare(PrepareRun prepare) {
     const std::string run = prepare.options.run;
     if (find(run) != nullptr) {
@@ -195,15 +239,12 @@ void NodeDaemon::prepare(PrepareRun prepare) {
         FileDescriptor way = std::move(ways_[run]);
         ways_.erase(run);
         make_place(prepare, part);
-        part.run = std::make_unique<NodeRun>(
-            loop_, options_, sharing_, std::move(prepare), std::move(way),
-            [this, run](const ControlMessage& message) { controller_.send(message, run); },
-            [this, run](EndedRun ended) {
-                // The run must not be destroyed inside its own callback.
-                boost::asio::post(loop_, [this, run, told = std::move(ended)]() mutable {
-                    end(run, std::move(told));
-                });
-            });
+        if (!options_.membership) {
+            part.journal.emplace(journal_file());
+            part.journal->add(prepare);
+        }
+        part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(prepare),
+                                             std::move(way), sender(run), ender(run));
     } catch (const std::exception& error) {
         dissolve(run);
         spdlog::error("the run could not be prepared: {}", error.what());

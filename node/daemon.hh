@@ -5,7 +5,9 @@
 //     anew, or had lost us, knows us again, and our runs. What waited meanwhile is sent
 //     before it.
 // (2) A machine of a cluster makes the directories of its part of a run itself.
-// (3) What an ended run has come to is kept until the controller says Forget, and told again
+// (3) A node of `pleat run` that is started anew takes over the run in whose runtime
+//     directory it finds a journal.
+// (4) What an ended run has come to is kept until the controller says Forget, and told again
 //     when it says Collect; on a machine of a cluster it outlives this process.
 #pragma once
 
@@ -35,6 +37,7 @@ class NodeDaemon {
   private:
     struct Part {
         std::optional<RunLedger> ledger;  // of a machine of a cluster
+        std::optional<RunJournal> journal;
         std::unique_ptr<NodeRun> run;
         bool unwanted = false;  // the controller has said Forget already
     };
@@ -45,6 +48,10 @@ class NodeDaemon {
     void receive(const std::string& run, ControlMessage message);
     void make_place(PrepareRun& prepare, Part& part) const;
     void read_ended_runs();
+    std::string journal_file() const;
+    void take_over();
+    NodeRun::Send sender(const std::string& run);
+    NodeRun::Ended ender(const std::string& run);
     void collect(const std::string& run, std::uint64_t offset);
     void end(const std::string& run, EndedRun ended);
     void dissolve(const std::string& run);

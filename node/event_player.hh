@@ -23,6 +23,9 @@ class EventPlayer {
     // The timeline must outlive the player.
     EventPlayer(boost::asio::io_context& loop, std::span<const TimedEvent> timeline, Play play);
 
+    // The first `count` have been played already; before begin().
+    void skip(std::size_t count) { done_ = count; }
+
     void begin(Instant t0);
     void stop();
 

@@ -19,6 +19,7 @@
 #include "node/epoch_tables.hh"
 #include "node/event_player.hh"
 #include "node/hosts/host_fleet.hh"
+#include "node/log_so_far.hh"
 #include "node/repeating_timer.hh"
 #include "node/run_outputs.hh"
 #include "node/run_recorder.hh"
@@ -67,7 +68,8 @@ PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced
 class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-         PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
+         PrepareRun prepare, FileDescriptor tunnel, const JournaledRun* left, Send send,
+         Ended ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
@@ -80,7 +82,8 @@ class NodeRun::Impl {
           folder_{scenario_},
           tables_{std::move(prepare.base)},
           progress_{scenario_, !options_.no_applications, local_hosts_},
-          recorder_{options_.run_directory + "/node-" + options.name + ".log"},
+          so_far_{left == nullptr ? LogSoFar{} : read_log_so_far(log_path(options))},
+          recorder_{log_path(options)},
           plane_{open_plane(
               chosen_plane(prepare.peers,
                            options_.data_plane.empty() ? options.data_plane : options_.data_plane),
@@ -124,7 +127,11 @@ class NodeRun::Impl {
           second_timer_{loop, kSecond, [this](Instant now) { each_second(now); }},
           wait_timer_{loop} {
         results_.resize(scenario_.topology.hosts().size());
-        make_hosts();
+        if (left != nullptr) {
+            take_over(*left);
+            return;
+        }
+        add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
         const Instant now = monotonic_now();
         plane_->activate_at(tables_.take_next(), now);
         send_(Prepared{.version = tables_.base()->version(),
@@ -202,19 +209,115 @@ class NodeRun::Impl {
 
     // ---- preparing
 
-    void make_hosts() {
-        std::filesystem::create_directories(options_.run_directory + "/logs");
-        std::vector<HostPort> ports = fleet_.create(scenario_, addresses_, local_hosts_);
+    std::string log_path(const NodeOptions& options) const {
+        return options_.run_directory + "/node-" + options.name + ".log";
+    }
+
+    void add_hosts(std::vector<HostPort> ports) {
+        for (const HostId host : local_hosts_) {
+            HostResult& result = results_[host.value];
+            result.host = host;
+            result.address = ipv4_text(addresses_.ipv4(host));
+            result.log = "logs/" + scenario_.topology.host(host).name + ".log";
+        }
         // A plane wants to know the outside host before those that may send to it.
         const auto outside = std::ranges::find_if(ports, &HostPort::outside);
         if (outside != ports.end()) std::rotate(ports.begin(), outside, outside + 1);
-        for (HostPort& port : ports) {
-            HostResult& result = results_[port.host.value];
-            result.host = port.host;
-            result.address = ipv4_text(port.ipv4);
-            result.log = "logs/" + scenario_.topology.host(port.host).name + ".log";
-            plane_->add_host(std::move(port));
+        for (HostPort& port : ports) plane_->add_host(std::move(port));
+    }
+
+    // ---- taking over
+
+    void take_over(const JournaledRun& left) {
+        if (plane_->attaches_to() != AttachmentKind::tun_device) {
+            throw Failure{
+                fmt::format("a run on the data plane {} can't be taken over yet", plane_->name())};
         }
+        for (const PrepareEpoch& epoch : left.epochs) {
+            const Result<std::uint64_t> hash = tables_.add(epoch.delta);
+            if (!hash) throw Failure{hash.error().message};
+        }
+        recorder_.begin(left.t0);
+        stage_ = Stage::counting;
+        add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_).ports);
+        const Instant now = monotonic_now();
+        recall_hosts();
+        put_in_force(now);
+        const Duration gap = recorder_.at(now) - so_far_.last;
+        const std::string text = fmt::format(
+            "the node daemon was started anew and took over the run at {:.3f} s; nothing of the "
+            "{:.3f} s before is recorded, and packets under way were lost",
+            std::chrono::duration<double>{recorder_.at(now).time_since_epoch()}.count(),
+            std::chrono::duration<double>{gap}.count());
+        spdlog::warn("{}", text);
+        problems_.push_back(text);
+        recorder_.write(EventRecord{.planned = so_far_.last,
+                                    .actual = recorder_.at(now),
+                                    .epoch = std::nullopt,
+                                    .text = "node daemon started anew"});
+        flush_log();
+        wait_until(std::max(now, left.t0), [this] { run(); });
+    }
+
+    // What hosts had done, as far as the log says; what came after it, keepers tell.
+    void recall_hosts() {
+        const auto events =
+            std::span{scenario_.timeline}.first(so_far_.events_done(scenario_.timeline));
+        std::set<HostId> ended_by_event;
+        for (const TimedEvent& event : events) {
+            const auto* const action = std::get_if<HostAction>(&event.event);
+            if (action == nullptr || !is_local(action->host)) continue;
+            using Kind = HostAction::Kind;
+            if (action->kind == Kind::crash) plane_->cut(action->host);
+            if (action->kind == Kind::start || action->kind == Kind::restart) {
+                plane_->connect(action->host);
+                ended_by_event.erase(action->host);
+            }
+            if (action->kind == Kind::crash || action->kind == Kind::stop) {
+                ended_by_event.insert(action->host);
+            }
+        }
+        for (const HostId host : ended_by_event) results_[host.value].ended_by_us = true;
+        for (const HostRecord& record : so_far_.hosts) {
+            HostResult& result = results_.at(record.host.value);
+            if (record.what == "started") {
+                result.started = true;
+                result.exit_code.reset();
+                started_at_[record.host] = recorder_.instant(record.at);
+                progress_.started(record.host);
+            } else if (record.what == "ready") {
+                progress_.ready(record.host);
+            } else {
+                constexpr std::string_view kExited = "exited ";
+                if (record.what.starts_with(kExited)) {
+                    result.exit_code = std::stoi(record.what.substr(kExited.size()));
+                }
+                progress_.ended(record.host, result.exit_code, result.ended_by_us);
+            }
+        }
+        progress_.events_done(events.size());
+        events_.skip(events.size());
+        for (const HostId host : local_hosts_) tell_of(host);
+    }
+
+    // The table of now, and the next ones at their instants.
+    void put_in_force(Instant now) {
+        std::size_t current = 0;
+        while (current + 1 < epoch_starts_.size() &&
+               recorder_.instant(epoch_starts_[current + 1]) <= now) {
+            ++current;
+        }
+        std::shared_ptr<const PathTable> table;
+        for (std::size_t i = 0; i <= current; ++i) table = tables_.take_next();
+        epoch_in_force_ = table->epoch();
+        sharer_.table_activated(table, now);
+        plane_->activate_at(table, now);
+        for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next_table();
+        if (so_far_.epochs.contains(epoch_in_force_)) return;
+        record_epoch(TableActivated{.version = table->version(),
+                                    .epoch = epoch_in_force_,
+                                    .planned = recorder_.instant(epoch_starts_[current]),
+                                    .actual = now});
     }
 
     // Says HostsReady once everything is prepared and the barrier is reached.
@@ -481,7 +584,8 @@ class NodeRun::Impl {
     }
 
     void table_activated(const TableActivated& activated) {
-        if (activated.epoch.value == 0) return;  // in force since the run was prepared
+        // In force since the run was prepared, or taken over.
+        if (activated.epoch <= epoch_in_force_) return;
         while (!scheduled_.empty() && scheduled_.front()->epoch() <= activated.epoch) {
             if (scheduled_.front()->epoch() == activated.epoch) {
                 sharer_.table_activated(scheduled_.front(), monotonic_now());
@@ -561,6 +665,7 @@ class NodeRun::Impl {
                                     .actual = recorder_.at(activated.actual),
                                     .epoch = activated.epoch,
                                     .text = std::move(text)});
+        flush_log();
         spdlog::info("epoch switched epoch={} late_us={}", index,
                      microseconds(activated.actual - activated.planned));
     }
@@ -570,6 +675,7 @@ class NodeRun::Impl {
                                     .actual = recorder_.at(now),
                                     .epoch = std::nullopt,
                                     .text = event.text});
+        flush_log();
     }
 
     void record_host(HostId host, Instant at, std::string what) {
@@ -579,6 +685,7 @@ class NodeRun::Impl {
             return;
         }
         recorder_.write(HostRecord{.at = recorder_.at(at), .host = host, .what = std::move(what)});
+        flush_log();  // whoever takes over must know
     }
 
     void record_totals() {
@@ -668,6 +775,7 @@ class NodeRun::Impl {
     EpochTables tables_;
     std::deque<std::shared_ptr<const PathTable>> scheduled_;  // handed to the plane, not in force
     RunProgress progress_;
+    LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
 
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
@@ -699,6 +807,11 @@ class NodeRun::Impl {
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
                  PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
     : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(tunnel),
+                                   nullptr, std::move(send), std::move(ended))} {}
+
+NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
+                 JournaledRun left, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, FileDescriptor{}, &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;

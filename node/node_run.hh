@@ -13,7 +13,10 @@
 //     lost goes on to its end and dissolves.
 // (3) HostsReady is said when every other node of the run has been heard, too, and the hosts
 //     of all that must be ready before T0 are.
-// (4) Whatever the state, end() leads to ENDED in bounded time, and then nothing of the
+// (4) A run that was taken over, after the node daemon before this one was killed, begins as
+//     RUNNING: its hosts run on, its log goes on, and what should have happened meanwhile
+//     happens now. Its results say so.
+// (5) Whatever the state, end() leads to ENDED in bounded time, and then nothing of the
 //     run is left on the machine but its log.
 #pragma once
 
@@ -27,6 +30,7 @@
 
 #include "base/error.hh"
 #include "node/ended_run.hh"
+#include "node/run_journal.hh"
 #include "node/run_tunnel.hh"
 #include "node/sharing_sockets.hh"
 #include "wire/membership.hh"
@@ -72,6 +76,11 @@ class NodeRun {
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
             PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended);
     ~NodeRun();
+
+    // Takes over the run that a node daemon before us has left to its keepers. Throws Failure
+    // when that can't be.
+    NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
+            JournaledRun left, Send send, Ended ended);
 
     void add_epoch(PrepareEpoch epoch);
     void begin(Instant t0);

@@ -345,29 +345,33 @@ TEST_CASE("a run goes on without its controller, and one that is started anew co
     const std::string file = cluster.place.write("pairs.yaml", kPairs);
     const std::string run = cluster.submit(file);
     REQUIRE(eventually(20s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
-    Program waiting{cluster.place.pleat({"wait", run, "--controller", cluster.endpoint()})};
-
+    const Command wait = cluster.place.pleat({"wait", run, "--controller", cluster.endpoint()});
+    std::optional<Program> waiting;
     const auto kill_controller = [&] {
         REQUIRE(cluster.controller->signal(SIGKILL));
         static_cast<void>(cluster.controller->finish(10s));
     };
     SECTION("while the run is under way") {
+        waiting.emplace(wait);  // goes on waiting without it
+        // Whoever was started after it has had its answer: it is connected by now.
+        for (int i = 0; i < 3; ++i) CHECK(cluster.pleat({"ps"}).code == 0);
         kill_controller();
-        CHECK(cluster.pleat({"ps"}).code == 7);
-        CHECK(cluster.pleat({"stop", run}).code == 7);
         cluster.start_controller();
         CHECK(has(cluster.pleat({"ps"}).out, "running"));
     }
     SECTION("only after the run has ended everywhere") {
         kill_controller();
+        CHECK(cluster.pleat({"ps"}).code == 7);
+        CHECK(cluster.pleat({"stop", run}).code == 7);
         const auto ended = [&](int machine) {
             return std::filesystem::exists(
                 cluster.place.path(fmt::format("m{}/runs/{}/ended", machine, run)));
         };
         REQUIRE(eventually(30s, [&] { return ended(1) && ended(2); }));
         cluster.start_controller();
+        waiting.emplace(wait);
     }
-    const Ended waited = waiting.finish(40s);
+    const Ended waited = waiting->finish(40s);
     INFO(waited.err);
     CHECK(waited.code == 0);
     const Ended inspected = cluster.pleat({"inspect", run, "--json"});
@@ -376,9 +380,9 @@ TEST_CASE("a run goes on without its controller, and one that is started anew co
     CHECK(details.at("failed") == false);
     CHECK(details.at("machines") == json::array({"m1", "m2"}));
     CHECK(details.at("hosts").size() == 6);
-    CHECK(details.at("epochs").size() == 2);
+    REQUIRE(details.at("epochs").size() == 2);
     CHECK_FALSE(details.at("epochs")[1].at("late_us").is_null());
-    CHECK(details.at("flows").size() >= 6);
+    CHECK(details.at("flows").size() >= 4);  // of two pairs; the third is on two machines
     // Nobody needs it any more.
     CHECK_FALSE(std::filesystem::exists(cluster.place.path(fmt::format("m1/runs/{}/ended", run))));
 }

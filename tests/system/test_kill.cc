@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "base/files.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
@@ -301,8 +302,10 @@ TEST_CASE("Ctrl-C ends a run whose controller was started anew") {
 TEST_CASE("a controller that dies again and again ends the run") {
     if (!can_run_or_skips()) return;
     Workplace place;
-    place.write("t.yaml", kHeadless);
-    Program run{place.pleat({"run", "t.yaml", "--set", "20s: quit"})};
+    std::string longer = kHeadless;
+    longer.replace(longer.find("3s"), 2, "30s");
+    place.write("t.yaml", longer);
+    Program run{place.pleat({"run", "t.yaml"})};
     REQUIRE(application_runs(run));
     std::mt19937_64 random{1};
     for (int death = 0; death < 4; ++death) {
@@ -323,5 +326,41 @@ TEST_CASE("a controller that dies again and again ends the run") {
     INFO(ended.err);
     CHECK(ended.code == 1);
     CHECK(place.run({"clean"}, 10s).code == 0);
+    CHECK(place.left_behind() == kNothing);
+}
+
+TEST_CASE("a node that dies is started anew, takes over its hosts, and the run goes on") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    std::string text = kHeadless;
+    text.replace(text.find("b: {}"), 5, "b: {run: \"ping -i 0.1 a\"}");
+    text += "  - 2700ms: mark late\n";
+    place.write("t.yaml", text);
+    Program run{place.pleat({"run", "t.yaml", "--json", "--data-plane", "tun"})};
+    REQUIRE(application_runs(run));
+    std::mt19937_64 random{1};
+    const auto pings = [&place] {
+        std::string all;
+        std::error_code none;
+        for (const auto& entry : fs::directory_iterator{place.path("pleat-runs"), none}) {
+            all += read_file(entry.path().string() + "/logs/b.log").value_or("");
+        }
+        return all;
+    };
+    REQUIRE(eventually(10s, [&] { return has(pings(), "icmp_seq=3 "); }));
+    REQUIRE(kill_one(run, "pleat-node", random));
+    const Ended ended = run.finish(30s);
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+    const nlohmann::json result = document(ended.out);
+    CHECK(result.at("failed") == false);
+    CHECK(has(result.at("problems").dump(), "took over the run at"));
+    REQUIRE(result.at("epochs").size() == 2);
+    CHECK(result.at("epochs")[1].at("late_us") < 500'000);
+    // The same applications, to the end.
+    CHECK(result.at("hosts")[0].at("exit_code") == 143);
+    const std::string logs = place.path(result.at("directory")) + "/logs/";
+    CHECK(has(read_file(logs + "a.log").value_or(""), "still here"));
+    CHECK(has(pings(), "icmp_seq=25 "));  // long after
     CHECK(place.left_behind() == kNothing);
 }
