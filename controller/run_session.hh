@@ -26,7 +26,9 @@
 //     while the run is under way leaves it to the others; the run ends as failed, says which
 //     machine was lost and has the exit code 10. A silent one that speaks again is back.
 // (6) When one node has ended the run, for whatever reason, all others are told to.
-// (7) Failures of the archive never end a run under way; they make it fail at its end.
+// (7) Nodes' clocks are followed to the end: by how much a node's time may have differed from
+//     ours since T0 is in the results; where that is much, or a clock jumps, it is told at once.
+// (8) Failures of the archive never end a run under way; they make it fail at its end.
 #pragma once
 
 #include <cstdint>
@@ -129,6 +131,7 @@ class RunSession {
     void prepare(Instant now);
     void measure_if_ready(Instant now);
     void announce(Instant now);
+    void follow_clock(SessionPart& part, const ClockPong& pong, Instant now);
     void confirm(Instant now);
     void look_for_silence(Instant now);
     void show_progress();
@@ -149,8 +152,6 @@ class RunSession {
     void keep(const Result<void>& outcome);
     void stage(std::string name, std::string text) const;
     bool any_open() const;
-
-    Instant t0_for(const SessionPart& part) const { return t0_ + part.clock.offset(); }
 
     const RunPlan& plan_;
     SessionDeadlines deadlines_;
