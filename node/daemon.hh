@@ -32,6 +32,7 @@ class NodeDaemon {
   private:
     struct Part {
         std::optional<RunLedger> ledger;  // of a machine of a cluster
+        std::string directory;
         std::unique_ptr<NodeRun> run;
     };
 
@@ -45,6 +46,8 @@ class NodeDaemon {
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
     void open_way(const std::string& run);
+    void answer(const ReadOutput& question);
+    void answer(RunOnHost question);
     void leave();
 
     boost::asio::io_context& loop_;

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -75,6 +76,11 @@ class NodeRun {
     void begin(Instant t0);
     void confirm(Instant t0);
     void end(const std::string& reason, bool interrupted);
+
+    // Runs a command on a host of ours; `done` is told its exit code and what it wrote, unless
+    // the run ends before.
+    using Executed = std::function<void(int exit_code, std::string output)>;
+    void execute(const std::string& host, std::vector<std::string> arguments, Executed done);
 
   private:
     class Impl;

@@ -12,7 +12,7 @@ namespace {
 using Answer = std::variant<PlaneChoice, PlaneRefusal>;
 
 // A machine that lacks these; it counts the questions.
-struct Machine {
+struct PretendMachine {
     std::string edt;
     std::string netem;
     std::string tun;
@@ -37,20 +37,21 @@ std::string refusal(const Answer& answer) {
 }  // namespace
 
 TEST_CASE("the first plane that works is chosen, and no further one is asked") {
-    Machine all;
+    PretendMachine all;
     CHECK(all.choose({}) == Answer{PlaneChoice{PlaneKind::edt, "edt works"}});
     CHECK(all.asked == std::vector{PlaneKind::edt});
 
-    Machine without_fq{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    PretendMachine without_fq{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
     CHECK(without_fq.choose({}) == Answer{PlaneChoice{PlaneKind::netem, "edt: no fq"}});
     CHECK(without_fq.asked == std::vector{PlaneKind::edt, PlaneKind::netem});
 
-    Machine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
+    PretendMachine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
     CHECK(bare.choose({}) == Answer{PlaneChoice{PlaneKind::tun, "edt: no fq; netem: no HTB"}});
 }
 
 TEST_CASE("a machine that can have no plane is told what each lacks") {
-    Machine nothing{.edt = "no fq", .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
+    PretendMachine nothing{
+        .edt = "no fq", .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
     const Answer answer = nothing.choose({});
     CHECK_FALSE(std::get<PlaneRefusal>(answer).for_wishes);
     CHECK(refusal(answer) ==
@@ -59,7 +60,7 @@ TEST_CASE("a machine that can have no plane is told what each lacks") {
 }
 
 TEST_CASE("a forced plane is the only one that is asked, and says what it lacks") {
-    Machine machine{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    PretendMachine machine{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
     CHECK(machine.choose({}, PlaneKind::netem) == Answer{PlaneChoice{PlaneKind::netem, "forced"}});
     CHECK(machine.asked == std::vector{PlaneKind::netem});
     const Answer refused = machine.choose({}, PlaneKind::edt);
@@ -69,7 +70,7 @@ TEST_CASE("a forced plane is the only one that is asked, and says what it lacks"
 }
 
 TEST_CASE("a plane that can't do what is asked for is passed over, or refused when forced") {
-    Machine machine;
+    PretendMachine machine;
     CHECK(machine.choose({outside_wish}) ==
           Answer{PlaneChoice{PlaneKind::netem, "edt: can't do @outside"}});
     CHECK(machine.asked == std::vector{PlaneKind::netem});
@@ -78,14 +79,14 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     CHECK(std::get<PlaneRefusal>(forced).for_wishes);
     CHECK(refusal(forced) == "@outside can't be emulated by the data plane edt (netem or tun can)");
 
-    Machine bare{.edt = {}, .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
+    PretendMachine bare{.edt = {}, .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
     const Answer unable = bare.choose({outside_wish});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
     CHECK_THAT(refusal(unable), Contains("edt: can't do @outside; netem: no HTB"));
 }
 
 TEST_CASE("a run of several machines is the tun plane's") {
-    Machine machine;
+    PretendMachine machine;
     CHECK(std::get<PlaneChoice>(machine.choose({machines_wish})).plane == PlaneKind::tun);
     CHECK(refusal(machine.choose({machines_wish}, PlaneKind::netem)) ==
           "a way to machine m2 can't be emulated by the data plane netem (tun can)");
