@@ -77,6 +77,7 @@ class NodeRun::Impl {
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
           epoch_events_{std::move(prepare.epoch_events)},
+          node_{options.name},
           sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
@@ -255,6 +256,8 @@ class NodeRun::Impl {
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
         if (!sharing_.all_heard() || !tunnel_.open()) return;
         stage_ = Stage::ready;
+        const std::string warning = tunnel_.too_quick_paths(node_, folder_, *tables_.base());
+        if (!warning.empty()) send_(pleat::Stage{.name = "machine", .text = warning});
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
     }
@@ -701,6 +704,7 @@ class NodeRun::Impl {
     std::vector<HostId> local_hosts_;
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
+    std::string node_;    // our name
     bool sends_outputs_;  // the controller can't read them
     Send send_;
     std::function<void()> ended_;

@@ -432,8 +432,8 @@ TEST_CASE("what the way between machines takes is no part of what hosts see") {
 pleat: 1
 name: far
 hosts:
-  a: {run: "ping -c 40 -i 0.1 b", place: m1, main: true}
-  c: {run: "ping -c 40 -i 0.1 d", place: m1, main: true}
+  a: {run: "ping -c 100 -i 0.05 b", place: m1, main: true}
+  c: {run: "ping -c 100 -i 0.05 d", place: m1, main: true}
   b: {place: m2}
   d: {place: m2}
 links:
@@ -447,7 +447,7 @@ links:
     const auto round_trip = [&](const std::string& host) {
         const std::string pings = cluster.log(run, host);
         INFO(pings);
-        CHECK(has(pings, "40 received"));
+        CHECK(has(pings, "100 received"));
         const std::size_t at = pings.find("mdev = ");
         REQUIRE(at != std::string::npos);
         return std::stod(pings.substr(at + 7));
