@@ -136,8 +136,8 @@ void all_entitlements(benchmark::State& state) {
 }
 
 // A sharer with so many local flows, 70 % of them backlogged, the others limited.
-struct Machine {
-    explicit Machine(std::size_t count) : sharer{network().folder, network().table, {}} {
+struct OneMachine {
+    explicit OneMachine(std::size_t count) : sharer{network().folder, network().table, {}} {
         for (const FlowKey pair : random_pairs(count)) {
             counters.push_back(std::make_shared<FlowCounters>());
             touch(counters.size() - 1);
@@ -179,12 +179,12 @@ struct Machine {
 };
 
 void quiet_tick(benchmark::State& state) {
-    Machine machine{static_cast<std::size_t>(state.range(0))};
+    OneMachine machine{static_cast<std::size_t>(state.range(0))};
     for (auto _ : state) machine.tick();
 }
 
 void switch_tables(benchmark::State& state, const TwoTables& both) {
-    Machine machine{static_cast<std::size_t>(state.range(0))};
+    OneMachine machine{static_cast<std::size_t>(state.range(0))};
     machine.sharer.table_activated(both[0], machine.now);
     std::size_t turn = 0;
     for (auto _ : state) machine.sharer.table_activated(both[++turn % 2], machine.now);

@@ -21,9 +21,9 @@ using namespace std::chrono_literals;
 namespace {
 
 // A plane and a sharer in one thread, and a clock that is turned by hand.
-class Machine : public Exit {
+class OneMachine : public Exit {
   public:
-    explicit Machine(std::uint32_t hosts)
+    explicit OneMachine(std::uint32_t hosts)
         : scenario_{dumbbell(hosts / 2, Bandwidth::bits_per_second(1'000'000'000))},
           folder_{scenario_},
           table_{std::make_shared<const PathTable>(compute_epochs(scenario_).base)},
@@ -78,7 +78,7 @@ double in_use() {
 
 // All pairs send, one host's after another's; bytes a pair at the end.
 void measure(std::uint32_t hosts, Duration between_hosts) {
-    Machine machine{hosts};
+    OneMachine machine{hosts};
     const double empty = in_use();
     for (std::uint32_t a = 0; a < hosts; ++a) {
         for (std::uint32_t b = 0; b < hosts; ++b) {

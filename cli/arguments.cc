@@ -82,6 +82,7 @@ class Grammar {
     VersionArguments version_;
     SubmitArguments submit_;
     RunVerbArguments run_verb_;
+    HostVerbArguments host_verb_;
     MachinesArguments machines_;
     std::string samples_;
 };
@@ -267,6 +268,26 @@ void Grammar::add_runs() {
     submit.add_flag("--start", submit_.start, "start it at once");
     submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
 
+    CLI::App& up = verb("up", "  pleat up dumbbell.yaml\n  pleat down r-1f2e3d4c");
+    add_topology(up, submit_.topology);
+    add_controller(up, submit_.controller);
+    up.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+
+    const auto of_host = [this](const std::string& name, const std::string& examples) {
+        CLI::App& app = verb(name, examples);
+        add_controller(app, host_verb_.controller);
+        app.add_option("HOST", host_verb_.host, "the host's name")->required()->type_name("");
+        app.add_option("--run", host_verb_.run, "the run's name (default: the latest)")
+            ->type_name("RUN");
+        return &app;
+    };
+    of_host("logs", "  pleat logs 'client[0]'\n  pleat logs -f server --run r-1f2e3d4c")
+        ->add_flag("-f,--follow", host_verb_.follow, "go on until the run is over");
+    of_host("exec", "  pleat exec 'client[0]' -- ping -c 3 server")
+        ->add_option("COMMAND", host_verb_.command, "what to run there")
+        ->required()
+        ->type_name("");
+
     const auto add = [this](const std::string& name, bool of_run) {
         CLI::App& app =
             verb(name, of_run ? "  pleat " + name + " r-1f2e3d4c" : "  pleat ps --json");
@@ -278,6 +299,7 @@ void Grammar::add_runs() {
     };
     add("start", true);
     add("stop", true);
+    add("down", true);
     add("wait", true);
     add("inspect", true)->add_flag("--json", run_verb_.json, "print one JSON document");
     add("ps", false)->add_flag("--json", run_verb_.json, "print one JSON document");
@@ -333,10 +355,18 @@ CommandLine Grammar::result() const {
     if (name == "completion") line.verb = completion_;
     if (name == "version") line.verb = version_;
     if (name == "submit") line.verb = submit_;
+    if (name == "up") {
+        SubmitArguments arguments = submit_;
+        arguments.start = true;
+        arguments.up = true;
+        line.verb = std::move(arguments);
+    }
+    if (name == "logs" || name == "exec") line.verb = host_verb_;
     using RunAction = RunVerbArguments::Action;
-    constexpr std::array<std::pair<std::string_view, RunAction>, 5> kRunVerbs{
+    constexpr std::array<std::pair<std::string_view, RunAction>, 6> kRunVerbs{
         {{"start", RunAction::start},
          {"stop", RunAction::stop},
+         {"down", RunAction::down},
          {"ps", RunAction::list},
          {"wait", RunAction::wait},
          {"inspect", RunAction::inspect}}};

@@ -48,11 +48,12 @@ struct SubmitArguments {
     TopologyArguments topology;
     std::string controller;
     bool start = false;
+    bool up = false;  // start it, and wait until it runs
     bool encrypt = false;
 };
 
-struct RunVerbArguments {  // start, stop, ps, wait, inspect
-    enum class Action : std::uint8_t { start, stop, list, wait, inspect };
+struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
+    enum class Action : std::uint8_t { start, stop, down, list, wait, inspect };
 
     Action action = Action::list;
     std::string controller;
@@ -70,6 +71,14 @@ struct MachinesArguments {
     std::vector<std::string> labels;  // label
     bool for_operator = false;        // token
     bool json = false;
+};
+
+struct HostVerbArguments {  // logs, exec
+    std::string controller;
+    std::string run;  // empty: the latest
+    std::string host;
+    bool follow = false;               // logs
+    std::vector<std::string> command;  // exec; empty: logs
 };
 
 struct ValidateArguments {
@@ -121,10 +130,10 @@ struct VersionArguments {
     bool json = false;
 };
 
-using VerbArguments =
-    std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments, ImportArguments,
-                 ShellArguments, DoctorArguments, CleanArguments, CompletionArguments,
-                 VersionArguments, SubmitArguments, RunVerbArguments, MachinesArguments>;
+using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
+                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
+                                   CompletionArguments, VersionArguments, SubmitArguments,
+                                   RunVerbArguments, HostVerbArguments, MachinesArguments>;
 
 struct CommandLine {
     bool quiet = false;

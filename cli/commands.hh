@@ -20,6 +20,7 @@ ExitCode execute(const CompletionArguments& arguments, Output& output);
 ExitCode execute(const VersionArguments& arguments, Output& output);
 ExitCode execute(const SubmitArguments& arguments, Output& output);
 ExitCode execute(const RunVerbArguments& arguments, Output& output);
+ExitCode execute(const HostVerbArguments& arguments, Output& output);
 ExitCode execute(const MachinesArguments& arguments, Output& output);
 
 }  // namespace pleat

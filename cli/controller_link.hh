@@ -60,11 +60,12 @@ class ControllerLink {
         return std::get<Answer>(*std::move(answer));
     }
 
-  private:
+    // What `is_answer` holds for; `limited`: in time.
     tl::expected<ControlMessage, LinkFailure> ask_for(
         const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
         bool limited);
 
+  private:
     class Impl;
     std::unique_ptr<Impl> impl_;
 };

@@ -96,7 +96,8 @@ Json control_of(const RunFinished& finished) {
     for (const MachineResult& machine : finished.machines) {
         machines.push_back({{"machine", machine.name},
                             {"messages_sent", machine.control.messages_sent},
-                            {"bytes_sent", machine.control.bytes_sent}});
+                            {"bytes_sent", machine.control.bytes_sent},
+                            {"clock_error_us", in_microseconds(machine.clock_error)}});
     }
     control["machines"] = std::move(machines);
     return control;

@@ -1,4 +1,5 @@
-// pleat submit, start, stop, ps, wait, inspect: runs on a running controller.
+// pleat submit, up, start, stop, down, ps, wait, inspect: runs on a running controller.
+#include <algorithm>
 #include <random>
 
 #include <fmt/format.h>
@@ -41,6 +42,39 @@ RunResults results_of(RunFinished finished, const std::string& directory) {
     return unchecked_results(std::move(finished), directory, {});
 }
 
+ExitCode end_of(const RunFinished& finished, Output& output) {
+    for (const std::string& problem : finished.problems) output.error(problem);
+    return exit_code_of(results_of(finished, {}), false);
+}
+
+// Or has ended, which it tells.
+ExitCode wait_until_it_runs(ControllerLink& link, const std::string& run, Output& output) {
+    const auto runs = [](const ControlMessage& message) {
+        const auto* const stage = std::get_if<Stage>(&message);
+        return (stage != nullptr && stage->name == "begin") ||
+               std::holds_alternative<Progress>(message) ||
+               std::holds_alternative<RunFinished>(message);
+    };
+    const auto answer = link.ask_for(Watch{.run = run}, runs, false);
+    if (!answer) return failed(answer.error(), output);
+    const auto* const finished = std::get_if<RunFinished>(&*answer);
+    return finished == nullptr ? ExitCode::ok : end_of(*finished, output);
+}
+
+// Nothing is left of a run whose end was told. How it ended is not asked here.
+ExitCode take_down(ControllerLink& link, const std::string& run, Output& output) {
+    const auto runs = link.ask<Runs>(ListRuns{});
+    if (!runs) return failed(runs.error(), output);
+    const auto found = std::ranges::find(runs->runs, run, &RunInfo::run);
+    const bool under_way = found != runs->runs.end() && !found->machines.empty();
+    if (under_way) {
+        const auto stopped = link.ask<Done>(StopRun{.run = run, .reason = "taken down"});
+        if (!stopped) return failed(stopped.error(), output);
+    }
+    const auto finished = link.wait<RunFinished>(Watch{.run = run});
+    return finished ? ExitCode::ok : failed(finished.error(), output);
+}
+
 }  // namespace
 
 ExitCode execute(const SubmitArguments& arguments, Output& output) {
@@ -65,7 +99,7 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
         if (!started) return failed(started.error(), output);
     }
     output.data(submit.options.run + "\n");
-    return ExitCode::ok;
+    return arguments.up ? wait_until_it_runs(link, submit.options.run, output) : ExitCode::ok;
 }
 
 ExitCode execute(const RunVerbArguments& arguments, Output& output) {
@@ -92,9 +126,10 @@ ExitCode execute(const RunVerbArguments& arguments, Output& output) {
         case Action::wait: {
             const auto finished = link.wait<RunFinished>(Watch{.run = arguments.run});
             if (!finished) return failed(finished.error(), output);
-            for (const std::string& problem : finished->problems) output.error(problem);
-            return exit_code_of(results_of(*finished, {}), false);
+            return end_of(*finished, output);
         }
+        case Action::down:
+            return take_down(link, arguments.run, output);
         case Action::inspect: {
             const auto details = link.ask<RunDetails>(Inspect{.run = arguments.run});
             if (!details) return failed(details.error(), output);

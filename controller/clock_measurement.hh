@@ -1,12 +1,15 @@
-// ClockMeasurement: how a node's clock relates to ours, from pings and pongs. The exchange
-// with the smallest round trip says most: its error is at most half of that.
+// ClockMeasurement: how a node's clock relates to ours, from pings and pongs: what
+// model/clock_offset makes of them, from before T0 to the end of a run.
+//
+// (1) A pong counts once, and only when it answers the present ping.
+// (2) What is known is proven, whatever the delays of the exchanges were; it grows old.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
 
-#include "base/clock.hh"
+#include "model/clock_offset.hh"
 #include "wire/messages.hh"
 
 namespace pleat {
@@ -15,8 +18,8 @@ class ClockMeasurement {
   public:
     static constexpr std::uint32_t kExchanges = 8;
 
-    // The next one to send.
-    ClockPing ping(Instant now) { return {.sequence = sequence_, .sent = now}; }
+    // The next one to send; the same until it has been answered.
+    ClockPing ping(Instant now) const { return {.sequence = sequence_, .sent = now}; }
 
     // False for a pong that was not waited for: late, or not an answer to our ping.
     bool pong(const ClockPong& pong, Instant now) {
@@ -24,27 +27,40 @@ class ClockMeasurement {
         if (pong.sequence != sequence_ || rtt < Duration::zero()) return false;
         ++sequence_;
         worst_rtt_ = std::max(worst_rtt_, rtt);
-        if (!best_rtt_ || rtt < *best_rtt_) {
-            best_rtt_ = rtt;
-            offset_ = pong.at - (pong.ping_sent + rtt / 2);
-        }
+        step_ = clock_.observe({.sent = pong.ping_sent,
+                                .answered = PeerInstant{pong.at.time_since_epoch()},
+                                .received = now});
         return true;
     }
 
+    // Enough for T0.
     bool complete() const { return sequence_ >= kExchanges; }
 
-    // To be added to our instants to have the node's.
-    Duration offset() const { return offset_; }
+    // What the node's clock shows when ours shows `ours`; before the first exchange: the same.
+    Instant there_at(Instant ours) const {
+        const auto reading = clock_.peer_at(ours);
+        return reading ? Instant{reading->at.time_since_epoch()} : ours;
+    }
 
-    Duration error_bound() const { return best_rtt_.value_or(Duration::zero()) / 2; }
+    // How far that may be from the truth.
+    Duration error_bound(Instant ours) const {
+        const auto reading = clock_.peer_at(ours);
+        return reading ? reading->bound : Duration::zero();
+    }
 
     Duration worst_rtt() const { return worst_rtt_; }
 
+    // Of the last few; nothing before the first exchange.
+    std::optional<Duration> smallest_round_trip() const { return clock_.smallest_round_trip(); }
+
+    // The last exchange said that a clock has jumped.
+    const std::optional<ClockStep>& step() const { return step_; }
+
   private:
     std::uint32_t sequence_ = 0;
-    std::optional<Duration> best_rtt_;
     Duration worst_rtt_{};
-    Duration offset_{};
+    ClockOffset clock_;
+    std::optional<ClockStep> step_;
 };
 
 // How far ahead T0 is announced, at the n-th try (from 0): each refusal doubles it.

@@ -15,10 +15,13 @@
 
 #include "base/files.hh"
 #include "base/overload.hh"
+#include "controller/finished_runs.hh"
+#include "controller/host_questions.hh"
 #include "controller/kept_run.hh"
 #include "controller/machine_orders.hh"
 #include "controller/members.hh"
 #include "controller/node_registry.hh"
+#include "controller/room.hh"
 #include "wire/membership.hh"
 
 namespace pleat {
@@ -197,6 +200,8 @@ class ControllerDaemon::Impl {
                        [&](const Watch& m) { watch(caller, m); },
                        [&](const ListRuns&) { caller.say(Runs{.runs = run_list()}); },
                        [&](const Inspect& m) { inspect(caller, m); },
+                       [&](ReadOutput& m) { read_output_of(caller, std::move(m)); },
+                       [&](RunOnHost& m) { ask_node(caller, std::move(m)); },
                        [&](const MakeToken& m) {
                            answer(caller, machines_.answer(m, public_endpoint_,
                                                            keys_ ? keys_->public_key : ""));
@@ -244,7 +249,9 @@ class ControllerDaemon::Impl {
                 std::filesystem::absolute(options_.state_directory).string() + "/runs/" + run;
         }
         const bool detached = submit.detached;
-        Result<std::vector<std::string>> placement = place(submit);
+        Result<std::vector<std::string>> placement =
+            find_room(submit.scenario, nodes_, members_,
+                      [this](const std::string& machine) { return spoken_for(machine); });
         if (!placement) return tl::unexpected{placement.error()};
         Result<RunPlan> plan = plan_run(std::move(submit), *placement);
         if (!plan) return tl::unexpected{plan.error()};
@@ -284,7 +291,7 @@ class ControllerDaemon::Impl {
                 auto run =
                     std::make_unique<ActiveRun>(store_, *std::move(plan), stored.submitted_at,
                                                 options_.deadlines, outputs_of(stored.run));
-                run->session.resume(results_of(stored.run), monotonic_now());
+                run->session.resume(results_of(store_, stored.run), monotonic_now());
                 runs_.emplace(stored.run, std::move(run));
                 spdlog::info("resumed run={}", stored.run);
             } catch (const std::exception& problem) {
@@ -307,65 +314,6 @@ class ControllerDaemon::Impl {
             }
         }
         return static_cast<std::uint32_t>(hosts);
-    }
-
-    // On all machines that are connected; before the first one has come, on the one that
-    // is on its way.
-    Result<std::vector<std::string>> place(const Submit& submit) const {
-        std::vector<std::string> machines;
-        std::vector<std::string> full;
-        const std::size_t hosts = submit.scenario.topology.hosts().size();
-        std::size_t room = 0;
-        bool unlimited = false;
-        for (const auto& [name, node] : nodes_.all()) {
-            if (!node.connected) continue;
-            machines.push_back(name);
-            if (!node.hello.room) {
-                unlimited = true;
-                continue;
-            }
-            const std::uint32_t taken = spoken_for(name);
-            const std::uint32_t free = *node.hello.room > taken ? *node.hello.room - taken : 0;
-            room += free;
-            full.push_back(
-                fmt::format("{} takes {} hosts, {} are spoken for", name, *node.hello.room, taken));
-        }
-        if (machines.empty()) {
-            if (!members_.machines().empty()) return fail("no machine is connected");
-            machines.emplace_back("local");
-        }
-        if (!unlimited && !full.empty() && room < hosts) {
-            return fail(fmt::format("no room for {} hosts: {}", hosts, fmt::join(full, "; ")));
-        }
-        return placement_with_room(hosts, machines);
-    }
-
-    // Evenly, but on none more than it takes.
-    std::vector<std::string> placement_with_room(std::size_t hosts,
-                                                 std::vector<std::string> machines) const {
-        std::map<std::string, std::size_t> shares;
-        std::size_t left = hosts;
-        while (left > 0) {
-            const std::size_t each = (left + machines.size() - 1) / machines.size();
-            for (auto machine = machines.begin(); machine != machines.end() && left > 0;) {
-                std::size_t share = std::min(each, left);
-                const auto node = nodes_.all().find(*machine);
-                bool full = false;
-                if (node != nodes_.all().end() && node->second.hello.room) {
-                    const std::size_t most = *node->second.hello.room;
-                    const std::size_t taken = spoken_for(*machine) + shares[*machine];
-                    const std::size_t free = most > taken ? most - taken : 0;
-                    full = share >= free;
-                    share = std::min(share, free);
-                }
-                shares[*machine] += share;
-                left -= share;
-                machine = full ? machines.erase(machine) : machine + 1;
-            }
-        }
-        std::vector<std::string> result;
-        for (const auto& [machine, share] : shares) result.insert(result.end(), share, machine);
-        return result;
     }
 
     void start(const Caller& caller, const StartRun& message) {
@@ -398,20 +346,7 @@ class ControllerDaemon::Impl {
             return;
         }
         if (!store_.has_run(message.run)) return caller.refuse("there is no run " + message.run);
-        caller.say(results_of(message.run), message.run);
-    }
-
-    // Of a run that is over.
-    RunFinished results_of(const std::string& run) {
-        const Result<ControlMessage> kept = decode_control(store_.results_of(run));
-        if (kept && std::holds_alternative<RunFinished>(*kept)) return std::get<RunFinished>(*kept);
-        RunFinished nothing;
-        nothing.run = run;
-        nothing.failed = true;
-        for (const StoredRun& stored : store_.runs()) {
-            if (stored.run == run && !stored.problem.empty()) nothing.problems = {stored.problem};
-        }
-        return nothing;
+        caller.say(results_of(store_, message.run), message.run);
     }
 
     std::vector<RunInfo> run_list() {
@@ -433,6 +368,48 @@ class ControllerDaemon::Impl {
         return result;
     }
 
+    // Of a run under way its host's node knows; of one that is over, we.
+    void read_output_of(const Caller& caller, ReadOutput question) {
+        if (runs_.contains(question.run)) return ask_node(caller, std::move(question));
+        answer(caller, output_of(store_, question));
+    }
+
+    template <typename Question>
+    void ask_node(const Caller& caller, Question question) {
+        const auto run = runs_.find(question.run);
+        if (run == runs_.end()) {
+            return caller.refuse("there is no run " + question.run + " under way");
+        }
+        const auto host = host_named(run->second->plan, question.host);
+        if (!host) {
+            return caller.refuse("there is no host " + question.host + " in run " + question.run);
+        }
+        const auto part =
+            std::ranges::find_if(run->second->plan.parts, [&host](const MachinePart& each) {
+                return std::ranges::binary_search(each.hosts, *host);
+            });
+        question.ticket = questions_.ask(question.run, caller, question.ticket);
+        const Node* const node = nodes_.find(part->machine);
+        if (node != nullptr && node->connected && node->peer.say(question, question.run)) return;
+        static_cast<void>(questions_.answered(question.ticket));
+        caller.refuse(
+            fmt::format("machine {}, where {} is, is not connected", part->machine, question.host));
+    }
+
+    // False when it is no answer to a question.
+    bool pass_on(const std::string& run, const ControlMessage& message) {
+        const auto passed = [&](auto answer) {
+            if (const auto asker = questions_.answered(answer.ticket)) {
+                answer.ticket = asker->second;
+                asker->first.say(answer, run);
+            }
+            return true;
+        };
+        if (const auto* piece = std::get_if<OutputPiece>(&message)) return passed(*piece);
+        if (const auto* ran = std::get_if<RanOnHost>(&message)) return passed(*ran);
+        return false;
+    }
+
     void inspect(const Caller& caller, const Inspect& message) {
         std::vector<RunInfo> all = run_list();
         const auto info = std::ranges::find(all, message.run, &RunInfo::run);
@@ -445,12 +422,7 @@ class ControllerDaemon::Impl {
                                   .results = std::move(results)});
             return;
         }
-        const Result<RunPlan> plan = store_.plan_of(message.run);
-        if (!plan) return caller.refuse(plan.error().message);
-        RunFinished results = results_of(message.run);
-        for (const MachinePart& part : plan->parts) info->machines.push_back(part.machine);
-        caller.say(RunDetails{
-            .info = *std::move(info), .scenario = plan->scenario, .results = std::move(results)});
+        answer(caller, details_of(store_, *std::move(info)));
     }
 
     // ---- nodes
@@ -495,6 +467,7 @@ class ControllerDaemon::Impl {
             node.measure(*pong, monotonic_now());
             return;
         }
+        if (pass_on(from.run, message)) return;
         // Of a run that is over: stale.
         const auto run = runs_.find(from.run);
         if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
@@ -571,6 +544,9 @@ class ControllerDaemon::Impl {
             const RunFinished& results = run->second->session.results();
             spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
                          results.interrupted);
+            for (const Caller& waiting : questions_.end(run->first)) {
+                waiting.refuse("the run " + run->first + " has ended");
+            }
             run = runs_.erase(run);
         }
         if (runs_.empty() && leaving_) {
@@ -614,6 +590,7 @@ class ControllerDaemon::Impl {
     std::uint64_t dropped_ = 0;
     boost::asio::steady_timer timer_;
     NodeRegistry nodes_;
+    HostQuestions questions_;
     MachineOrders machines_{members_, nodes_,
                             [this](const std::string& machine) { return spoken_for(machine); }};
     std::map<std::string, std::unique_ptr<ActiveRun>> runs_;

@@ -49,10 +49,8 @@ ControlMessage MachineOrders::answer(const ListMachines& /*order*/) const {
         info.connected = node.connected;
         info.version = node.hello.version;
         info.room = node.hello.room;
-        if (node.clock.worst_rtt() > Duration::zero()) {
-            info.round_trip = 2 * node.clock.error_bound();
-            info.clock_error = node.clock.error_bound();
-        }
+        info.round_trip = node.clock.smallest_round_trip();
+        if (info.round_trip) info.clock_error = node.clock.error_bound(monotonic_now());
     }
     Machines result;
     for (auto& [name, info] : all) {

@@ -16,7 +16,6 @@ bool Node::still_there() {
 
 void Node::measure(const ClockPong& pong, Instant now) {
     if (pong.sequence != probe) return;
-    if (clock.complete()) clock = ClockMeasurement{};
     const ClockPong counted{.sequence = clock.ping(pong.ping_sent).sequence,
                             .ping_sent = pong.ping_sent,
                             .at = pong.at};

@@ -28,13 +28,14 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
 
 }  // namespace
 
-std::vector<std::string> even_placement(std::size_t hosts,
-                                        const std::vector<std::string>& machines) {
-    PLEAT_ASSERT(!machines.empty());
+Result<std::vector<std::string>> placement_of(const Scenario& scenario,
+                                              const std::vector<Machine>& machines) {
+    std::vector<PlaceRule> rules;
+    for (const Application& application : scenario.applications) rules.push_back(application.place);
+    const Result<Placement> placement = place_hosts(scenario.topology, machines, rules);
+    if (!placement) return tl::unexpected{placement.error()};
     std::vector<std::string> result;
-    for (std::size_t host = 0; host < hosts; ++host) {
-        result.push_back(machines[host * machines.size() / hosts]);
-    }
+    for (const MachineId machine : *placement) result.push_back(machines.at(machine.value).name);
     return result;
 }
 

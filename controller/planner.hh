@@ -34,9 +34,10 @@ Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_
 // The same, all on one machine.
 Result<RunPlan> plan_run_on(const std::string& machine, Submit submit);
 
-// As many hosts on each machine, give or take one, in the order of both.
-std::vector<std::string> even_placement(std::size_t hosts,
-                                        const std::vector<std::string>& machines);
+// The machine of each host, by HostId, as docs/design/placement.md has it. `machines` in name
+// order, at least one. Fails when there is no room, or no machine as `place:` wants it.
+Result<std::vector<std::string>> placement_of(const Scenario& scenario,
+                                              const std::vector<Machine>& machines);
 
 // Who has what; machines without hosts have no part.
 std::vector<MachinePart> parts_of(const std::vector<std::string>& machine_of_host);

@@ -19,6 +19,8 @@ namespace {
 constexpr std::uint32_t kAnnouncements = 5;
 // A log is asked for again so often.
 constexpr std::uint32_t kCollections = 5;
+// Clocks that went apart by more than this during a run are worth a warning.
+constexpr Duration kClocksApart = std::chrono::milliseconds{2};
 
 std::string seconds_text(Duration duration) {
     return fmt::format("{:g} s", std::chrono::duration<double>{duration}.count());
@@ -298,6 +300,7 @@ void RunSession::measure_if_ready(Instant now) {
 }
 
 void RunSession::on(SessionPart& part, const ClockPong& pong, Instant now) {
+    if (state_ == State::running) return follow_clock(part, pong, now);
     if (state_ != State::measuring_clocks || !part.clock.pong(pong, now)) return;
     if (!part.clock.complete()) {
         outputs_.to_node(part.part.machine, part.clock.ping(now));
@@ -315,13 +318,14 @@ void RunSession::announce(Instant now) {
     wait(State::beginning, t0_ + deadlines_.begin);
     for (SessionPart& part : parts_) {
         part.accepted = false;
-        outputs_.to_node(part.part.machine, Begin{t0_for(part)});
+        part.t0 = part.clock.there_at(t0_);
+        outputs_.to_node(part.part.machine, Begin{part.t0});
     }
 }
 
 void RunSession::on(SessionPart& part, const BeginRefused& refused, Instant now) {
     // An answer to an earlier announcement is none to this one.
-    if (refused.t0 != t0_for(part)) return;
+    if (refused.t0 != part.t0) return;
     if (state_ == State::running) {
         return fail(fmt::format("{} missed T0: {}", who(part), refused.reason), now);
     }
@@ -331,7 +335,7 @@ void RunSession::on(SessionPart& part, const BeginRefused& refused, Instant now)
 }
 
 void RunSession::on(SessionPart& part, const BeginAccepted& accepted, Instant now) {
-    if (state_ != State::beginning || accepted.t0 != t0_for(part)) return;
+    if (state_ != State::beginning || accepted.t0 != part.t0) return;
     part.accepted = true;
     if (std::ranges::all_of(parts_, [](const SessionPart& p) { return p.accepted; })) confirm(now);
 }
@@ -343,11 +347,11 @@ void RunSession::confirm(Instant now) {
     Duration bound{};
     for (SessionPart& part : parts_) {
         part.heard = std::max(now, t0_);
-        part.clock_error = part.clock.error_bound();
-        bound = std::max(bound, part.clock.error_bound());
+        part.clock_error = part.clock.error_bound(t0_);
+        bound = std::max(bound, part.clock_error);
     }
     for (const SessionPart& part : parts_) {
-        outputs_.to_node(part.part.machine, ConfirmBegin{t0_for(part)});
+        outputs_.to_node(part.part.machine, ConfirmBegin{part.t0});
     }
     keep_so_far();
     stage("begin",
@@ -359,7 +363,30 @@ void RunSession::confirm(Instant now) {
 
 // ---- the run itself
 
-void RunSession::on(SessionPart& part, const Progress& progress, Instant) {
+// Its epochs are T0 and so much more by its own clock: what the two clocks have gone apart since,
+// and what is not known of that, is by how much it may be early or late.
+void RunSession::follow_clock(SessionPart& part, const ClockPong& pong, Instant now) {
+    if (!part.clock.pong(pong, now) || now < t0_) return;
+    if (part.t0 == Instant{}) return;  // told by an earlier controller
+    const auto milliseconds = [](Duration d) {
+        return std::chrono::duration<double, std::milli>{d}.count();
+    };
+    if (const auto& step = part.clock.step()) {
+        stage("machine", fmt::format("the clock of {} jumped by {:.1f} ms or more: its events are "
+                                     "off by as much",
+                                     who(part), milliseconds(step->size)));
+    }
+    const Duration apart = std::chrono::abs((part.clock.there_at(now) - part.t0) - (now - t0_)) +
+                           part.clock.error_bound(now);
+    part.clock_error = std::max(part.clock_error, apart);
+    if (part.clock_warned || apart < kClocksApart + 2 * part.clock.error_bound(now)) return;
+    part.clock_warned = true;
+    stage("machine", fmt::format("the clock of {} has gone {:.1f} ms from ours since T0", who(part),
+                                 milliseconds(apart)));
+}
+
+void RunSession::on(SessionPart& part, const Progress& progress, Instant now) {
+    if (state_ == State::running) outputs_.to_node(part.part.machine, part.clock.ping(now));
     // When one that has reported reports again, those that have not are late.
     if (part.progress) show_progress();
     part.progress = progress;

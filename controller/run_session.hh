@@ -29,7 +29,9 @@
 // (7) A session that resume()s begins as RUNNING: nodes that come say how far they are. What
 //     one that has ended had told nobody, or only in part, it is asked for again.
 // (8) All nodes are told to forget the run when it is FINISHED.
-// (9) Failures of the archive never end a run under way; they make it fail at its end.
+// (9) Nodes' clocks are followed to the end: by how much a node's time may have differed from
+//     ours since T0 is in the results; where that is much, or a clock jumps, it is told at once.
+// (10) Failures of the archive never end a run under way; they make it fail at its end.
 #pragma once
 
 #include <cstdint>
@@ -137,6 +139,7 @@ class RunSession {
     void prepare(Instant now);
     void measure_if_ready(Instant now);
     void announce(Instant now);
+    void follow_clock(SessionPart& part, const ClockPong& pong, Instant now);
     void confirm(Instant now);
     void look_for_silence(Instant now);
     void show_progress();
@@ -160,8 +163,6 @@ class RunSession {
     void keep(const Result<void>& outcome);
     void stage(std::string name, std::string text) const;
     bool any_open() const;
-
-    Instant t0_for(const SessionPart& part) const { return t0_ + part.clock.offset(); }
 
     const RunPlan& plan_;
     SessionDeadlines deadlines_;

@@ -65,6 +65,9 @@ struct SessionPart {
     TableAcknowledgements tables;
     std::optional<HostsReady> ready;
     ClockMeasurement clock;
+    Instant t0;              // announced last, on its clock
+    Duration clock_error{};  // the most by which its time may have differed from ours since T0
+    bool clock_warned = false;
     bool accepted = false;             // the T0 announced last
     Instant heard;                     // the last sign of life
     bool silent = false;               // it said nothing for long; it may come back

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/event.hh"
+#include "model/placement.hh"
 #include "model/topology.hh"
 
 namespace pleat {
@@ -46,6 +47,7 @@ struct Application {
     bool main = false;          // the run ends when all main hosts have ended
     bool manual = false;        // `start: manual`
     bool outside = false;       // `@outside`: the machine's own network
+    PlaceRule place{};          // `place:`
     // A property that this build can't do yet ("image:", "cpus:"), by name; refused at run.
     std::vector<std::string> not_yet;
 

@@ -9,6 +9,7 @@
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
 #include "node/join.hh"
+#include "wire/output_file.hh"
 
 namespace pleat {
 
@@ -168,6 +169,8 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                        exit_code_ = 1;
                        stop("refused by the controller");
                    },
+                   [this](const ReadOutput& question) { answer(question); },
+                   [this](RunOnHost& question) { answer(std::move(question)); },
                    [this](const Shutdown&) { stop("told to shut down"); },
                    [](const auto& other) {
                        static_cast<void>(other);
@@ -228,6 +231,29 @@ void NodeDaemon::take_over() {
     }
 }
 
+void NodeDaemon::answer(const ReadOutput& question) {
+    OutputPiece piece;
+    const auto part = runs_.find(question.run);
+    const bool is_file = question.host.find('/') == std::string::npos;
+    if (part != runs_.end() && is_file) {
+        piece = read_output(part->second.directory + "/logs/" + question.host + ".log",
+                            question.offset);
+    }
+    piece.ticket = question.ticket;
+    controller_.send(piece, question.run);
+}
+
+void NodeDaemon::answer(RunOnHost question) {
+    const auto done = [this, run = question.run, ticket = question.ticket](int exit_code,
+                                                                           std::string output) {
+        controller_.send(
+            RanOnHost{.ticket = ticket, .exit_code = exit_code, .output = std::move(output)}, run);
+    };
+    NodeRun* const ours = find(question.run);
+    if (ours == nullptr) return done(127, "pleat: the run is not prepared yet\n");
+    ours->execute(question.host, std::move(question.arguments), done);
+}
+
 void NodeDaemon::prepare(PrepareRun prepare) {
     const std::string run = prepare.options.run;
     if (find(run) != nullptr) {
@@ -239,6 +265,7 @@ void NodeDaemon::prepare(PrepareRun prepare) {
         FileDescriptor way = std::move(ways_[run]);
         ways_.erase(run);
         make_place(prepare, part);
+        part.directory = prepare.options.run_directory;
         if (!options_.membership) {
             part.journal.emplace(journal_file());
             part.journal->add(prepare);

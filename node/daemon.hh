@@ -38,6 +38,7 @@ class NodeDaemon {
     struct Part {
         std::optional<RunLedger> ledger;  // of a machine of a cluster
         std::optional<RunJournal> journal;
+        std::string directory;
         std::unique_ptr<NodeRun> run;
         bool unwanted = false;  // the controller has said Forget already
     };
@@ -61,6 +62,8 @@ class NodeDaemon {
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
     void open_way(const std::string& run);
+    void answer(const ReadOutput& question);
+    void answer(RunOnHost question);
     void leave();
 
     boost::asio::io_context& loop_;

@@ -24,6 +24,7 @@
 #include "node/run_outputs.hh"
 #include "node/run_recorder.hh"
 #include "node/run_sharing.hh"
+#include "wire/output_file.hh"
 
 namespace pleat {
 
@@ -75,6 +76,7 @@ class NodeRun::Impl {
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
           epoch_events_{std::move(prepare.epoch_events)},
+          node_{options.name},
           sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
@@ -204,7 +206,43 @@ class NodeRun::Impl {
         return result;
     }
 
+    // Its output goes to a file of its own: the host's log is its application's.
+    void execute(const std::string& host, std::vector<std::string> arguments, Executed done) {
+        const auto local =
+            std::ranges::find(local_hosts_, host, [this](HostId id) { return name(id); });
+        const bool over = stage_ == Stage::ending || stage_ == Stage::ended;
+        if (local == local_hosts_.end() || over) {
+            return done(127, "pleat: host " + host + " is not there\n");
+        }
+        const std::uint32_t token = ++last_exec_;
+        const std::string file = fmt::format("{}/logs/exec-{}.out", options_.run_directory, token);
+        std::vector<std::string> words{"sh", "-c", "f=$1; shift; exec \"$@\" >\"$f\" 2>&1", "sh",
+                                       file};
+        std::ranges::move(arguments, std::back_inserter(words));
+        executing_[token] = {.file = file, .done = std::move(done)};
+        fleet_.execute(*local, token, words);
+    }
+
   private:
+    struct Executing {
+        std::string file;
+        Executed done;
+    };
+
+    void exec_ended(const ExecEnded& ended) {
+        const auto asked = executing_.find(ended.token);
+        if (asked != executing_.end()) {
+            const Executing each = std::move(asked->second);
+            executing_.erase(asked);
+            each.done(ended.exit_code, read_output(each.file, 0).bytes);
+            std::error_code ignored;
+            std::filesystem::remove(each.file, ignored);
+            return;
+        }
+        if (ended.exit_code == 0) return;
+        spdlog::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
+    }
+
     enum class Stage : std::uint8_t { preparing, ready, counting, running, ending, ended };
 
     // ---- preparing
@@ -326,6 +364,8 @@ class NodeRun::Impl {
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
         if (!sharing_.all_heard() || !tunnel_.open()) return;
         stage_ = Stage::ready;
+        const std::string warning = tunnel_.too_quick_paths(node_, folder_, *tables_.base());
+        if (!warning.empty()) send_(pleat::Stage{.name = "machine", .text = warning});
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
     }
@@ -495,12 +535,7 @@ class NodeRun::Impl {
                        [this](const HostStarted& started) { host_started(started); },
                        [this](const HostReady& ready) { host_ready(ready); },
                        [this](const HostExited& exited) { host_exited(exited); },
-                       [this](const ExecEnded& ended) {
-                           if (ended.exit_code != 0) {
-                               spdlog::warn("exec failed host={} exit_code={}", name(ended.host),
-                                            ended.exit_code);
-                           }
-                       },
+                       [this](const ExecEnded& ended) { exec_ended(ended); },
                        [this](const HostLost& lost) { host_lost(lost); },
                    },
                    report);
@@ -766,6 +801,7 @@ class NodeRun::Impl {
     std::vector<HostId> local_hosts_;
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
+    std::string node_;    // our name
     bool sends_outputs_;  // the controller can't read them
     Send send_;
     Ended ended_;
@@ -797,6 +833,7 @@ class NodeRun::Impl {
     std::set<HostId> restart_when_ended_;
     std::vector<std::string> problems_;
     std::uint32_t last_exec_ = 0;
+    std::map<std::uint32_t, Executing> executing_;  // by token: what operators asked for
     std::uint64_t last_bytes_out_ = 0;
     std::string end_reason_;
     bool interrupted_ = false;
@@ -834,6 +871,10 @@ HeldRun NodeRun::held() const {
 
 void NodeRun::end(const std::string& reason, bool interrupted) {
     impl_->end(reason, interrupted);
+}
+
+void NodeRun::execute(const std::string& host, std::vector<std::string> arguments, Executed done) {
+    impl_->execute(host, std::move(arguments), std::move(done));
 }
 
 }  // namespace pleat

@@ -24,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -89,6 +90,10 @@ class NodeRun {
 
     // How far it is, for a controller that has not heard of it for a while.
     HeldRun held() const;
+    // Runs a command on a host of ours; `done` is told its exit code and what it wrote, unless
+    // the run ends before.
+    using Executed = std::function<void(int exit_code, std::string output)>;
+    void execute(const std::string& host, std::vector<std::string> arguments, Executed done);
 
   private:
     class Impl;

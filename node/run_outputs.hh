@@ -17,7 +17,4 @@ void send_outputs(const std::string& run_directory, const std::vector<HostResult
                   const std::function<void(const ControlMessage&)>& send,
                   std::uint64_t most = kMostOutputBytes);
 
-// At most 1 MB from `offset` on; nothing when there is no such file.
-OutputPiece read_output(const std::string& path, std::uint64_t offset);
-
 }  // namespace pleat

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "model/underlay.hh"
+
 namespace pleat {
 
 namespace {
@@ -18,6 +20,11 @@ constexpr Duration kLookEvery = std::chrono::milliseconds{50};
 constexpr Duration kPatience = std::chrono::seconds{3};
 // Changes below this are not worth a command to the packet thread.
 constexpr Duration kWorthTelling = std::chrono::microseconds{5};
+
+// What any plane adds, on one machine, too: no reason to warn.
+constexpr Duration kUnavoidable = std::chrono::microseconds{200};
+// All their pairs are looked at in 0.1 s.
+constexpr std::size_t kMostHostsLookedAt = 300;
 
 std::optional<std::uint16_t> port_of(std::string_view text) {
     std::uint16_t port = 0;
@@ -152,7 +159,9 @@ RunTunnel::RunTunnel(boost::asio::io_context& loop, DataPlane& plane,
       began_{monotonic_now()},
       timer_{loop, kLookEvery, [this](Instant now) { look(now); }} {
     if (open_) return;
-    for (const Peer& peer : peers) ways_.push_back({.name = peer.name, .endpoint = peer.way});
+    for (const Peer& peer : peers) {
+        ways_.push_back({.name = peer.name, .endpoint = peer.way, .hosts = peer.hosts});
+    }
     timer_.start();
 }
 
@@ -174,6 +183,35 @@ void RunTunnel::look(Instant now) {
     if (!all) return warn_if_late(now);
     open_ = true;
     opened_();
+}
+
+std::string RunTunnel::too_quick_paths(const std::string& node, const PathFolder& folder,
+                                       const PathTable& table) const {
+    const std::size_t hosts = folder.topology().hosts().size();
+    if (hosts > kMostHostsLookedAt) return {};
+    Placement placement(hosts, MachineId{0});  // ours
+    std::vector<UnderlayLink> underlay;
+    for (std::uint32_t i = 0; i < ways_.size(); ++i) {
+        for (const HostId host : ways_[i].hosts) placement[host.value] = MachineId{i + 1};
+        const Duration round_trip = ways_[i].round_trip.value().value_or(Duration::zero());
+        const Duration beyond = round_trip - 2 * kUnavoidable;
+        if (ways_[i].name < node || beyond <= Duration::zero()) continue;
+        underlay.push_back(
+            {.from = MachineId{0}, .to = MachineId{i + 1}, .round_trip = beyond, .rate = {}});
+    }
+    const UnderlayFindings found = check_underlay(folder, table, placement, underlay, 1);
+    if (found.findings.empty()) return {};
+    const auto& first = std::get<LatencyBelowReal>(found.findings.front());
+    const auto milliseconds = [](Duration d) {
+        return std::chrono::duration<double, std::milli>{d}.count();
+    };
+    return fmt::format(
+        "{} paths between machine {} and others are asked to be quicker than the network between "
+        "them, "
+        "and will not be: {} -> {} {:.2f} ms, the network {:.2f} ms",
+        found.total, node, folder.topology().host(first.flow.source).name,
+        folder.topology().host(first.flow.destination).name, milliseconds(first.emulated),
+        milliseconds(first.real + kUnavoidable));
 }
 
 void RunTunnel::warn_if_late(Instant now) {

@@ -63,10 +63,17 @@ class RunTunnel {
 
     bool open() const { return open_; }
 
+    // A sentence about the paths between `node` (us) and peers with later names that are asked to
+    // be quicker than the way there is; empty when there are none, or too many hosts to look at
+    // all.
+    std::string too_quick_paths(const std::string& node, const PathFolder& folder,
+                                const PathTable& table) const;
+
   private:
     struct Way {
         std::string name;
         std::string endpoint;
+        std::vector<HostId> hosts;
         WindowedMinimum round_trip{std::chrono::seconds{30}};
         Duration told{};  // to the plane
     };

@@ -77,6 +77,7 @@ class Maker {
         }
         take(application.main, said.main);
         take(application.manual, said.manual);
+        if (said.place) application.place = parse_place_rule(own(*said.place)).value();
         if (said.after) resolve_after(*said.after, application);
         for (const auto& [key, value] : said.not_yet) {
             std::erase_if(application.not_yet,

@@ -25,6 +25,7 @@ struct ApplicationDraft {
     std::optional<std::vector<std::pair<std::string, Place>>> after;
     std::optional<bool> main;
     std::optional<bool> manual;
+    std::optional<std::string> place;  // before $i and $name; a good rule
     std::optional<std::vector<std::string>> tags;
     std::map<std::string, std::string> not_yet;  // key and value: "image" and "nginx:1"
 };

@@ -123,6 +123,8 @@ class Writer {
         }
         if (app.main) result.emplace_back("main: true");
         if (app.manual) result.emplace_back("start: manual");
+        const std::string place = place_rule_text(app.place);
+        if (!place.empty()) result.push_back("place: " + scalar(with_dollars_doubled(place), true));
         const auto& tags = topology_->host(id).tags;
         if (!tags.empty()) result.push_back("tags: " + flow_list(tags));
         for (const std::string& entry : app.not_yet) {

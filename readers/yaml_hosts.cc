@@ -16,8 +16,7 @@ constexpr std::int64_t kMostReplicas = 65'000;
 constexpr Duration kLongestReady = std::chrono::hours{24};
 
 // What this build can't do yet; kept by name, and refused at `run`.
-constexpr std::array<std::string_view, 6> kNotYet{"image",  "attach", "command",
-                                                  "memory", "cpus",   "place"};
+constexpr std::array<std::string_view, 5> kNotYet{"image", "attach", "command", "memory", "cpus"};
 
 constexpr std::array<std::string_view, 16> kKeys{
     "run",     "replicas", "ready", "after",  "env",     "main",   "start", "user",
@@ -41,6 +40,7 @@ class HostReader {
             if (key == "user") app.user = fields_->text(value, "user:");
             if (key == "tags") app.tags = fields_->tags(value);
             if (key == "start") read_start(value, app);
+            if (key == "place") read_place(value, app);
             if (std::ranges::find(kNotYet, key) != kNotYet.end()) {
                 if (!value.is_null()) app.not_yet[key] = value_text(value);
             }
@@ -83,6 +83,15 @@ class HostReader {
         if (app.arguments->empty() || app.arguments->front().empty()) {
             report().error(value.place, "bad-command", "run: has no command");
         }
+    }
+
+    void read_place(const YamlNode& value, ApplicationDraft& app) {
+        const auto text = fields_->text(value, "place:");
+        if (!text) return;
+        const Result<PlaceRule> rule = parse_place_rule(*text);
+        if (!rule)
+            return report().error(value.place, "bad-value", "place: " + rule.error().message);
+        app.place = *text;
     }
 
     void read_ready(const YamlNode& value, ApplicationDraft& app) {

@@ -138,6 +138,20 @@ void put(const OutputPiece& m, Body& out) {
     piece.set_over(m.over);
 }
 
+void put(const RunOnHost& m, Body& out) {
+    proto::Execute& execute = *out.mutable_execute();
+    execute.set_run(m.run);
+    execute.set_host(m.host);
+    for (const std::string& argument : m.arguments) execute.add_arguments(argument);
+    execute.set_ticket(m.ticket);
+}
+
+void put(const RanOnHost& m, Body& out) {
+    out.mutable_executed()->set_ticket(m.ticket);
+    out.mutable_executed()->set_exit_code(m.exit_code);
+    out.mutable_executed()->set_output(m.output);
+}
+
 void put(const ClockPing& m, Body& out) {
     out.mutable_clock_ping()->set_sequence(m.sequence);
     out.mutable_clock_ping()->set_sent_ns(nanoseconds_of_instant(m.sent));
@@ -425,6 +439,16 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
                                .bytes = in.output_piece().content(),
                                .size = in.output_piece().size_bytes(),
                                .over = in.output_piece().over()};
+        case Body::kExecute:
+            return RunOnHost{
+                .run = in.execute().run(),
+                .host = in.execute().host(),
+                .arguments = {in.execute().arguments().begin(), in.execute().arguments().end()},
+                .ticket = in.execute().ticket()};
+        case Body::kExecuted:
+            return RanOnHost{.ticket = in.executed().ticket(),
+                             .exit_code = in.executed().exit_code(),
+                             .output = in.executed().output()};
         case Body::BODY_NOT_SET:
             break;
     }

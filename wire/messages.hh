@@ -127,6 +127,24 @@ struct OutputPiece {
     friend bool operator==(const OutputPiece&, const OutputPiece&) = default;
 };
 
+// Runs a command on a host; from the cli, and on to the host's node.
+struct RunOnHost {
+    std::string run;
+    std::string host;
+    std::vector<std::string> arguments;
+    std::uint32_t ticket = 0;  // the answer has it, too
+
+    friend bool operator==(const RunOnHost&, const RunOnHost&) = default;
+};
+
+struct RanOnHost {
+    std::uint32_t ticket = 0;
+    int exit_code = 0;   // 128 + n when a signal ended it; 127: it could not be started
+    std::string output;  // standard output and error, the first 1 MB
+
+    friend bool operator==(const RanOnHost&, const RanOnHost&) = default;
+};
+
 struct MakeToken {
     bool for_operator = false;  // else for a machine
 
@@ -284,7 +302,7 @@ struct MachineResult {  // one machine's part in a run
     std::string name;
     std::string data_plane;
     ControlTraffic control;
-    Duration clock_error{};  // T0 was known to it within this much
+    Duration clock_error{};  // its time was known within this much, from T0 to the end
 
     friend bool operator==(const MachineResult&, const MachineResult&) = default;
 };
@@ -538,7 +556,8 @@ using ControlMessage =
                  ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
                  LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
                  MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece>;
+                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece,
+                 RunOnHost, RanOnHost>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications

@@ -32,12 +32,13 @@ void put_variables(const std::map<std::string, std::string>& variables,
 
 void put(const Application& application, proto::Application& out) {
     // Named one by one, so that a new member can't be forgotten here.
-    const auto& [arguments, environment, sysctls, user, ready, after, main, manual, outside,
+    const auto& [arguments, environment, sysctls, user, ready, after, main, manual, outside, place,
                  not_yet] = application;
     for (const std::string& argument : arguments) out.add_arguments(argument);
     put_variables(environment, *out.mutable_environment());
     put_variables(sysctls, *out.mutable_sysctls());
     out.set_user(user);
+    out.set_place(place_rule_text(place));
     if (ready) {
         std::visit(Overload{
                        [&out](const ReadyWhenListening& r) { out.set_ready_tcp_port(r.tcp_port); },
@@ -85,6 +86,12 @@ Application application(const proto::Application& in, std::size_t hosts, Refusal
     result.main = in.main();
     result.manual = in.manual();
     result.outside = in.outside();
+    if (!in.place().empty()) {
+        const Result<PlaceRule> place = parse_place_rule(in.place());
+        if (refusal.require(place.has_value(), "a host with a place that makes no sense")) {
+            result.place = *place;
+        }
+    }
     result.not_yet.assign(in.not_yet().begin(), in.not_yet().end());
     return result;
 }

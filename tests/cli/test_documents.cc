@@ -52,7 +52,7 @@ TEST_CASE("with several machines, each one's control traffic is told") {
                                  testing::small_scenario(), true, true));
     CHECK(document.at("machines") == Json::array({"local", "m2"}));
     CHECK(document.at("control").at("machines").at(1) ==
-          Json::parse(R"({"machine":"m2","messages_sent":3,"bytes_sent":99})"));
+          Json::parse(R"({"machine":"m2","messages_sent":3,"bytes_sent":99,"clock_error_us":0})"));
 }
 
 TEST_CASE("what is not there is null: an exit code, a start, a limit of a share") {

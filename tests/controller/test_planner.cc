@@ -3,10 +3,12 @@
 
 #include "controller/planner.hh"
 #include "tests/controller/plans.hh"
+#include "tests/model/build.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
 using namespace std::chrono_literals;
+using Catch::Contains;
 
 TEST_CASE("a plan has an epoch for each instant at which the topology changes") {
     const RunPlan plan = dumbbell_plan("r-1", "/tmp/r-1");
@@ -67,15 +69,30 @@ TEST_CASE("each host is in the part of its machine, and parts are in order") {
     CHECK(parts_of({"m1", "m1"}).size() == 1);
 }
 
-TEST_CASE("hosts are spread evenly unless something else is said") {
-    const auto spread = [](std::size_t hosts, const std::vector<std::string>& machines) {
-        std::vector<std::size_t> sizes;
-        for (const MachinePart& part : parts_of(even_placement(hosts, machines))) {
-            sizes.push_back(part.hosts.size());
-        }
-        return sizes;
-    };
-    CHECK(spread(6, {"m1", "m2", "m3"}) == std::vector<std::size_t>{2, 2, 2});
-    CHECK(spread(7, {"m1", "m2"}) == std::vector<std::size_t>{4, 3});
-    CHECK(spread(1, {"m1", "m2"}) == std::vector<std::size_t>{1});
+TEST_CASE("hosts are where `place:` wants them, and else where their heavy links are") {
+    Scenario six;
+    six.topology = topology({"a -- s1: 1ms 1Gbps", "b -- s1: 1ms 1Gbps", "c -- s1: 1ms 1Gbps",
+                             "s1 -- s2: 1ms 10Mbps", "d -- s2: 1ms 1Gbps", "e -- s2: 1ms 1Gbps",
+                             "f -- s2: 1ms 1Gbps"});
+    six.applications.resize(6);
+    const std::vector<Machine> two{{.name = "m1"}, {.name = "m2"}};
+    // Those of one bridge together, whatever their names.
+    CHECK(placement_of(six, two) == std::vector<std::string>{"m1", "m1", "m1", "m2", "m2", "m2"});
+    six.applications[0].place = PlaceOnMachine{"m2"};
+    six.applications[5].place = PlaceByLabel{"fast"};
+    const std::vector<Machine> labelled{{.name = "m1", .labels = {"fast"}}, {.name = "m2"}};
+    const auto placed = placement_of(six, labelled);
+    REQUIRE(placed);
+    CHECK(placed->at(0) == "m2");
+    CHECK(placed->at(5) == "m1");
+    // In proportion to the processors.
+    six.applications.assign(6, {});
+    CHECK(
+        parts_of(*placement_of(six, {{.name = "m1", .capacity = 1}, {.name = "m2", .capacity = 5}}))
+            .front()
+            .hosts.size() == 1);
+    six.applications[5].place = PlaceByLabel{"slow"};
+    const auto refused = placement_of(six, labelled);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message, Contains("slow") && Contains("f"));
 }

@@ -11,7 +11,7 @@ namespace {
 using Answer = std::variant<PlaneChoice, PlaneRefusal>;
 
 // A machine that lacks these; it counts the questions.
-struct Machine {
+struct PretendMachine {
     std::string edt;
     std::string netem;
     std::string tun;
@@ -35,20 +35,21 @@ std::string refusal(const Answer& answer) {
 }  // namespace
 
 TEST_CASE("the first plane that works is chosen, and no further one is asked") {
-    Machine all;
+    PretendMachine all;
     CHECK(all.choose({}) == Answer{PlaneChoice{PlaneKind::edt, "edt works"}});
     CHECK(all.asked == std::vector{PlaneKind::edt});
 
-    Machine without_fq{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    PretendMachine without_fq{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
     CHECK(without_fq.choose({}) == Answer{PlaneChoice{PlaneKind::netem, "edt: no fq"}});
     CHECK(without_fq.asked == std::vector{PlaneKind::edt, PlaneKind::netem});
 
-    Machine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
+    PretendMachine bare{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
     CHECK(bare.choose({}) == Answer{PlaneChoice{PlaneKind::tun, "edt: no fq; netem: no HTB"}});
 }
 
 TEST_CASE("a machine that can have no plane is told what each lacks") {
-    Machine nothing{.edt = "no fq", .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
+    PretendMachine nothing{
+        .edt = "no fq", .netem = "no HTB", .tun = "no /dev/net/tun", .asked = {}};
     const Answer answer = nothing.choose({});
     CHECK_FALSE(std::get<PlaneRefusal>(answer).for_wishes);
     CHECK(refusal(answer) ==
@@ -57,7 +58,7 @@ TEST_CASE("a machine that can have no plane is told what each lacks") {
 }
 
 TEST_CASE("a forced plane is the only one that is asked, and says what it lacks") {
-    Machine machine{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
+    PretendMachine machine{.edt = "no fq", .netem = {}, .tun = {}, .asked = {}};
     CHECK(machine.choose({}, PlaneKind::netem) == Answer{PlaneChoice{PlaneKind::netem, "forced"}});
     CHECK(machine.asked == std::vector{PlaneKind::netem});
     const Answer refused = machine.choose({}, PlaneKind::edt);
@@ -67,7 +68,7 @@ TEST_CASE("a forced plane is the only one that is asked, and says what it lacks"
 }
 
 TEST_CASE("a plane that can't do what is asked for is passed over, or refused when forced") {
-    Machine machine;
+    PretendMachine machine;
     CHECK(machine.choose({machines_wish}) ==
           Answer{PlaneChoice{PlaneKind::tun,
                              "edt: can't do a way to machine m2; netem: can't do a "
@@ -79,7 +80,7 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     CHECK(refusal(forced) ==
           "a way to machine m2 can't be emulated by the data plane edt (tun can)");
 
-    Machine bare{.edt = {}, .netem = {}, .tun = "no /dev/net/tun", .asked = {}};
+    PretendMachine bare{.edt = {}, .netem = {}, .tun = "no /dev/net/tun", .asked = {}};
     const Answer unable = bare.choose({machines_wish});
     CHECK_FALSE(std::get<PlaneRefusal>(unable).for_wishes);
     CHECK_THAT(refusal(unable), Contains("can't do a way to machine m2; tun: no /dev/net/tun"));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "node/run_outputs.hh"
+#include "wire/output_file.hh"
 
 using namespace pleat;
 

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // One machine of the dumbbell: it has client[i] and server[i].
-struct Machine {
+struct OneMachine {
     std::string name;
     std::vector<HostId> hosts;
     FlowKey flow;
@@ -41,7 +41,7 @@ struct World {
         : folder{scenario}, base{std::make_shared<const PathTable>(compute_epochs(scenario).base)} {
         spdlog::set_level(spdlog::level::off);
         for (std::uint32_t i = 0; i < 3; ++i) {
-            auto machine = std::make_unique<Machine>();
+            auto machine = std::make_unique<OneMachine>();
             machine->name = "m" + std::to_string(i + 1);
             const std::string index = "[" + std::to_string(i) + "]";
             machine->flow = {host("client" + index), host("server" + index)};
@@ -60,10 +60,10 @@ struct World {
         machines[i]->sockets = std::make_unique<SharingSockets>(loop, path + "-s", path + "-f");
     }
 
-    // Machine i joins the run, with its peers among `members`.
+    // OneMachine i joins the run, with its peers among `members`.
     void join(std::size_t i, const std::vector<std::size_t>& members = {0, 1, 2},
               const std::string& run = "r-1") {
-        Machine& m = *machines[i];
+        OneMachine& m = *machines[i];
         SharingMember member{.run = run,
                              .node = m.name,
                              .incarnation = ++incarnation,
@@ -94,7 +94,7 @@ struct World {
     }
 
     void start(std::size_t i) {
-        Machine& m = *machines[i];
+        OneMachine& m = *machines[i];
         const Instant now = monotonic_now();
         m.counters->last_arrival_ns = now.time_since_epoch().count();
         m.counters->packets = 1;
@@ -147,7 +147,7 @@ struct World {
     Scenario scenario = dumbbell(3, 60_Mbps);
     PathFolder folder;
     std::shared_ptr<const PathTable> base;
-    std::vector<std::unique_ptr<Machine>> machines;
+    std::vector<std::unique_ptr<OneMachine>> machines;
     std::uint64_t incarnation = 0;
     Instant last_tick = monotonic_now();
 };
@@ -240,8 +240,8 @@ TEST_CASE("runs on the same machines do not hear each other") {
     // The same hosts and flows in another run, on the sockets of the first two.
     World other;
     for (std::size_t i = 0; i < 2; ++i) {
-        Machine& m = *w.machines[i];
-        Machine& its = *other.machines[i];
+        OneMachine& m = *w.machines[i];
+        OneMachine& its = *other.machines[i];
         its.sockets.reset();
         SharingMember member{
             .run = "r-12",

@@ -1,6 +1,7 @@
 // The ways of a run to other machines: how they are made, and how they are watched.
 #include <catch2/catch.hpp>
 
+#include "model/epochs.hh"
 #include "node/run_tunnel.hh"
 #include "tests/model/build.hh"
 
@@ -144,4 +145,25 @@ TEST_CASE("a way that stays shut is warned of, with where it leads") {
     while (warnings.empty() && monotonic_now() < until) loop.run_one_for(1s);
     REQUIRE(warnings.size() == 1);
     CHECK_THAT(warnings[0], Contains("m2 (10.0.0.1:7000)"));
+}
+
+TEST_CASE("paths that are asked to be quicker than the way are named, with both latencies") {
+    const Topology three = topology({"a -- b: 2ms", "a -- c: 12ms"});
+    const PathFolder folder{three};
+    const PathTable table =
+        compute_epochs(scenario(topology({"a -- b: 2ms", "a -- c: 12ms"}))).base;
+    boost::asio::io_context loop;
+    OnePeer plane;
+    RunTunnel tunnel{
+        loop, plane, {peer("m2", {HostId{1}, HostId{2}}, 'x')}, [] {}, [](const std::string&) {}};
+    CHECK(tunnel.too_quick_paths("m1", folder, table).empty());  // not measured
+    plane.state.ready = true;
+    plane.state.round_trip = 20ms;
+    loop.run_one_for(5s);
+    const std::string text = tunnel.too_quick_paths("m1", folder, table);
+    CHECK_THAT(text, Contains("2 paths") && Contains("a -> b 2.00 ms") && Contains("10.00 ms"));
+    CHECK(tunnel.too_quick_paths("m3", folder, table).empty());  // m2 tells of this pair
+    plane.state.round_trip = 4100us;                             // as much as any plane takes
+    loop.run_one_for(5s);
+    CHECK(tunnel.too_quick_paths("m1", folder, table).empty());
 }

@@ -121,7 +121,8 @@ TEST_CASE("odd but good files are written so that they are read back equal") {
         "events:\n  - 1s: [set a--b 2ms, set a->b# 3ms, down a--b#x]\n  - 1s: set a--b 2ms\n",
         "hosts: {a: , b: }\nlinks:\n  - a -- b: 0ms loss=gemodel(0.000001%,1e-30,0.333333333,1)\n"
         "events:\n  - 1s: mark \"quote ' and ${x}:#\"\nvars: {x: y}\n",
-        "hosts: {a: {image: '[x', place: {zone: eu}, tags: [t, s]}, b: }\nlinks: [a -- b: 1ms]\n"
+        "hosts: {a: {image: '[x', cpus: {zone: eu}, tags: [t, s], place: m$i}, b: {place: 'label: "
+        "a'}, c: {place: spread}}\nlinks: [a -- b: 1ms, b -- c: 1ms]\n"
         "groups: {g: [a, b]}\nprobes: [ping a -> b every 1s]\n",
     };
     for (const char* text : files) {

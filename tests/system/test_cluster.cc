@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "tests/system/delayed_network.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;
@@ -85,11 +86,14 @@ links:
 
 class Cluster {
   public:
-    explicit Cluster(std::size_t machines) {
+    // `one_way`: how far the machines are apart.
+    explicit Cluster(std::size_t machines, Duration one_way = {}) {
+        if (one_way > Duration::zero()) far.emplace(one_way);
         ip({"netns", "add", "underlay"});
         ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
         ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
-        for (std::size_t i = 0; i <= machines; ++i) add_namespace(i);
+        for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i);
+        if (far) far->start();
         start_controller();
         for (std::size_t i = 1; i <= machines; ++i) join(i);
     }
@@ -120,6 +124,10 @@ class Cluster {
         std::vector<std::string> words{our_program("pleat-node"), "--name", fmt::format("m{}", i),
                                        "--state", place.path(fmt::format("m{}", i))};
         if (!token.empty()) words.insert(words.end(), {"--join", token});
+        const auto before = before_node.find(i);
+        if (before != before_node.end()) {
+            words.insert(words.begin(), before->second.begin(), before->second.end());
+        }
         return in(i, words);
     }
 
@@ -142,7 +150,8 @@ class Cluster {
     }
 
     Ended pleat(std::vector<std::string> arguments, Duration patience = 60s) const {
-        arguments.insert(arguments.end(), {"--controller", endpoint()});
+        const auto end = std::ranges::find(arguments, "--");  // the rest is a command's
+        arguments.insert(end, {"--controller", endpoint()});
         return place.run(std::move(arguments), patience);
     }
 
@@ -177,8 +186,10 @@ class Cluster {
 
     Workplace place;
     Namespaces namespaces{place, {}};
+    std::optional<DelayedNetwork> far;
     std::optional<Program> controller;
     std::vector<std::optional<Program>> nodes;
+    std::map<std::size_t, std::vector<std::string>> before_node;  // what starts it, by number
 
   private:
     void ip(std::vector<std::string> arguments) {
@@ -193,9 +204,13 @@ class Cluster {
         const std::string name = fmt::format("n{}", i);
         const std::string port = fmt::format("port{}", i);
         ip({"netns", "add", name});
-        ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
-            name});
-        ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
+        if (far) {
+            far->add(name, "eth0", static_cast<std::uint8_t>(10 + i));
+        } else {
+            ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0",
+                "netns", name});
+            ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
+        }
         ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
         ip({"-n", name, "link", "set", "eth0", "up"});
         ip({"-n", name, "link", "set", "lo", "up"});
@@ -418,5 +433,174 @@ TEST_CASE("hosts of different machines talk over paths that are as the topology 
         }
         INFO(host << ": " << sum / 8);
         CHECK(sum / 8 == Approx(10e6 * 1448 / 1514).epsilon(0.05));
+    }
+}
+
+TEST_CASE("hosts of a run under way can be listened to, and told to do things") {
+    if (!can_make_machines()) return;
+    Cluster cluster{2};
+    const std::string file = cluster.place.write("talk.yaml", R"(
+pleat: 1
+name: talk
+hosts:
+  a: {run: sh -c "echo from a; exec sleep 60"}
+  b: {run: sh -c "echo from b; exec sleep 60"}
+links: [a -- b: 10ms]
+)");
+    const Ended up = cluster.pleat({"up", file});
+    INFO(up.err);
+    REQUIRE(up.code == 0);
+    const std::string run = up.out.substr(0, up.out.find('\n'));
+    for (const std::string host : {"a", "b"}) {
+        CHECK(eventually(
+            10s, [&] { return cluster.pleat({"logs", host}).out == "from " + host + "\n"; }));
+    }
+    const Ended ping = cluster.pleat({"exec", "a", "--", "ping", "-c", "2", "-i", "0.1", "b"});
+    CHECK(ping.code == 0);
+    CHECK(has(ping.out, "2 received"));
+    CHECK(cluster.pleat({"exec", "b", "--run", run, "--", "sh", "-c", "exit 7"}).code == 7);
+    CHECK(cluster.pleat({"exec", "nobody", "--", "true"}).code == 6);
+    CHECK(cluster.pleat({"logs", "a", "--run", "r-nobody"}).code == 6);
+
+    const Ended down = cluster.pleat({"down", run});
+    INFO(down.err);
+    CHECK(down.code == 0);
+    CHECK(cluster.pleat({"down", run}).code == 0);  // again
+    // Collected: they are there without the machines, too.
+    const Ended followed = cluster.pleat({"logs", "b", "-f"});
+    CHECK(followed.code == 0);
+    CHECK(followed.out == "from b\n");
+    CHECK(cluster.pleat({"exec", "a", "--", "true"}).code == 6);
+}
+
+TEST_CASE("what the way between machines takes is no part of what hosts see") {
+    if (!can_make_machines()) return;
+    Cluster cluster{2, 10ms};
+    const std::string file = cluster.place.write("far.yaml", R"(
+pleat: 1
+name: far
+hosts:
+  a: {run: "ping -c 100 -i 0.05 b", place: m1, main: true}
+  c: {run: "ping -c 100 -i 0.05 d", place: m1, main: true}
+  b: {place: m2}
+  d: {place: m2}
+links:
+  - a -- b: 25ms 10Mbps
+  - c -- d: 2ms 10Mbps
+)");
+    const std::string run = cluster.submit(file);
+    const Ended waited = cluster.pleat({"wait", run});
+    INFO(waited.err);
+    REQUIRE(waited.code == 0);
+    const auto round_trip = [&](const std::string& host) {
+        const std::string pings = cluster.log(run, host);
+        INFO(pings);
+        CHECK(has(pings, "100 received"));
+        const std::size_t at = pings.find("mdev = ");
+        REQUIRE(at != std::string::npos);
+        return std::stod(pings.substr(at + 7));
+    };
+    CHECK(round_trip("a") == Approx(50.0).margin(1.5));
+    CHECK(round_trip("c") == Approx(20.0).margin(1.5));  // it can't be less
+}
+
+TEST_CASE("machines whose clocks are days apart start and switch together") {
+    if (!can_make_machines()) return;
+    Cluster cluster{0};
+    // Of a time namespace of its own; exec(2) enters it.
+    cluster.before_node[2] = {"unshare", "--time", "--monotonic", "345600"};
+    cluster.join(1);
+    cluster.join(2);
+    const std::string file = cluster.place.write("apart.yaml", R"(
+pleat: 1
+name: apart
+duration: 4s
+hosts: {a: {place: m1}, b: {place: m2}}
+links: [a -- b: 10ms]
+events:
+  - 2s: set a--b 20ms
+)");
+    const Ended ended = cluster.pleat({"run", file, "--json"});
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const json result = document(ended.out);
+    for (const json& machine : result.at("control").at("machines")) {
+        CHECK(machine.at("clock_error_us") < 20'000);
+    }
+    REQUIRE(result.at("epochs").size() == 2);
+    CHECK(result.at("epochs")[1].at("late_us") < 100'000);
+}
+
+const char* const kPlaced = R"(
+pleat: 1
+name: placed
+hosts:
+  a: {run: sleep 1, place: m2, main: true}
+  b: {run: sleep 1, place: "label:fast", main: true}
+  c: {replicas: 2, run: sleep 1, place: spread, main: true}
+bridges: [s]
+links: [a -- s: 1ms, b -- s: 1ms, c -- s: 1ms]
+)";
+
+TEST_CASE("hosts run where the file places them, and one that no machine is for is refused") {
+    if (!can_make_machines()) return;
+    Cluster cluster{2};
+    CHECK(cluster.pleat({"machines", "label", "m1", "fast"}).code == 0);
+    const std::string file = cluster.place.write("placed.yaml", kPlaced);
+    const std::string run = cluster.submit(file);
+    REQUIRE(cluster.pleat({"wait", run}).code == 0);
+    // Each host has its directory where it ran.
+    const auto ran_on = [&](const std::string& machine, const std::string& host) {
+        return std::filesystem::exists(
+            cluster.place.path(machine + "/runs/" + run + "/logs/" + host + ".log"));
+    };
+    CHECK(ran_on("m2", "a"));
+    CHECK_FALSE(ran_on("m1", "a"));
+    CHECK(ran_on("m1", "b"));
+    CHECK_FALSE(ran_on("m2", "b"));
+    CHECK(ran_on("m1", "c[0]") != ran_on("m1", "c[1]"));
+
+    CHECK(cluster.pleat({"machines", "label", "m1", "slow"}).code == 0);
+    const Ended refused = cluster.pleat({"submit", file});
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, "fast"));
+}
+
+// The shares of topologies/dumbbell.yaml, whose head explains them, in Mbit/s; 0: not there.
+TEST_CASE("the dumbbell over four machines has the goodput that it has on one") {
+    if (!can_make_machines()) return;
+    Cluster cluster{4};
+    const std::string topologies = std::filesystem::current_path().string() + "/topologies";
+    const Ended ended = cluster.pleat(
+        {"run", topologies + "/dumbbell.yaml", "--json", "--samples", "100ms", "--compare-shares"},
+        120s);
+    INFO(ended.err);
+    REQUIRE(ended.code == 0);
+    const json result = document(ended.out);
+    CHECK(result.at("machines").size() == 4);
+    const std::vector<std::array<double, 3>> shares{
+        {60, 0, 0},   {30, 30, 0},  {20, 20, 20}, {17.14, 21.43, 21.43}, {18.46, 18.46, 23.08},
+        {20, 20, 20}, {30, 30, 30}, {0, 45, 45}};
+    for (const json& flow : result.at("flows")) {
+        const std::string source = flow.at("src");
+        if (source.find("client") == std::string::npos) continue;
+        const auto client = static_cast<std::size_t>(source.at(7) - '0');
+        for (std::size_t interval = 0; interval < shares.size(); ++interval) {
+            const double share = shares[interval].at(client);
+            if (share == 0) continue;
+            std::vector<double> measured;
+            for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
+                const double at = flow.at("t_s")[i];
+                const double begin = 10.0 * static_cast<double>(interval);
+                if (at > begin + 3 && at < begin + 9.9) {
+                    measured.push_back(flow.at("measured_bps")[i].get<double>() / 1e6);
+                }
+            }
+            REQUIRE(measured.size() > 60);
+            double sum = 0;
+            for (const double each : measured) sum += each;
+            INFO(source << " in interval " << interval);
+            CHECK(sum / static_cast<double>(measured.size()) == Approx(share).epsilon(0.05));
+        }
     }
 }

@@ -131,6 +131,22 @@ Application application(Random& random, const Topology& topology) {
     a.main = flag(random);
     a.manual = flag(random);
     a.outside = flag(random);
+    switch (below(random, 4)) {
+        case 0:
+            a.place = PlaceOnMachine{"m" + text(random)};
+            break;
+        case 1:
+            a.place = PlaceByLabel{"l" + text(random)};
+            break;
+        case 2:
+            a.place = PlaceSpread{};
+            break;
+        case 3:
+            a.place = PlacePack{};
+            break;
+        default:
+            break;
+    }
     a.not_yet = texts(random);
     return a;
 }
@@ -434,6 +450,16 @@ ReadOutput make(Random& r) {
 template <>
 OutputPiece make(Random& r) {
     return {number32(r), number(r), text(r), number(r), flag(r)};
+}
+
+template <>
+RunOnHost make(Random& r) {
+    return {text(r), text(r), texts(r), number32(r)};
+}
+
+template <>
+RanOnHost make(Random& r) {
+    return {number32(r), below(r, 300) - 100, text(r)};
 }
 
 template <>

@@ -1,0 +1,62 @@
+// pleat logs, exec: hosts of a run on a running controller.
+#include <ctime>
+
+#include "cli/commands.hh"
+#include "cli/controller_link.hh"
+
+namespace pleat {
+namespace {
+
+ExitCode failed(const LinkFailure& failure, Output& output) {
+    output.error(failure.message);
+    return failure.code;
+}
+
+// Output is looked for so often while there is none.
+void pause() {
+    constexpr timespec kPause{0, 200'000'000};
+    ::nanosleep(&kPause, nullptr);
+}
+
+ExitCode print_log(ControllerLink& link, const HostVerbArguments& arguments, Output& output) {
+    ReadOutput question{.run = arguments.run, .host = arguments.host, .offset = 0, .ticket = 0};
+    while (true) {
+        ++question.ticket;
+        const auto piece = link.ask<OutputPiece>(question);
+        if (!piece) return failed(piece.error(), output);
+        output.data(piece->bytes);
+        question.offset += piece->bytes.size();
+        if (question.offset < piece->size) continue;
+        if (!arguments.follow || piece->over) return ExitCode::ok;
+        pause();
+    }
+}
+
+}  // namespace
+
+ExitCode execute(const HostVerbArguments& given, Output& output) {
+    const Result<ControllerPlace> place = find_controller(given.controller);
+    if (!place) {
+        output.error(place.error().message);
+        return ExitCode::controller_unreachable;
+    }
+    ControllerLink link{*place};
+    HostVerbArguments arguments = given;
+    if (arguments.run.empty() || arguments.run == "@") {
+        const auto runs = link.ask<Runs>(ListRuns{});
+        if (!runs) return failed(runs.error(), output);
+        if (runs->runs.empty()) {
+            output.error("there is no run on this controller");
+            return ExitCode::not_found;
+        }
+        arguments.run = runs->runs.back().run;
+    }
+    if (arguments.command.empty()) return print_log(link, arguments, output);
+    const auto ran = link.wait<RanOnHost>(RunOnHost{
+        .run = arguments.run, .host = arguments.host, .arguments = arguments.command, .ticket = 1});
+    if (!ran) return failed(ran.error(), output);
+    output.data(ran->output);
+    return static_cast<ExitCode>(ran->exit_code);
+}
+
+}  // namespace pleat
