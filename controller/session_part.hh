@@ -76,7 +76,6 @@ struct SessionPart {
     ControlTraffic control;
     NodeLog log;
     std::uint32_t asked_again = 0;  // for its log
-    Duration clock_error{};         // of T0
     bool over = false;              // its log is here, or it is lost: nothing more will come
 };
 
