@@ -78,7 +78,7 @@ TEST_CASE("what a run has come to is kept in a file, and told from any place of 
     RunEnded results;
     results.reason = "over";
     results.problems = {"one"};
-    const EndedRun run{.results = results, .log = log};
+    const EndedRun run{.results = results, .log = log, .directory = directory.path()};
     keep_ended_run(directory.path() + "/ended", run);
     const Result<EndedRun> read = read_ended_run(directory.path() + "/ended", log);
     REQUIRE(read);

@@ -38,11 +38,11 @@ struct Network {
         std::make_shared<const PathTable>(compute_epochs(scenario).base);
 };
 
-// Machine m<i> with client[i] and server[i], in a loop of its own: while that does not run,
+// SharingNode m<i> with client[i] and server[i], in a loop of its own: while that does not run,
 // it reads nothing.
-class Machine {
+class SharingNode {
   public:
-    Machine(const Network& network, std::size_t index)
+    SharingNode(const Network& network, std::size_t index)
         : network_{network},
           flow_{network.flow(index)},
           name_{"m" + std::to_string(index)},
@@ -141,11 +141,11 @@ class Machine {
     Instant last_tick_;
 };
 
-bool until(std::initializer_list<Machine*> machines, const std::function<bool()>& condition) {
+bool until(std::initializer_list<SharingNode*> machines, const std::function<bool()>& condition) {
     const Instant deadline = monotonic_now() + 20s;
     while (!condition()) {
         if (monotonic_now() > deadline) return false;
-        for (Machine* const machine : machines) machine->turn();
+        for (SharingNode* const machine : machines) machine->turn();
     }
     return true;
 }
@@ -233,9 +233,9 @@ TEST_CASE(
     "state when it reads again") {
     constexpr std::size_t kUpdates = 20'000;
     Network network;
-    Machine writer{network, 0};
-    Machine reader{network, 1};
-    Machine sleeper{network, 2};
+    SharingNode writer{network, 0};
+    SharingNode reader{network, 1};
+    SharingNode sleeper{network, 2};
     writer.join({reader.as_peer(), sleeper.as_peer()});
     reader.join({writer.as_peer(), sleeper.as_peer()});
     sleeper.join({writer.as_peer(), reader.as_peer()});
@@ -261,7 +261,7 @@ TEST_CASE(
 
 TEST_CASE("what a peer says that can't be so changes nothing, and what it says next counts") {
     Network network;
-    Machine machine{network, 0};
+    SharingNode machine{network, 0};
     Liar peer{network};
     machine.join({peer.as_peer()});
     machine.start();
@@ -349,7 +349,7 @@ TEST_CASE("what a peer says that can't be so changes nothing, and what it says n
 
 TEST_CASE("answers to who asks for the whole state are believed only when they can be so") {
     Network network;
-    Machine machine{network, 0};
+    SharingNode machine{network, 0};
     Liar peer{network};
     machine.join({peer.as_peer()});
     machine.start();
@@ -400,7 +400,7 @@ TEST_CASE("answers to who asks for the whole state are believed only when they c
 
 TEST_CASE("requests for the whole state that make no sense are dropped, and others answered") {
     Network network;
-    Machine machine{network, 0};
+    SharingNode machine{network, 0};
     Liar peer{network};
     machine.join({peer.as_peer()});
     machine.start();
