@@ -104,6 +104,7 @@ class ControllerDaemon::Impl {
 
     std::vector<std::string> endpoints() const {
         std::vector<std::string> result;
+        result.reserve(doors_.size());
         for (const auto& door : doors_) result.push_back(door->endpoint());
         return result;
     }
@@ -267,7 +268,7 @@ class ControllerDaemon::Impl {
         auto added = std::make_unique<ActiveRun>(store_, *std::move(plan), deadlines, outputs,
                                                  std::move(owner));
         if (!detached) added->watchers.push_back(caller);
-        const Submitted result = summary(added->plan, monotonic_now() - began);
+        Submitted result = summary(added->plan, monotonic_now() - began);
         runs_.emplace(run, std::move(added));
         return result;
     }
@@ -532,7 +533,7 @@ class ControllerDaemon::Impl {
     // Not from within a session's own doing.
     template <typename Action>
     void later(Action action) {
-        boost::asio::post(loop_, [this, action] { guarded(action); });
+        boost::asio::post(loop_, [this, action = std::move(action)] { guarded(action); });
     }
 
     void settle() {

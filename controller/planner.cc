@@ -31,10 +31,12 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
 Result<std::vector<std::string>> placement_of(const Scenario& scenario,
                                               const std::vector<Machine>& machines) {
     std::vector<PlaceRule> rules;
+    rules.reserve(scenario.applications.size());
     for (const Application& application : scenario.applications) rules.push_back(application.place);
     const Result<Placement> placement = place_hosts(scenario.topology, machines, rules);
     if (!placement) return tl::unexpected{placement.error()};
     std::vector<std::string> result;
+    result.reserve(placement->size());
     for (const MachineId machine : *placement) result.push_back(machines.at(machine.value).name);
     return result;
 }
@@ -45,6 +47,7 @@ std::vector<MachinePart> parts_of(const std::vector<std::string>& machine_of_hos
         hosts[machine_of_host[host]].push_back(HostId{host});
     }
     std::vector<MachinePart> parts;
+    parts.reserve(hosts.size());
     for (auto& [machine, its] : hosts) {
         parts.push_back({.machine = machine, .hosts = std::move(its)});
     }

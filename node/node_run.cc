@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/lifeline.hh"
 #include "base/overload.hh"
 #include "model/addressing.hh"
 #include "model/plane_choice.hh"
@@ -51,6 +52,7 @@ PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced
     const auto kind = plane_named(forced);
     if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
     std::vector<PlaneWish> wishes;
+    wishes.reserve(peers.size());
     for (const Peer& peer : peers) {
         wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
     }
@@ -216,7 +218,7 @@ class NodeRun::Impl {
         }
         const std::uint32_t token = ++last_exec_;
         const std::string file = fmt::format("{}/logs/exec-{}.out", options_.run_directory, token);
-        std::vector<std::string> words{"sh", "-c", "f=$1; shift; exec \"$@\" >\"$f\" 2>&1", "sh",
+        std::vector<std::string> words{"sh", "-c", R"(f=$1; shift; exec "$@" >"$f" 2>&1)", "sh",
                                        file};
         std::ranges::move(arguments, std::back_inserter(words));
         executing_[token] = {.file = file, .done = std::move(done)};
@@ -791,9 +793,7 @@ class NodeRun::Impl {
 
     void wait_until(Instant at, std::function<void()> then) {
         wait_timer_.expires_at(steady(at));
-        wait_timer_.async_wait([then = std::move(then)](const boost::system::error_code& error) {
-            if (!error) then();
-        });
+        wait_timer_.async_wait(lifeline_.guard(std::move(then)));
     }
 
     RunOptions options_;
@@ -824,6 +824,7 @@ class NodeRun::Impl {
     RepeatingTimer sample_timer_;
     RepeatingTimer second_timer_;
     boost::asio::steady_timer wait_timer_;  // for T0, then for the end
+    Lifeline lifeline_;
 
     Stage stage_ = Stage::preparing;
     EpochId epoch_in_force_{};

@@ -27,7 +27,7 @@ void RunJournal::add(const ControlMessage& message) {
     bytes += body;
     for (std::size_t at = 0; at < bytes.size();) {
         const ssize_t n = ::write(file_.value(), bytes.data() + at, bytes.size() - at);
-        check("cannot write " + path_, static_cast<int>(n < 0 ? -1 : 0));
+        check("cannot write " + path_, n < 0 ? -1 : 0);
         at += static_cast<std::size_t>(n);
     }
 }

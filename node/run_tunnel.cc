@@ -28,8 +28,9 @@ constexpr std::size_t kMostHostsLookedAt = 300;
 
 std::optional<std::uint16_t> port_of(std::string_view text) {
     std::uint16_t port = 0;
-    const char* const last = text.data() + text.size();
-    const auto [end, status] = std::from_chars(text.data(), last, port);
+    const char* const first = text.data();
+    const char* const last = first + text.size();
+    const auto [end, status] = std::from_chars(first, last, port);
     if (status != std::errc{} || end != last || port == 0) return {};
     return port;
 }
@@ -38,7 +39,7 @@ boost::asio::ip::address numeric_address(std::string text) {
     if (text.empty()) text = "127.0.0.1";
     if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
     boost::system::error_code error;
-    const auto address = boost::asio::ip::make_address(text, error);
+    auto address = boost::asio::ip::make_address(text, error);
     if (!error) return address;
     boost::asio::io_context loop;
     udp::resolver resolver{loop};
@@ -219,8 +220,9 @@ void RunTunnel::warn_if_late(Instant now) {
     warned_ = true;
     std::vector<std::string> silent;
     for (const Way& way : ways_) {
-        if (!way.round_trip.value())
+        if (!way.round_trip.value()) {
             silent.push_back(fmt::format("{} ({})", way.name, way.endpoint));
+        }
     }
     if (silent.empty()) return;
     warn_(fmt::format("no answer yet from {}: does a firewall let UDP through?",

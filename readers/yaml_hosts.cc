@@ -89,8 +89,9 @@ class HostReader {
         const auto text = fields_->text(value, "place:");
         if (!text) return;
         const Result<PlaceRule> rule = parse_place_rule(*text);
-        if (!rule)
+        if (!rule) {
             return report().error(value.place, "bad-value", "place: " + rule.error().message);
+        }
         app.place = *text;
     }
 

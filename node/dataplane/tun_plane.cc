@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <pthread.h>
 
+#include "base/lifeline.hh"
 #include "base/overload.hh"
 #include "node/dataplane/packet_loop.hh"
 
@@ -107,10 +108,7 @@ class TunPlane final : public DataPlane {
 
     void wait_for_reports() {
         reports_readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                                     [this](const boost::system::error_code& error) {
-                                         if (error) return;  // the plane is gone
-                                         pass_reports();
-                                     });
+                                     lifeline_.guard([this] { pass_reports(); }));
     }
 
     void pass_reports() {
@@ -134,6 +132,7 @@ class TunPlane final : public DataPlane {
     PlaneTally tally_;
     PacketLoop packet_loop_;
     boost::asio::posix::stream_descriptor reports_readable_;
+    Lifeline lifeline_;
     std::thread thread_;
 };
 

@@ -17,6 +17,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <spdlog/spdlog.h>
 
+#include "base/lifeline.hh"
 #include "base/overload.hh"
 #include "node/dataplane/edt/bpffs.hh"
 #include "node/dataplane/edt/edt_object.hh"
@@ -206,6 +207,7 @@ class EdtPlane final : public DataPlane {
     boost::asio::steady_timer timer_;
     stream_descriptor results_readable_;
     stream_descriptor events_readable_;
+    Lifeline lifeline_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -326,15 +328,13 @@ void EdtPlane::activate_at(std::shared_ptr<const PathTable> table, Instant when)
 }
 
 void EdtPlane::wait_for_results() {
-    results_readable_.async_wait(
-        stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-            if (error) return;   // the plane is gone
-            wait_for_results();  // first: a report may throw
-            for (const RowWorker::Result& result : worker_.results().take()) {
-                std::visit([this](const auto& one) { receive(one); }, result);
-            }
-            report_due();
-        });
+    results_readable_.async_wait(stream_descriptor::wait_read, lifeline_.guard([this] {
+        wait_for_results();  // first: a report may throw
+        for (const RowWorker::Result& result : worker_.results().take()) {
+            std::visit([this](const auto& one) { receive(one); }, result);
+        }
+        report_due();
+    }));
 }
 
 void EdtPlane::receive(const RowWorker::Folded& folded) {
@@ -394,9 +394,7 @@ void EdtPlane::settle(Instant now) {
     const std::optional<Instant> next = plan_.next_instant(now);
     if (!next) return;
     timer_.expires_at(steady(*next));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) report_due();
-    });
+    timer_.async_wait(lifeline_.guard([this] { report_due(); }));
 }
 
 void EdtPlane::store_begins() {
@@ -430,17 +428,16 @@ void EdtPlane::report_due() {
 // ---- flows
 
 void EdtPlane::wait_for_events() {
-    events_readable_.async_wait(stream_descriptor::wait_read,
-                                [this](const boost::system::error_code& error) {
-                                    if (error) return;
-                                    wait_for_events();  // first: a report may throw
-                                    std::vector<edt_event> events;
-                                    object_.events().take<edt_event>(
-                                        [&events](const edt_event& one) { events.push_back(one); });
-                                    const Instant now = monotonic_now();
-                                    for (const edt_event& one : events)
-                                        report_start(one.path, instant(one.at_ns), now);
-                                });
+    events_readable_.async_wait(stream_descriptor::wait_read, lifeline_.guard([this] {
+        wait_for_events();  // first: a report may throw
+        std::vector<edt_event> events;
+        object_.events().take<edt_event>(
+            [&events](const edt_event& one) { events.push_back(one); });
+        const Instant now = monotonic_now();
+        for (const edt_event& one : events) {
+            report_start(one.path, instant(one.at_ns), now);
+        }
+    }));
 }
 
 void EdtPlane::report_start(std::uint32_t path, Instant at, Instant now) {

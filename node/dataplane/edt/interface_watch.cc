@@ -52,13 +52,11 @@ InterfaceWatch::~InterfaceWatch() {
 }
 
 void InterfaceWatch::wait() {
-    readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                         [this](const boost::system::error_code& error) {
-                             if (error) return;  // the watch is gone
-                             if (!read_that_it_is_gone()) return wait();
-                             const std::function<void()> gone = std::move(gone_);
-                             gone();
-                         });
+    readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read, lifeline_.guard([this] {
+        if (!read_that_it_is_gone()) return wait();
+        const std::function<void()> gone = std::move(gone_);
+        gone();
+    }));
 }
 
 bool InterfaceWatch::read_that_it_is_gone() {

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "base/lifeline.hh"
 #include "node/netlink/route_socket.hh"
 
 namespace pleat {
@@ -27,6 +28,7 @@ class InterfaceWatch {
     int index_;
     std::function<void()> gone_;
     boost::asio::posix::stream_descriptor readable_;
+    Lifeline lifeline_;
 };
 
 }  // namespace pleat

@@ -18,6 +18,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.hh"
+#include "base/lifeline.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/flow_book.hh"
 #include "node/dataplane/netem/local_host.hh"
@@ -108,6 +109,7 @@ class NetemPlane final : public DataPlane {
     boost::asio::steady_timer switch_timer_;
     boost::asio::steady_timer flush_timer_;
     boost::asio::steady_timer poll_timer_;
+    Lifeline lifeline_;
 };
 
 NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
@@ -229,9 +231,8 @@ void NetemPlane::activate_at(std::shared_ptr<const PathTable> table, Instant whe
 
 void NetemPlane::wait_for_rows() {
     rows_readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                              [this](const boost::system::error_code& error) {
-                                  if (error) return;  // the plane is gone
-                                  wait_for_rows();    // first: what follows may throw
+                              lifeline_.guard([this] {
+                                  wait_for_rows();  // first: what follows may throw
                                   for (FoldedTable& folded : row_folder_.take()) {
                                       for (const auto& [host, rows] : folded.rows) {
                                           limit_segments(host, rows);
@@ -239,7 +240,7 @@ void NetemPlane::wait_for_rows() {
                                       prepared_.folded(std::move(folded));
                                   }
                                   switch_due();
-                              });
+                              }));
 }
 
 // On an interface with fewer segments at once than now, connections that are made from here on
@@ -258,9 +259,7 @@ void NetemPlane::wait_for_prepared() {
     const std::optional<Instant> next = prepared_.next();
     if (!next) return;
     switch_timer_.expires_at(steady(*next));
-    switch_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) switch_due();
-    });
+    switch_timer_.async_wait(lifeline_.guard([this] { switch_due(); }));
 }
 
 void NetemPlane::switch_due() {
@@ -361,9 +360,7 @@ void NetemPlane::close(LocalHost& local, std::uint32_t destination, bool at_once
 void NetemPlane::wait_for_flushes() {
     if (flushes_.empty()) return;
     flush_timer_.expires_at(steady(flushes_.begin()->first));
-    flush_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) flush_due();
-    });
+    flush_timer_.async_wait(lifeline_.guard([this] { flush_due(); }));
 }
 
 void NetemPlane::flush_due() {
@@ -457,9 +454,7 @@ void NetemPlane::plug(HostId host) {
 
 void NetemPlane::wait_for_events() {
     events_readable_.async_wait(
-        boost::asio::posix::stream_descriptor::wait_read,
-        [this](const boost::system::error_code& error) {
-            if (error) return;
+        boost::asio::posix::stream_descriptor::wait_read, lifeline_.guard([this] {
             wait_for_events();
             std::vector<std::pair<FlowKey, Instant>> starts;
             classifier_->events().take<netem_event>([&](const netem_event& event) {
@@ -468,14 +463,12 @@ void NetemPlane::wait_for_events() {
                                     Instant{Duration{static_cast<std::int64_t>(event.at_ns)}});
             });
             for (const auto& [flow, at] : starts) start(flow, at);
-        });
+        }));
 }
 
 void NetemPlane::wait_for_poll(Duration pause) {
     poll_timer_.expires_after(pause);
-    poll_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) poll_for_starts();
-    });
+    poll_timer_.async_wait(lifeline_.guard([this] { poll_for_starts(); }));
 }
 
 void NetemPlane::poll_for_starts() {
