@@ -102,7 +102,7 @@ class Cluster {
             {.to_cli = [this](const ControlMessage& m) { to_cli.push_back(m); },
              .to_node = [this](const std::string& machine,
                                const ControlMessage& m) { say_to(by_name(machine), m); },
-             .fresh_key = [this] { return std::string(32, static_cast<char>(++keys_)); }},
+             .fresh_key = [this] { return std::string(32, ++keys_); }},
             archive,
             now_};
         session_ = &session;
@@ -371,7 +371,7 @@ TEST_CASE("each pair of machines has a key that only the two are told") {
         for (const Peer& peer : c.node(i).peers) {
             keys.insert(peer.way_key);
             CHECK(peer.way_key.size() == 32);
-            const std::size_t other = static_cast<std::size_t>(peer.name.back() - '1');
+            const auto other = static_cast<std::size_t>(peer.name.back() - '1');
             const auto& back = c.node(other).peers;
             CHECK(std::ranges::find(back, c.node(i).name, &Peer::name)->way_key == peer.way_key);
         }
