@@ -256,7 +256,7 @@ TEST_CASE("pings cause no message while TCP runs beside them") {
 TEST_CASE("long flows cost control bytes when they begin and end, and heartbeats") {
     constexpr std::size_t kMachines = 4;
     double per_flow_before = 0.0;
-    for (const std::uint32_t n : {10, 50}) {
+    for (const std::uint32_t n : {10U, 50U}) {
         SimulatedRun run{dumbbell(n, 100_Mbps), kMachines};
         for (std::uint32_t i = 0; i < n; ++i) {
             run.run_until(1s / n * i);

@@ -344,7 +344,7 @@ TEST_CASE("shares converge over a network that delays, loses, doubles and reorde
         }
         w.run(6s);
         INFO("seed " << seed);
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
         lost += w.messages_lost;
     }
     CHECK(lost > 100);
@@ -363,7 +363,7 @@ TEST_CASE("old messages that come again, and messages that are cut short, change
         }
         w.run(6s);
         INFO("seed " << seed);
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
         repeated += w.repeated;
         bad += w.bad();
     }
@@ -401,7 +401,7 @@ TEST_CASE("a partition between nodes heals by itself") {
         CHECK(w.lost[seed % kMachines].size() == kMachines - 1);
         w.cut_off.clear();
         w.run(8s);
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
     }
 }
 
@@ -419,7 +419,7 @@ TEST_CASE("a partition that is shorter than the lease loses nobody") {
         w.run(6s);
         INFO("seed " << seed);
         for (const auto& whom : w.lost) CHECK(whom.empty());
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
     }
 }
 
@@ -432,7 +432,7 @@ TEST_CASE("a machine that is lost leaves everybody's shares when three heartbeat
         w.lose(2);
         w.run(6s);
         INFO("seed " << seed);
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
         for (std::size_t i = 0; i < kMachines; ++i) {
             if (i == 2) continue;
             REQUIRE(w.lost[i].size() == 1);
@@ -447,6 +447,6 @@ TEST_CASE("a machine that is lost leaves everybody's shares when three heartbeat
         w.restart(2);
         w.start_all();
         w.run(3s);
-        CHECK(w.objection() == "");
+        CHECK_THAT(w.objection(), Catch::Matchers::Equals(""));
     }
 }

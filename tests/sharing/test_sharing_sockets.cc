@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::string kRun = "r-1";
+const std::string run_name = "r-1";
 
 struct Network {
     Network() { spdlog::set_level(spdlog::level::off); }
@@ -58,7 +58,7 @@ class SharingNode {
     void join(std::vector<Peer> peers) {
         sharing_ = std::make_unique<RunSharing>(
             loop_, sockets_,
-            SharingMember{.run = kRun,
+            SharingMember{.run = run_name,
                           .node = name_,
                           .incarnation = 7,
                           .compare_shares = false,
@@ -174,7 +174,7 @@ class Liar {
     }
 
     void say(const std::string& bytes) {
-        pub_.send(zmq::buffer(kRun), zmq::send_flags::sndmore);
+        pub_.send(zmq::buffer(run_name), zmq::send_flags::sndmore);
         pub_.send(zmq::buffer(bytes), zmq::send_flags::none);
     }
 
@@ -282,43 +282,43 @@ TEST_CASE("what a peer says that can't be so changes nothing, and what it says n
     SECTION("in another's name") {
         StateUpdate forged = update(2, {{its.flow, DemandState::gone()}});
         forged.publisher = "m0";
-        lies.push_back(forged);
+        lies.emplace_back(forged);
         forged.publisher = "nobody";
-        lies.push_back(forged);
+        lies.emplace_back(forged);
     }
     SECTION("of flows that are not its own, or of nobody's") {
-        lies.push_back(update(2, {{network.flow(0), DemandState::limited(1_Mbps)}}));
-        lies.push_back(update(3, {{{HostId{100}, HostId{101}}, DemandState::greedy()},
-                                  {{HostId{1}, HostId{1}}, DemandState::greedy()}}));
+        lies.emplace_back(update(2, {{network.flow(0), DemandState::limited(1_Mbps)}}));
+        lies.emplace_back(update(3, {{{HostId{100}, HostId{101}}, DemandState::greedy()},
+                                     {{HostId{1}, HostId{1}}, DemandState::greedy()}}));
     }
     SECTION("of hosts that are not its own") {
         StateUpdate hosts = update(2, {});
         hosts.hosts[network.flow(0).source] = {};
         hosts.hosts[HostId{100}] = {};
-        lies.push_back(hosts);
+        lies.emplace_back(hosts);
     }
     SECTION("once more, or of long ago") {
-        lies.push_back(update(1, {{its.flow, DemandState::gone()}}));
-        lies.push_back(update(0, {{its.flow, DemandState::gone()}}));
+        lies.emplace_back(update(1, {{its.flow, DemandState::gone()}}));
+        lies.emplace_back(update(0, {{its.flow, DemandState::gone()}}));
         StateUpdate before = update(9, {{its.flow, DemandState::gone()}});
         before.incarnation = 6;
-        lies.push_back(before);
+        lies.emplace_back(before);
         Heartbeat old = heartbeat(0, {});
-        lies.push_back(old);
+        lies.emplace_back(old);
         old.incarnation = 6;
         old.sequence = 9;
-        lies.push_back(old);
+        lies.emplace_back(old);
     }
     SECTION("cut short, too long, or nothing at all") {
         const std::string whole = encode(StateMessage{update(2, {})});
         for (std::size_t length = 0; length < whole.size(); ++length) {
             noise.push_back(whole.substr(0, length));
         }
-        noise.push_back(std::string(100'000, '\xff'));
+        noise.emplace_back(100'000, '\xff');
     }
     SECTION("longer than any state can be: then the connection must be made anew") {
         must_be_quick = false;
-        noise.push_back(std::string(kMaxStateBytes + 1, 'x'));
+        noise.emplace_back(kMaxStateBytes + 1, 'x');
     }
     for (const StateMessage& lie : lies) peer.say(lie);
     for (const std::string& bytes : noise) peer.say(bytes);
@@ -418,11 +418,11 @@ TEST_CASE("requests for the whole state that make no sense are dropped, and othe
     ask({""});
     ask({"snapshot"});
     ask({"snapshot", "r-another"});
-    ask({"state", kRun});
-    ask({"snapshot", kRun, "more"});
-    ask({"snapshot", kRun, "more", "and", "more"});
+    ask({"state", run_name});
+    ask({"snapshot", run_name, "more"});
+    ask({"snapshot", run_name, "more", "and", "more"});
     ask({std::string(10'000, '\xff'), std::string(10'000, '\0')});
-    ask({"snapshot", kRun});
+    ask({"snapshot", run_name});
     zmq::message_t answer;
     REQUIRE(until({&machine},
                   [&] { return dealer.recv(answer, zmq::recv_flags::dontwait).has_value(); }));
@@ -435,7 +435,7 @@ TEST_CASE("requests for the whole state that make no sense are dropped, and othe
     // One that is too long ends the connection it came through, no more.
     ask({std::string(kMaxStateBytes + 1, 'x')});
     CHECK(until({&machine}, [&] {
-        ask({"snapshot", kRun});
+        ask({"snapshot", run_name});
         return dealer.recv(answer, zmq::recv_flags::dontwait).has_value();
     }));
 }

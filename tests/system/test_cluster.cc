@@ -64,7 +64,7 @@ links: [a -- s: 1ms, b -- s: 1ms, c -- s: 1ms]
 
 // Hosts of two machines, by name: 15 ms and 35 ms away. The last one asks; a and b share a link to
 // it that has room for half of what they want.
-const char* const kAcross = R"(
+constexpr const char* kAcross = R"(
 pleat: 1
 name: across
 hosts:
@@ -532,7 +532,7 @@ events:
     CHECK(result.at("epochs")[1].at("late_us") < 100'000);
 }
 
-const char* const kPlaced = R"(
+constexpr const char* kPlaced = R"(
 pleat: 1
 name: placed
 hosts:

@@ -242,7 +242,7 @@ TEST_CASE("SIGTERM and SIGHUP tear a run down as Ctrl-C does") {
 }
 
 // Two hosts for three seconds, with an event of the topology and one of an application.
-const char* const kHeadless = R"(pleat: 1
+constexpr const char* kHeadless = R"(pleat: 1
 name: headless
 duration: 3s
 hosts:

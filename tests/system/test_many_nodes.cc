@@ -99,7 +99,7 @@ std::vector<Duration> skews(const std::string& run_db) {
             SQLITE_OK);
     std::vector<Duration> result;
     const auto keep = [](void* into, int, char** column, char**) {
-        static_cast<std::vector<Duration>*>(into)->push_back(Duration{std::stoll(column[0])});
+        static_cast<std::vector<Duration>*>(into)->emplace_back(std::stoll(column[0]));
         return 0;
     };
     const char* const question =
