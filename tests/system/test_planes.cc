@@ -145,6 +145,9 @@ events:
 // Payload of a full TCP segment over what a rate counts for it.
 constexpr double kGoodput = 1448.0 / 1514.0;
 
+// Of the link between the bridges: 60 Mbit/s and 40 ms.
+constexpr double kQueueMegabits = 60 * 0.04;
+
 }  // namespace
 
 TEST_CASE("`doctor` tries every plane and says which one a run would have") {
@@ -272,19 +275,22 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
         };
         const auto check_share = [&](int client, double from, double to, double share) {
             const double allowed = allowed_mbps(results, client, from, to);
+            const double departed = departed_mbps(results, client, from, to);
             const double got = goodput(client, from, to);
             std::cout << plane << " client[" << client << "] " << from << ".." << to
-                      << " s: allowed " << allowed << " of " << share << ", got " << got << " of "
-                      << share * kGoodput << " Mbit/s\n";
+                      << " s: allowed " << allowed << ", departed " << departed << " of " << share
+                      << ", got " << got << " of " << share * kGoodput << " Mbit/s\n";
             CHECK(allowed == Approx(share).epsilon(0.01));
-            // What arrives in the end may be more: TCP hands over late what lay behind a loss.
-            const double departed = departed_mbps(results, client, from, to);
-            CHECK(departed > 0);
-            CHECK(departed < share * 1.03);
             // HTB loses what a late timer leaves unspent: beside other programs, in User Mode
             // Linux, a third and more. What it keeps on a quiet machine is for the
             // conformance suite; here it is enough that the share was used.
-            CHECK(got > share * kGoodput * (plane == "netem" ? 0.5 : 0.94));
+            const double used = plane == "netem" ? 0.5 : 0.97;
+            CHECK(departed < share * 1.03);
+            CHECK(departed > share * used);
+            // TCP hands over late what lies behind a loss, in the next window: up to a queue
+            // and a round trip.
+            const double behind_a_loss = (kQueueMegabits + share * 0.05) / (to - from);
+            CHECK(got > share * kGoodput * used - behind_a_loss);
         };
         check_share(0, 2, 4, 60);
         check_share(0, 5.5, 8, 30);
