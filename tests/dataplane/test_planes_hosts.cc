@@ -1,4 +1,5 @@
 // The conformance suite, part five: hosts that come, go, break, and what can't be reached.
+#include <algorithm>
 #include <ctime>
 #include <thread>
 
@@ -130,12 +131,15 @@ TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, three_hosts};
         world.destroy_host("b");
-        CHECK(world.ping("a", "c", 2, 20ms).size() == 2);  // what the kernel does about it is over
-        const std::clock_t before = std::clock();
-        CHECK(world.ping("a", "c", 40, 20ms).size() == 40);
-        // Of at least 800 ms; a thread that is woken for ever would take them all. The clock of
-        // User Mode Linux counts in steps of 10 ms, several at once when it was not scheduled.
-        CHECK(std::clock() - before < CLOCKS_PER_SEC * 2 / 10);
+        // A thread that is woken for ever would take all of each 400 ms. User Mode Linux now and
+        // then charges half a second of ticks at once, before the host goes as well as after.
+        std::clock_t least = CLOCKS_PER_SEC;
+        for (int i = 0; i < 3; ++i) {
+            const std::clock_t before = std::clock();
+            CHECK(world.ping("a", "c", 20, 20ms).size() == 20);
+            least = std::min(least, std::clock() - before);
+        }
+        CHECK(least < CLOCKS_PER_SEC / 20);
     });
 }
 
