@@ -164,9 +164,14 @@ TEST_CASE("silent hosts cost nothing") {
         for (int i = 0; i < 20; ++i) lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
         PlaneWorld world{plane.open, lines};
         world.pass(200ms);
-        const std::clock_t before = std::clock();
-        std::this_thread::sleep_for(1s);
-        CHECK(std::clock() - before < CLOCKS_PER_SEC / 500);
+        // The least of three seconds: see above for the ticks of User Mode Linux.
+        std::clock_t least = CLOCKS_PER_SEC;
+        for (int i = 0; i < 3; ++i) {
+            const std::clock_t before = std::clock();
+            world.pass(1s);
+            least = std::min(least, std::clock() - before);
+        }
+        CHECK(least < CLOCKS_PER_SEC / 500);
     });
 }
 
