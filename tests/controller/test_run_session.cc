@@ -543,6 +543,14 @@ TEST_CASE("a session resumes a run by what its node says of it") {
         w.session.node_arrived(hello, w.now);
         w.node_says(Progress{ExperimentTime{3s}, EpochId{0}, 0, 2, 2});
         CHECK(w.last_to_cli<Progress>().at == ExperimentTime{3s});
+        // What T0 was on its clock nobody knows any more: nothing is said of how far that has gone.
+        for (int i = 0; i < 40; ++i) {
+            w.now += 1s;
+            w.node_says(Progress{ExperimentTime{4s}, EpochId{0}, 0, 2, 2});
+            const auto ping = w.last_to_node<ClockPing>();
+            w.node_says(ClockPong{ping.sequence, ping.sent, w.now + 96h});
+        }
+        CHECK(w.last_to_cli<Progress>().at == ExperimentTime{4s});
         w.node_ends(run_ended("over"));
         CHECK_FALSE(w.result().failed);
         CHECK(w.result().data_plane == "tun");
