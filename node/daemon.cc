@@ -8,6 +8,7 @@
 
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
+#include "node/chosen_plane.hh"
 #include "node/join.hh"
 #include "wire/output_file.hh"
 

@@ -1,9 +1,6 @@
 #include "node/node_run.hh"
 
 #include <algorithm>
-#include <deque>
-#include <filesystem>
-#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -13,19 +10,21 @@
 
 #include "base/lifeline.hh"
 #include "base/overload.hh"
+#include "model/actions_done.hh"
 #include "model/addressing.hh"
-#include "model/plane_choice.hh"
 #include "model/run_rules.hh"
+#include "node/chosen_plane.hh"
 #include "node/dataplane/open_plane.hh"
 #include "node/epoch_tables.hh"
 #include "node/event_player.hh"
+#include "node/host_commands.hh"
+#include "node/host_results.hh"
 #include "node/hosts/host_fleet.hh"
 #include "node/log_so_far.hh"
 #include "node/repeating_timer.hh"
-#include "node/run_outputs.hh"
 #include "node/run_recorder.hh"
 #include "node/run_sharing.hh"
-#include "wire/output_file.hh"
+#include "node/table_schedule.hh"
 
 namespace pleat {
 
@@ -45,25 +44,6 @@ AddressPlan address_plan(const Scenario& scenario) {
         parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
     if (!plan) throw Failure{plan.error().message};
     return *plan;
-}
-
-// Throws MissingFeature or Unsuitable when there is none.
-PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced) {
-    const auto kind = plane_named(forced);
-    if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
-    std::vector<PlaneWish> wishes;
-    wishes.reserve(peers.size());
-    for (const Peer& peer : peers) {
-        wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
-    }
-    const auto choice = choose_plane(wishes, kind, missing_for);
-    if (const auto* const refused = std::get_if<PlaneRefusal>(&choice)) {
-        if (refused->for_wishes) throw Unsuitable{refused->message};
-        throw MissingFeature{refused->message};
-    }
-    const auto& chosen = std::get<PlaneChoice>(choice);
-    spdlog::info("data plane chosen plane={} reason=\"{}\"", name_of(chosen.plane), chosen.reason);
-    return chosen.plane;
 }
 
 }  // namespace
@@ -100,6 +80,7 @@ class NodeRun::Impl {
                            .local_hosts = local_hosts_.size(),
                            .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
                                                      options_.encrypt, std::move(tunnel))})},
+          schedule_{tables_, epoch_starts_, recorder_, *plane_},
           tunnel_{loop, *plane_, prepare.peers, [this] { announce_if_ready(); },
                   [this](const std::string& warning) {
                       send_(pleat::Stage{.name = "machine", .text = warning});
@@ -124,20 +105,20 @@ class NodeRun::Impl {
                               .attachment = plane_->attaches_to(),
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
+          commands_{fleet_, options_.run_directory},
+          results_{scenario_.topology, addresses_, local_hosts_},
           events_{loop, scenario_.timeline,
                   [this](const TimedEvent& event, std::size_t done) { play(event, done); }},
           share_timer_{loop, kShareTick, [this](Instant now) { tick(now); }},
           sample_timer_{loop, options_.sample_interval, [this](Instant now) { sample(now); }},
           second_timer_{loop, kSecond, [this](Instant now) { each_second(now); }},
           wait_timer_{loop} {
-        results_.resize(scenario_.topology.hosts().size());
         if (left != nullptr) {
             take_over(*left);
             return;
         }
         add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
-        const Instant now = monotonic_now();
-        plane_->activate_at(tables_.take_next(), now);
+        schedule_.prepare(monotonic_now());
         send_(Prepared{.version = tables_.base()->version(),
                        .epoch = tables_.base()->epoch(),
                        .hash = tables_.base()->hash()});
@@ -179,13 +160,11 @@ class NodeRun::Impl {
         }
         stage_ = Stage::counting;
         recorder_.begin(t0);
-        for (const auto& [at, record] : before_t0_) record_host(record.host, at, record.what);
-        before_t0_.clear();
         record_epoch(TableActivated{.version = tables_.base()->version(),
                                     .epoch = EpochId{0},
                                     .planned = t0,
                                     .actual = t0});
-        for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next_table();
+        schedule_.begin();
         wait_until(t0, [this] { run(); });
     }
 
@@ -208,7 +187,6 @@ class NodeRun::Impl {
         return result;
     }
 
-    // Its output goes to a file of its own: the host's log is its application's.
     void execute(const std::string& host, std::vector<std::string> arguments, Executed done) {
         const auto local =
             std::ranges::find(local_hosts_, host, [this](HostId id) { return name(id); });
@@ -216,35 +194,10 @@ class NodeRun::Impl {
         if (local == local_hosts_.end() || over) {
             return done(127, "pleat: host " + host + " is not there\n");
         }
-        const std::uint32_t token = ++last_exec_;
-        const std::string file = fmt::format("{}/logs/exec-{}.out", options_.run_directory, token);
-        std::vector<std::string> words{"sh", "-c", R"(f=$1; shift; exec "$@" >"$f" 2>&1)", "sh",
-                                       file};
-        std::ranges::move(arguments, std::back_inserter(words));
-        executing_[token] = {.file = file, .done = std::move(done)};
-        fleet_.execute(*local, token, words);
+        commands_.execute(*local, std::move(arguments), std::move(done));
     }
 
   private:
-    struct Executing {
-        std::string file;
-        Executed done;
-    };
-
-    void exec_ended(const ExecEnded& ended) {
-        const auto asked = executing_.find(ended.token);
-        if (asked != executing_.end()) {
-            const Executing each = std::move(asked->second);
-            executing_.erase(asked);
-            each.done(ended.exit_code, read_output(each.file, 0).bytes);
-            std::error_code ignored;
-            std::filesystem::remove(each.file, ignored);
-            return;
-        }
-        if (ended.exit_code == 0) return;
-        spdlog::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
-    }
-
     enum class Stage : std::uint8_t { preparing, ready, counting, running, ending, ended };
 
     // ---- preparing
@@ -254,12 +207,6 @@ class NodeRun::Impl {
     }
 
     void add_hosts(std::vector<HostPort> ports) {
-        for (const HostId host : local_hosts_) {
-            HostResult& result = results_[host.value];
-            result.host = host;
-            result.address = ipv4_text(addresses_.ipv4(host));
-            result.log = "logs/" + scenario_.topology.host(host).name + ".log";
-        }
         // A plane wants to know the outside host before those that may send to it.
         const auto outside = std::ranges::find_if(ports, &HostPort::outside);
         if (outside != ports.end()) std::rotate(ports.begin(), outside, outside + 1);
@@ -291,11 +238,7 @@ class NodeRun::Impl {
             std::chrono::duration<double>{gap}.count());
         spdlog::warn("{}", text);
         problems_.push_back(text);
-        recorder_.write(EventRecord{.planned = so_far_.last,
-                                    .actual = recorder_.at(now),
-                                    .epoch = std::nullopt,
-                                    .text = "node daemon started anew"});
-        flush_log();
+        recorder_.event(so_far_.last, now, "node daemon started anew");
         wait_until(std::max(now, left.t0), [this] { run(); });
     }
 
@@ -303,36 +246,21 @@ class NodeRun::Impl {
     void recall_hosts() {
         const auto events =
             std::span{scenario_.timeline}.first(so_far_.events_done(scenario_.timeline));
-        std::set<HostId> ended_by_event;
-        for (const TimedEvent& event : events) {
-            const auto* const action = std::get_if<HostAction>(&event.event);
-            if (action == nullptr || !is_local(action->host)) continue;
-            using Kind = HostAction::Kind;
-            if (action->kind == Kind::crash) plane_->cut(action->host);
-            if (action->kind == Kind::start || action->kind == Kind::restart) {
-                plane_->connect(action->host);
-                ended_by_event.erase(action->host);
-            }
-            if (action->kind == Kind::crash || action->kind == Kind::stop) {
-                ended_by_event.insert(action->host);
-            }
+        const ActionsDone done = actions_done(events);
+        for (const HostId host : local_hosts_) {
+            if (done.cut.contains(host)) plane_->cut(host);
+            if (done.ended.contains(host)) results_.ended_by_us(host);
         }
-        for (const HostId host : ended_by_event) results_[host.value].ended_by_us = true;
         for (const HostRecord& record : so_far_.hosts) {
-            HostResult& result = results_.at(record.host.value);
             if (record.what == "started") {
-                result.started = true;
-                result.exit_code.reset();
-                started_at_[record.host] = recorder_.instant(record.at);
+                results_.started(record.host, recorder_.instant(record.at));
                 progress_.started(record.host);
             } else if (record.what == "ready") {
                 progress_.ready(record.host);
             } else {
-                constexpr std::string_view kExited = "exited ";
-                if (record.what.starts_with(kExited)) {
-                    result.exit_code = std::stoi(record.what.substr(kExited.size()));
-                }
-                progress_.ended(record.host, result.exit_code, result.ended_by_us);
+                const auto exit_code = exit_code_told(record);
+                results_.exited(record.host, exit_code, "");
+                progress_.ended(record.host, exit_code, results_.was_ended_by_us(record.host));
             }
         }
         progress_.events_done(events.size());
@@ -342,22 +270,14 @@ class NodeRun::Impl {
 
     // The table of now, and the next ones at their instants.
     void put_in_force(Instant now) {
-        std::size_t current = 0;
-        while (current + 1 < epoch_starts_.size() &&
-               recorder_.instant(epoch_starts_[current + 1]) <= now) {
-            ++current;
-        }
-        std::shared_ptr<const PathTable> table;
-        for (std::size_t i = 0; i <= current; ++i) table = tables_.take_next();
-        epoch_in_force_ = table->epoch();
+        const std::shared_ptr<const PathTable> table = schedule_.resume(now);
         sharer_.table_activated(table, now);
-        plane_->activate_at(table, now);
-        for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next_table();
-        if (so_far_.epochs.contains(epoch_in_force_)) return;
-        record_epoch(TableActivated{.version = table->version(),
-                                    .epoch = epoch_in_force_,
-                                    .planned = recorder_.instant(epoch_starts_[current]),
-                                    .actual = now});
+        if (so_far_.epochs.contains(table->epoch())) return;
+        record_epoch(
+            TableActivated{.version = table->version(),
+                           .epoch = table->epoch(),
+                           .planned = recorder_.instant(epoch_starts_[table->epoch().value]),
+                           .actual = now});
     }
 
     // Says HostsReady once everything is prepared and the barrier is reached.
@@ -412,12 +332,12 @@ class NodeRun::Impl {
         progress_.events_done(done);
         const Instant now = monotonic_now();
         if (!changes_topology(event.event)) {
-            if (is_ours(event.event)) record_event(event, now);
+            if (is_ours(event.event)) recorder_.event(event.at, now, event.text);
             std::visit(Overload{
                            [this, &event](const HostAction& action) { act(action, event.text); },
                            [this](const Execute& execute) {
                                if (!is_local(execute.host)) return;
-                               fleet_.execute(execute.host, ++last_exec_, execute.arguments);
+                               commands_.execute(execute.host, execute.arguments);
                            },
                            [this](const Quit&) { end("an event said quit", false); },
                            [](const auto&) {},
@@ -455,19 +375,19 @@ class NodeRun::Impl {
             case Kind::restart:
                 restart_when_ended_.insert(host);
                 if (fleet_.running(host)) {
-                    results_[host.value].ended_by_us = true;
+                    results_.ended_by_us(host);
                     fleet_.stop(host);
                 } else {
                     revive(host);
                 }
                 return;
             case Kind::stop:
-                results_[host.value].ended_by_us = true;
+                results_.ended_by_us(host);
                 fleet_.stop(host);
                 return;
             case Kind::crash: {
                 // A power failure: the paths are cut in the instant of the kill.
-                results_[host.value].ended_by_us = true;
+                results_.ended_by_us(host);
                 plane_->cut(host);
                 fleet_.crash(host);
                 sharer_.host_crashed(host, monotonic_now());
@@ -486,7 +406,7 @@ class NodeRun::Impl {
         if (options_.no_applications) return;
         restart_when_ended_.erase(host);
         plane_->connect(host);
-        results_[host.value].ended_by_us = false;
+        results_.revived(host);
         progress_.started_by_event(host);
         fleet_.start(host);
     }
@@ -499,13 +419,7 @@ class NodeRun::Impl {
 
     void sample(Instant now) {
         plane_->read_counters(now);
-        for (const FlowSample& flow : sharer_.sample(now)) {
-            recorder_.write(SampleRecord{.at = recorder_.at(now),
-                                         .flow = flow.flow,
-                                         .allowed_bps = flow.allowed_bps,
-                                         .measured_bps = flow.measured_bps,
-                                         .bytes = flow.bytes});
-        }
+        for (const FlowSample& flow : sharer_.sample(now)) recorder_.sample(flow, now);
     }
 
     void each_second(Instant now) {
@@ -515,19 +429,11 @@ class NodeRun::Impl {
         last_bytes_out_ = totals.bytes_out;
         if (sharing_.alone()) sharing_.heartbeat();
         send_(Progress{.at = recorder_.at(now),
-                       .epoch = epoch_in_force_,
+                       .epoch = schedule_.in_force(),
                        .throughput_bps = bytes * 8,
                        .hosts_ready = static_cast<std::uint32_t>(progress_.ready_count()),
                        .hosts_running = static_cast<std::uint32_t>(progress_.running_count())});
-        flush_log();
-    }
-
-    void flush_log() {
-        const Result<void> flushed = recorder_.flush();
-        if (flushed || log_problem_told_) return;
-        log_problem_told_ = true;
-        problems_.push_back(flushed.error().message);
-        spdlog::error("the run log is incomplete: {}", flushed.error().message);
+        recorder_.flush();
     }
 
     // ---- what hosts report
@@ -537,7 +443,7 @@ class NodeRun::Impl {
                        [this](const HostStarted& started) { host_started(started); },
                        [this](const HostReady& ready) { host_ready(ready); },
                        [this](const HostExited& exited) { host_exited(exited); },
-                       [this](const ExecEnded& ended) { exec_ended(ended); },
+                       [this](const ExecEnded& ended) { command_ended(ended); },
                        [this](const HostLost& lost) { host_lost(lost); },
                    },
                    report);
@@ -545,34 +451,29 @@ class NodeRun::Impl {
     }
 
     void host_started(const HostStarted& started) {
-        HostResult& result = results_[started.host.value];
-        result.started = true;
-        result.exit_code.reset();
-        started_at_[started.host] = started.at;
+        results_.started(started.host, started.at);
         progress_.started(started.host);
         tell_of(started.host);
-        record_host(started.host, started.at, "started");
+        recorder_.host(started.host, started.at, "started");
     }
 
     void host_ready(const HostReady& ready) {
         progress_.ready(ready.host);
         tell_of(ready.host);
-        record_host(ready.host, ready.at, "ready");
+        recorder_.host(ready.host, ready.at, "ready");
         start_due_hosts();
         announce_if_ready();
     }
 
     void host_exited(const HostExited& exited) {
-        HostResult& result = results_[exited.host.value];
-        result.exit_code = exited.exit_code;
-        result.problem = exited.problem;
-        const bool by_us = result.ended_by_us || stage_ == Stage::ending;
-        result.ended_by_us = by_us;
+        if (stage_ == Stage::ending) results_.ended_by_us(exited.host);
+        results_.exited(exited.host, exited.exit_code, exited.problem);
+        const bool by_us = results_.was_ended_by_us(exited.host);
         progress_.ended(exited.host, exited.exit_code, by_us);
         tell_of(exited.host);
-        record_host(exited.host, exited.at,
-                    exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
-                                     : "not started: " + exited.problem);
+        recorder_.host(exited.host, exited.at,
+                       exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
+                                        : "not started: " + exited.problem);
         if (stage_ == Stage::preparing && !by_us) {
             fail_before_t0(fmt::format(
                 "host {} {} before it was ready", name(exited.host),
@@ -589,14 +490,19 @@ class NodeRun::Impl {
         }
     }
 
+    void command_ended(const ExecEnded& ended) {
+        if (commands_.ended(ended) || ended.exit_code == 0) return;
+        spdlog::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
+    }
+
     void host_lost(const HostLost& lost) {
         const std::string problem =
             fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
         spdlog::error("{}", problem);
         problems_.push_back(problem);
-        results_[lost.host.value].problem = problem;
+        results_.lost(lost.host, problem);
         sharer_.host_crashed(lost.host, monotonic_now());
-        record_host(lost.host, monotonic_now(), "lost");
+        recorder_.host(lost.host, monotonic_now(), "lost");
         failed_ = true;
         end(problem, false);
     }
@@ -621,25 +527,10 @@ class NodeRun::Impl {
     }
 
     void table_activated(const TableActivated& activated) {
-        // In force since the run was prepared, or taken over.
-        if (activated.epoch <= epoch_in_force_) return;
-        while (!scheduled_.empty() && scheduled_.front()->epoch() <= activated.epoch) {
-            if (scheduled_.front()->epoch() == activated.epoch) {
-                sharer_.table_activated(scheduled_.front(), monotonic_now());
-            }
-            scheduled_.pop_front();
-        }
-        epoch_in_force_ = activated.epoch;
-        record_epoch(activated);
-        schedule_next_table();
-    }
-
-    void schedule_next_table() {
-        std::shared_ptr<const PathTable> table = tables_.take_next();
+        const std::shared_ptr<const PathTable> table = schedule_.activated(activated.epoch);
         if (!table) return;
-        const Instant when = recorder_.instant(epoch_starts_[table->epoch().value]);
-        scheduled_.push_back(table);
-        plane_->activate_at(std::move(table), when);
+        sharer_.table_activated(table, monotonic_now());
+        record_epoch(activated);
     }
 
     // ---- sharing, and what other nodes tell
@@ -647,16 +538,12 @@ class NodeRun::Impl {
     RunSharingOutputs sharing_outputs() {
         return RunSharingOutputs{
             .set_caps = [this](std::vector<FlowCap> caps) { plane_->set_caps(std::move(caps)); },
-            .share =
-                [this](FlowKey flow, Bandwidth share, Instant now) {
-                    recorder_.write(ShareRecord{
-                        .at = recorder_.at(now),
-                        .flow = flow,
-                        .share_bps = share.is_unlimited()
-                                         ? ~std::uint64_t{0}
-                                         : static_cast<std::uint64_t>(share.bits_per_second())});
+            .share = [this](FlowKey flow, Bandwidth share,
+                            Instant now) { recorder_.share(flow, share, now); },
+            .published =
+                [this](const std::vector<FlowState>& flows) {
+                    recorder_.demands(flows, monotonic_now());
                 },
-            .published = [this](const std::vector<FlowState>& flows) { record_demands(flows); },
             .host =
                 [this](HostId host, const HostStatus& status) {
                     progress_.remote(host, status);
@@ -671,13 +558,6 @@ class NodeRun::Impl {
                     failed_ = true;
                     problems_.push_back(problem);
                 }};
-    }
-
-    void record_demands(const std::vector<FlowState>& flows) {
-        const ExperimentTime at = recorder_.at(monotonic_now());
-        for (const FlowState& flow : flows) {
-            recorder_.write(DemandRecord{.at = at, .flow = flow.flow, .state = flow.state});
-        }
     }
 
     // Whether it is dead or only cut off, the controller may know better.
@@ -698,53 +578,9 @@ class NodeRun::Impl {
         for (const std::string& event : epoch_events_[index]) {
             text += (text.empty() ? "" : "; ") + event;
         }
-        recorder_.write(EventRecord{.planned = epoch_starts_[index],
-                                    .actual = recorder_.at(activated.actual),
-                                    .epoch = activated.epoch,
-                                    .text = std::move(text)});
-        flush_log();
+        recorder_.epoch(activated, epoch_starts_[index], std::move(text));
         spdlog::info("epoch switched epoch={} late_us={}", index,
                      microseconds(activated.actual - activated.planned));
-    }
-
-    void record_event(const TimedEvent& event, Instant now) {
-        recorder_.write(EventRecord{.planned = event.at,
-                                    .actual = recorder_.at(now),
-                                    .epoch = std::nullopt,
-                                    .text = event.text});
-        flush_log();
-    }
-
-    void record_host(HostId host, Instant at, std::string what) {
-        if (!recorder_.begun()) {
-            before_t0_.emplace_back(at,
-                                    HostRecord{.at = {}, .host = host, .what = std::move(what)});
-            return;
-        }
-        recorder_.write(HostRecord{.at = recorder_.at(at), .host = host, .what = std::move(what)});
-        flush_log();  // whoever takes over must know
-    }
-
-    void record_totals() {
-        const PlaneTotals totals = plane_->totals();
-        const auto record = [this](std::string counter, auto value) {
-            recorder_.write(TotalsRecord{.counter = std::move(counter),
-                                         .value = static_cast<std::int64_t>(value)});
-        };
-        record("packets_in", totals.packets_in);
-        record("packets_out", totals.packets_out);
-        record("bytes_out", totals.bytes_out);
-        record("queue_drops", totals.queue_drops);
-        record("loss_drops", totals.loss_drops);
-        record("unreachable_drops", totals.unreachable_drops);
-        record("unknown_destination_drops", totals.unknown_destination_drops);
-        record("malformed_drops", totals.malformed_drops);
-        record("write_drops", totals.write_drops);
-        record_tunnel_totals(totals.tunnel, record);
-        record("interfaces_lost", totals.interfaces_lost);
-        record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
-        record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());
-        record("delivery_lateness_max_ns", totals.delivery_lateness_max.count());
     }
 
     // ---- ending
@@ -754,35 +590,23 @@ class NodeRun::Impl {
         sample_timer_.stop();
         second_timer_.stop();
         plane_->read_counters(monotonic_now());
-        record_totals();
+        recorder_.totals(plane_->totals());
         for (const HostId host : local_hosts_) plane_->remove_host(host);
         fleet_.dissolve([this] { finish(); });
     }
 
     void finish() {
         stage_ = Stage::ended;
-        flush_log();
+        recorder_.flush();
+        if (recorder_.problem()) problems_.push_back(*recorder_.problem());
         ended_(EndedRun{.results = RunEnded{.reason = end_reason_,
                                             .failed = failed_ || progress_.failed(),
                                             .interrupted = interrupted_,
                                             .problems = problems_,
-                                            .hosts = host_results(),
+                                            .hosts = results_.all(recorder_),
                                             .control = sharing_.traffic()},
                         .log = recorder_.path(),
                         .directory = sends_outputs_ ? options_.run_directory : ""});
-    }
-
-    std::vector<HostResult> host_results() {
-        std::vector<HostResult> results;
-        for (const HostId host : local_hosts_) {
-            HostResult result = results_[host.value];
-            const auto started = started_at_.find(host);
-            if (started != started_at_.end() && recorder_.begun()) {
-                result.started_at = recorder_.at(started->second);
-            }
-            results.push_back(std::move(result));
-        }
-        return results;
     }
 
     // ---- small helpers
@@ -809,16 +633,18 @@ class NodeRun::Impl {
     AddressPlan addresses_;
     PathFolder folder_;
     EpochTables tables_;
-    std::deque<std::shared_ptr<const PathTable>> scheduled_;  // handed to the plane, not in force
     RunProgress progress_;
     LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
 
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
+    TableSchedule schedule_;            // when which table
     RunTunnel tunnel_;                  // to the planes of other nodes
     RunSharing sharing_;                // with the other nodes
     Sharer& sharer_;                    // its counters -> demands -> caps
     HostFleet fleet_;                   // applications
+    HostCommands commands_;             // and others, on the same hosts
+    HostResults results_;
     EventPlayer events_;
     RepeatingTimer share_timer_;
     RepeatingTimer sample_timer_;
@@ -827,19 +653,12 @@ class NodeRun::Impl {
     Lifeline lifeline_;
 
     Stage stage_ = Stage::preparing;
-    EpochId epoch_in_force_{};
-    std::vector<HostResult> results_;  // by HostId
-    std::map<HostId, Instant> started_at_;
-    std::vector<std::pair<Instant, HostRecord>> before_t0_;
     std::set<HostId> restart_when_ended_;
     std::vector<std::string> problems_;
-    std::uint32_t last_exec_ = 0;
-    std::map<std::uint32_t, Executing> executing_;  // by token: what operators asked for
     std::uint64_t last_bytes_out_ = 0;
     std::string end_reason_;
     bool interrupted_ = false;
     bool failed_ = false;
-    bool log_problem_told_ = false;
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,

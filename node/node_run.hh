@@ -58,12 +58,6 @@ struct NodeOptions {
     PortRange tunnel_ports{};                // where ends of tunnels are bound, one a run
 };
 
-// The scenario asks for what the data plane can't do.
-class Unsuitable : public Failure {
-  public:
-    using Failure::Failure;
-};
-
 class NodeRun {
   public:
     using Send = std::function<void(const ControlMessage&)>;

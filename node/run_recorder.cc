@@ -1,0 +1,114 @@
+#include "node/run_recorder.hh"
+
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+
+#include <spdlog/spdlog.h>
+
+#include "node/run_tunnel.hh"
+
+namespace pleat {
+
+namespace {
+
+constexpr std::string_view kExited = "exited ";
+
+std::uint64_t bits_per_second(Bandwidth share) {
+    return share.is_unlimited() ? ~std::uint64_t{0}
+                                : static_cast<std::uint64_t>(share.bits_per_second());
+}
+
+}  // namespace
+
+void RunRecorder::begin(Instant t0) {
+    t0_ = t0;
+    begun_ = true;
+    for (auto& [instant, record] : std::exchange(before_t0_, {})) {
+        host(record.host, instant, std::move(record.what));
+    }
+}
+
+void RunRecorder::event(ExperimentTime planned, Instant now, const std::string& text) {
+    write(EventRecord{.planned = planned, .actual = at(now), .epoch = std::nullopt, .text = text});
+    flush();
+}
+
+void RunRecorder::epoch(const TableActivated& activated, ExperimentTime planned, std::string text) {
+    write(EventRecord{.planned = planned,
+                      .actual = at(activated.actual),
+                      .epoch = activated.epoch,
+                      .text = std::move(text)});
+    flush();
+}
+
+void RunRecorder::host(HostId host, Instant instant, std::string what) {
+    HostRecord record{.at = at(instant), .host = host, .what = std::move(what)};
+    if (!begun_) {
+        before_t0_.emplace_back(instant, std::move(record));
+        return;
+    }
+    write(record);
+    flush();
+}
+
+void RunRecorder::share(FlowKey flow, Bandwidth share, Instant now) {
+    write(ShareRecord{.at = at(now), .flow = flow, .share_bps = bits_per_second(share)});
+}
+
+void RunRecorder::demands(const std::vector<FlowState>& flows, Instant now) {
+    for (const FlowState& flow : flows) {
+        write(DemandRecord{.at = at(now), .flow = flow.flow, .state = flow.state});
+    }
+}
+
+void RunRecorder::sample(const FlowSample& flow, Instant now) {
+    write(SampleRecord{.at = at(now),
+                       .flow = flow.flow,
+                       .allowed_bps = flow.allowed_bps,
+                       .measured_bps = flow.measured_bps,
+                       .bytes = flow.bytes});
+}
+
+void RunRecorder::totals(const PlaneTotals& totals) {
+    const auto record = [this](std::string counter, auto value) {
+        write(
+            TotalsRecord{.counter = std::move(counter), .value = static_cast<std::int64_t>(value)});
+    };
+    record("packets_in", totals.packets_in);
+    record("packets_out", totals.packets_out);
+    record("bytes_out", totals.bytes_out);
+    record("queue_drops", totals.queue_drops);
+    record("loss_drops", totals.loss_drops);
+    record("unreachable_drops", totals.unreachable_drops);
+    record("unknown_destination_drops", totals.unknown_destination_drops);
+    record("malformed_drops", totals.malformed_drops);
+    record("write_drops", totals.write_drops);
+    record_tunnel_totals(totals.tunnel, record);
+    record("interfaces_lost", totals.interfaces_lost);
+    record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
+    record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());
+    record("delivery_lateness_max_ns", totals.delivery_lateness_max.count());
+}
+
+void RunRecorder::flush() {
+    const Result<void> flushed = log_.flush();
+    if (flushed || problem_) return;
+    problem_ = flushed.error().message;
+    spdlog::error("the run log is incomplete: {}", *problem_);
+}
+
+void RunRecorder::write(const LogRecord& record) {
+    if (begun_) log_.write(record);
+}
+
+std::optional<int> exit_code_told(const HostRecord& record) {
+    if (!record.what.starts_with(kExited)) return std::nullopt;
+    int code = 0;
+    const std::string_view digits = std::string_view{record.what}.substr(kExited.size());
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code);
+    if (error != std::errc{}) return std::nullopt;
+    return code;
+}
+
+}  // namespace pleat
