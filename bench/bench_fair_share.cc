@@ -102,7 +102,7 @@ struct Problem {
         std::mt19937_64 random{43};
         for (const FlowKey pair : random_pairs(count, of)) {
             const FlowPath* const path = paths.find(pair);
-            flows.push_back({path->links, path->weight, random_demand(random)});
+            flows.push_back({path->links(), path->weight, random_demand(random)});
         }
     }
 

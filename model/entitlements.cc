@@ -2,8 +2,15 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace pleat {
+
+namespace {
+
+constexpr std::uint32_t kNotAsked = 0xffffffff;
+
+}  // namespace
 
 Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
                            std::span<const double> rates)
@@ -11,57 +18,70 @@ Entitlements::Entitlements(std::span<const double> capacities, std::span<const F
 
 Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
                            std::span<const double> rates, std::span<const LinkId> only)
-    : capacities_{capacities} {
+    : capacities_{capacities}, flows_{flows}, rates_{rates} {
     PLEAT_ASSERT(flows.size() == rates.size());
-    collect(flows, rates, only);
-    in_order_.assign(capacities_.size(), false);
+    levels_.reserve(flows.size());
+    for (std::size_t i = 0; i < flows.size(); ++i) levels_.push_back(rates[i] / flows[i].weight);
+    collect(only);
+    first_use_.assign(capacities_.size(), kNotAsked);
 }
 
-// Counts the uses of each link, then puts them side by side.
-void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const double> rates,
-                           std::span<const LinkId> only) {
+// Of equal levels the first flow.
+std::vector<std::uint32_t> Entitlements::by_level() const {
+    std::vector<std::pair<double, std::uint32_t>> order;
+    order.reserve(levels_.size());
+    for (std::uint32_t i = 0; i < levels_.size(); ++i) order.emplace_back(levels_[i], i);
+    std::sort(order.begin(), order.end());
+    std::vector<std::uint32_t> result;
+    result.reserve(order.size());
+    for (const auto& [level, flow] : order) result.push_back(flow);
+    return result;
+}
+
+// Counts the flows of each link, then puts them side by side, all links' in one go through the
+// flows by level.
+void Entitlements::collect(std::span<const LinkId> only) {
     const auto matters = [this, only](LinkId link) {
         if (capacities_[link.value] == kUnlimitedRate) return false;
         return only.empty() || std::find(only.begin(), only.end(), link) != only.end();
     };
     first_.assign(capacities_.size() + 1, 0);
-    for (const FlowDemand& flow : flows) {
-        for (const LinkId link : flow.links) first_[link.value + 1] += matters(link) ? 1 : 0;
-    }
-    for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
-    uses_.resize(first_.back());
-    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    levels_.resize(flows.size());
     weights_.assign(capacities_.size(), 0.0);
-    for (std::size_t i = 0; i < flows.size(); ++i) {
-        const FlowDemand& flow = flows[i];
-        levels_[i] = rates[i] / flow.weight;
+    for (const FlowDemand& flow : flows_) {
         for (const LinkId link : flow.links) {
             if (!matters(link)) continue;
+            ++first_[link.value + 1];
             weights_[link.value] += flow.weight;
-            uses_[next[link.value]++] = {levels_[i], rates[i], flow.weight,
-                                         0.0,        0.0,      static_cast<std::uint32_t>(i)};
+        }
+    }
+    for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
+    flows_of_links_.resize(first_.back());
+    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+    for (const std::uint32_t flow : by_level()) {
+        for (const LinkId link : flows_[flow].links) {
+            if (matters(link)) flows_of_links_[next[link.value]++] = flow;
         }
     }
 }
 
+// Valid until the next call.
 std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
-    const std::span<Use> uses =
-        std::span{uses_}.subspan(first_[link.value], first_[link.value + 1] - first_[link.value]);
-    if (in_order_[link.value]) return uses;
-    in_order_[link.value] = true;
-    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
-        return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
-    });
-    double rate = 0.0;
-    double weight = 0.0;
-    for (Use& use : uses) {
-        use.rate_before = rate;
-        use.weight_before = weight;
-        rate += use.rate;
-        weight += use.weight;
+    const std::uint32_t first = first_[link.value];
+    const std::uint32_t last = first_[link.value + 1];
+    std::uint32_t& first_use = first_use_[link.value];
+    if (first_use == kNotAsked) {
+        first_use = static_cast<std::uint32_t>(uses_.size());
+        double rate = 0.0;
+        double weight = 0.0;
+        for (std::uint32_t k = first; k < last; ++k) {
+            const std::uint32_t flow = flows_of_links_[k];
+            const Use& use = uses_.emplace_back(
+                Use{levels_[flow], rates_[flow], flows_[flow].weight, rate, weight, flow});
+            rate += use.rate;
+            weight += use.weight;
+        }
     }
-    return uses;
+    return std::span{uses_}.subspan(first_use, last - first);
 }
 
 // The flows of a link are by level, then by flow.

@@ -22,8 +22,8 @@ namespace pleat {
 
 class Entitlements {
   public:
-    // `rates`: of `flows`, by FairShare::solve with these `capacities`, which must live
-    // as long as this.
+    // `rates`: of `flows`, by FairShare::solve with these `capacities`. All three must live as
+    // long as this.
     Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
                  std::span<const double> rates);
 
@@ -33,7 +33,7 @@ class Entitlements {
 
     // Of a flow of `weight` over `links`. `except`: the index of a flow to leave out (the
     // flow itself), or the number of flows. Infinity when no link limits it.
-    // The flows of a link are put in order when it is first asked for.
+    // The sums over a link's flows are made when it is first asked for.
     double of(std::span<const LinkId> links, double weight, std::size_t except);
 
   private:
@@ -48,8 +48,8 @@ class Entitlements {
         std::uint32_t flow;
     };
 
-    void collect(std::span<const FlowDemand> flows, std::span<const double> rates,
-                 std::span<const LinkId> only);
+    std::vector<std::uint32_t> by_level() const;
+    void collect(std::span<const LinkId> only);
     std::span<const Use> uses_of(LinkId link);
 
     std::span<const Use>::iterator find(std::span<const Use> uses, std::size_t flow) const;
@@ -58,12 +58,15 @@ class Entitlements {
                     std::size_t except) const;
 
     std::span<const double> capacities_;
-    // The uses of a limited link are [first_[link], first_[link + 1]), by level once in order.
+    std::span<const FlowDemand> flows_;
+    std::span<const double> rates_;
+    std::vector<double> levels_;  // by flow
+    // The flows of a limited link are [first_[link], first_[link + 1]), by level.
     std::vector<std::uint32_t> first_;
-    std::vector<Use> uses_;
-    std::vector<double> levels_;   // by flow
-    std::vector<double> weights_;  // by LinkId: of its uses together
-    std::vector<bool> in_order_;   // by LinkId
+    std::vector<std::uint32_t> flows_of_links_;
+    std::vector<double> weights_;  // by LinkId: of its flows together
+    std::vector<Use> uses_;        // of the links that were asked for, one behind the other
+    std::vector<std::uint32_t> first_use_;  // by LinkId; kNotAsked
 };
 
 }  // namespace pleat

@@ -667,8 +667,8 @@ NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, Shar
                                    nullptr, std::move(send), std::move(ended))} {}
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 JournaledRun left, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, FileDescriptor{}, &left,
+                 JournaledRun left, FileDescriptor tunnel, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(tunnel), &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;

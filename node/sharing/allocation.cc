@@ -33,7 +33,7 @@ Allocation::Allocation(FlowPaths& paths, std::span<const FlowState> states)
         PLEAT_ASSERT(flows_.empty() || flows_.back() < state.flow);
         flows_.push_back(state.flow);
         paths_.push_back(path);
-        demands_.push_back({path->links, path->weight, state.state.rate()});
+        demands_.push_back({path->links(), path->weight, state.state.rate()});
     }
     rates_ = FairShare{capacities_}.solve(demands_);
 }
@@ -67,7 +67,7 @@ std::optional<Allocation::PathTerms> Allocation::terms(FlowKey flow) {
         rate = rates_[i];
     } else {
         if (!entitlements_) entitlements_.emplace(capacities_, demands_, rates_);
-        rate = entitlements_->of(path->links, path->weight, i);
+        rate = entitlements_->of(path->links(), path->weight, i);
     }
     return PathTerms{{std::min(bandwidth_of(rate), path->bandwidth), path->rtt}, path->bandwidth};
 }

@@ -268,7 +268,8 @@ std::optional<SharesDigest> Sharer::shares_digest() const {
 }
 
 void Sharer::allocate(Instant now) {
-    allocation_.emplace(paths_, all_states());
+    if (stale_) all_ = all_states();
+    allocation_.emplace(paths_, all_);
     stale_ = false;
     for (LocalFlow* const flow : watched_) {
         if (flow->machine.phase() != DemandMachine::Phase::idle) allow(*flow, now);

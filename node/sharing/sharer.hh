@@ -143,7 +143,8 @@ class Sharer {
     std::vector<LocalFlow*> watched_;  // the active and the lately active, by key
     std::vector<LocalFlow*> to_sample_;
     std::optional<Allocation> allocation_;
-    bool stale_ = true;  // states have changed since allocation_ was made
+    bool stale_ = true;           // states have changed since allocation_ was made
+    std::vector<FlowState> all_;  // all_states() of then
     Instant now_;
     std::optional<Instant> last_sample_;  // or the first flow's start, before any
     std::vector<FlowCap> new_caps_;       // to be sent
