@@ -217,8 +217,6 @@ void NodeDaemon::take_over() {
     if (!left) return;
     const std::string run = left->prepare.options.run;
     spdlog::info("taking over run={}", run);
-    // Hosts of other planes can't be taken over: adopt() says so, without a probe of all.
-    left->prepare.options.data_plane = name_of(PlaneKind::tun);
     try {
         Part& part = runs_[run];
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, *std::move(left),
