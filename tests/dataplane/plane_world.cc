@@ -123,6 +123,7 @@ void PlaneWorld::await(const std::function<bool()>& done, Duration limit) {
 
 void PlaneWorld::pass(Duration time) {
     loop_.restart();
+    const auto working = boost::asio::make_work_guard(loop_);  // also when there is no plane
     loop_.run_for(time);
 }
 
