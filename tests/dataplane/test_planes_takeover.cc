@@ -59,10 +59,11 @@ TEST_CASE("a takeover loses no packet, and counters go on", "[short]") {
                              world.kill_plane();
                          } else if (step == 2) {
                              take_over(world, plane);
-                             // It is under way; nobody has to wait for its next silence.
-                             const auto counters = world.counters(world.flow("a", "b"));
-                             REQUIRE(counters != nullptr);
-                             CHECK(counters->packets > packets_before);
+                             // It is under way; nobody has to wait for its next silence, and
+                             // what it has done is there with the report.
+                             world.await([&world] { return !world.started().empty(); });
+                             CHECK(world.started().front().flow == world.flow("a", "b"));
+                             CHECK(world.started().front().counters->packets > packets_before);
                          }
                      });
         REQUIRE(step >= 2);

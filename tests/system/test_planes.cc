@@ -330,7 +330,7 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
 // One flow over a link that becomes narrower, and one that counts its packets.
 const char* const narrower = R"(pleat: 1
 name: narrower
-duration: 9s
+duration: 10s
 hosts:
   server: {run: "iperf3 -s -f k -i 0.5 --forceflush", ready: {tcp: 5201}}
   client: {run: "iperf3 -c server -C cubic -t 100"}
@@ -342,7 +342,7 @@ links:
   - walker -- s1: 5ms 100Mbps
 events:
   4s: set client--s1 10Mbps
-  7s: mark late
+  9s: mark late
 )";
 
 TEST_CASE("without a node daemon hosts stay shaped, and another one takes over their run") {
@@ -363,7 +363,7 @@ TEST_CASE("without a node daemon hosts stay shaped, and another one takes over t
         for (const Process& process : processes_beneath(run.pid())) {
             if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
         }
-        REQUIRE(eventually(30s, [&] { return has(log("server"), "5.00-5.50"); }));
+        REQUIRE(eventually(30s, [&] { return has(log("server"), "6.00-6.50"); }));
         run.signal(SIGCONT);
         const Ended ended = run.finish(60s);
         INFO(plane << ": " << ended.err);
@@ -391,8 +391,8 @@ TEST_CASE("without a node daemon hosts stay shaped, and another one takes over t
         };
         check_rate(1, 2.5, 20);
         check_rate(2.5, 3.5, 20);
-        check_rate(4.5, 5.5, alone ? 10 : 20);
-        check_rate(6.5, 8.5, 10);
+        check_rate(5.5, 6.5, alone ? 10 : 20);
+        check_rate(8, 9.5, 10);
         // No sample says more than the link lets through: what was sent meanwhile is not
         // taken for a burst.
         for (const nlohmann::json& flow : results.at("flows")) {

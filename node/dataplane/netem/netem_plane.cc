@@ -303,6 +303,7 @@ void NetemPlane::report_left() {
             for (const std::uint32_t one : local->started(now, kIdle)) {
                 under_way.push_back({host, HostId{one}});
                 left_flows_.insert(under_way.back());
+                flows_.recall(under_way.back(), now, local->memory->rows()[one].may_lose);
             }
             continue;
         }
@@ -315,6 +316,8 @@ void NetemPlane::report_left() {
             if (now - last < kUnderWay) under_way.push_back(flow);
         }
     }
+    // Who hears of a flow finds what it has done so far.
+    flows_.read([this](HostId host) { return find(host); }, now);
     for (const FlowKey& flow : under_way) start(flow, now);
     if (classifier_) {
         wait_for_events();
