@@ -74,7 +74,7 @@ Run finish(RunningExperiment& running) {
     run.document = nlohmann::json::parse(contents(running.document));
     // With a controller the path is its own, and whole.
     run.directory = running.out / run.document.at("run").get<std::string>();
-    if (!fs::exists(run.directory)) run.directory = run.document.at("directory");
+    if (!fs::exists(run.directory)) run.directory = run.document.at("directory").get<std::string>();
     return run;
 }
 
