@@ -40,11 +40,11 @@ pleat: 1
 name: pairs
 duration: 17s
 hosts:
-  a-client: {run: "iperf3 -c a-server -u -t 60 -b 80M", after: [a-server]}
+  a-client: {run: "iperf3 -c a-server -u -t 60 -b 80M --forceflush", after: [a-server]}
   a-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  b-client: {run: "iperf3 -c b-server -u -t 60 -b 80M", after: [b-server]}
+  b-client: {run: "iperf3 -c b-server -u -t 60 -b 80M --forceflush", after: [b-server]}
   b-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  c-client: {run: "iperf3 -c c-server -u -t 60 -b 80M", after: [c-server]}
+  c-client: {run: "iperf3 -c c-server -u -t 60 -b 80M --forceflush", after: [c-server]}
   c-server: {run: "iperf3 -s", ready: {tcp: 5201}}
 bridges: [s1, s2]
 links:
