@@ -9,6 +9,7 @@
 #include <memory>
 #include <regex>
 #include <sstream>
+#include <utility>
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -51,8 +52,11 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
         ::open(document.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     REQUIRE(stdout_file.open());
     Command command;
-    command.arguments = {helper("pleat"), "run",   topology.string(),
-                         "--json",        "--out", out.string()};
+    command.arguments = {helper("pleat"), "run", topology.string(), "--json"};
+    const bool elsewhere = !workspace.controller().empty();
+    const std::string where = elsewhere ? workspace.controller() : out.string();
+    command.arguments.insert(command.arguments.end(),
+                             {elsewhere ? "--controller" : "--out", where});
     command.descriptors = {{stdout_file.value(), 1}};
     const double began = wall_now();
     auto child = Child::start(command);
@@ -68,7 +72,9 @@ Run finish(RunningExperiment& running) {
     run.began_wall_s = running.began_wall_s;
     INFO(contents(running.document));
     run.document = nlohmann::json::parse(contents(running.document));
+    // With a controller the path is its own, and whole.
     run.directory = running.out / run.document.at("run").get<std::string>();
+    if (!fs::exists(run.directory)) run.directory = run.document.at("directory").get<std::string>();
     return run;
 }
 
@@ -78,7 +84,7 @@ std::string helper(const std::string& name) {
     return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
 }
 
-Workspace::Workspace() {
+Workspace::Workspace(std::string controller) : controller_{std::move(controller)} {
     std::string pattern = (fs::temp_directory_path() / "pleat-fidelity-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;

@@ -13,17 +13,21 @@ namespace pleat::fidelity {
 // A directory of its own, removed in the end.
 class Workspace {
   public:
-    Workspace();
+    // `controller`: on whose machines runs take place; empty: on this one.
+    explicit Workspace(std::string controller = {});
     ~Workspace();
     Workspace(const Workspace&) = delete;
     Workspace& operator=(const Workspace&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
 
+    const std::string& controller() const { return controller_; }
+
     std::filesystem::path write(const std::string& name, const std::string& text) const;
 
   private:
     std::filesystem::path path_;
+    std::string controller_;
 };
 
 // A program that is built beside this test.
