@@ -53,7 +53,7 @@ Instant Sharer::advance(Instant now) {
     return now_ = std::max(now_, now);
 }
 
-void Sharer::resume(std::vector<FlowState> published, Instant now) {
+void Sharer::resume(std::span<const FlowState> published, Instant now) {
     resumed_at_ = advance(now);
     for (const FlowState& one : published) {
         if (paths_.possible(one.flow)) own_.set(one.flow, one.state);

@@ -61,7 +61,7 @@ class Sharer {
     Sharer(const PathFolder& folder, std::shared_ptr<const PathTable> table, SharerOutputs outputs);
 
     // Before all else, of a run that is taken over: what was published last, in FlowKey order.
-    void resume(std::vector<FlowState> published, Instant now);
+    void resume(std::span<const FlowState> published, Instant now);
 
     void flow_started(const FlowStarted& started, Instant now);
     void table_activated(std::shared_ptr<const PathTable> table, Instant now);
