@@ -73,6 +73,7 @@ Run finish(RunningExperiment& running) {
     run.began_wall_s = running.began_wall_s;
     INFO(contents(running.document));
     run.document = nlohmann::json::parse(contents(running.document));
+    run.directory = running.out / run.document.at("run").get<std::string>();
     return run;
 }
 
