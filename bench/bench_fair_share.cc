@@ -127,7 +127,7 @@ void all_entitlements(benchmark::State& state) {
     FairShare solver{problem.paths.capacities()};
     const std::vector<double> rates = solver.solve(problem.flows);
     for (auto _ : state) {
-        Entitlements entitlements{solver.capacities(), problem.flows, rates};
+        Entitlements entitlements{solver, problem.flows, rates};
         for (std::size_t i = 0; i < problem.flows.size(); ++i) {
             const FlowDemand& flow = problem.flows[i];
             benchmark::DoNotOptimize(entitlements.of(flow.links, flow.weight, i));

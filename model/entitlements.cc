@@ -6,82 +6,34 @@
 
 namespace pleat {
 
-namespace {
-
-constexpr std::uint32_t kNotAsked = 0xffffffff;
-
-}  // namespace
-
-Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
+Entitlements::Entitlements(const FairShare& solver, std::span<const FlowDemand> flows,
                            std::span<const double> rates)
-    : Entitlements{capacities, flows, rates, {}} {}
-
-Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
-                           std::span<const double> rates, std::span<const LinkId> only)
-    : capacities_{capacities}, flows_{flows}, rates_{rates} {
+    : solver_{solver}, flows_{flows}, rates_{rates}, places_(solver.capacities().size()) {
     PLEAT_ASSERT(flows.size() == rates.size());
     levels_.reserve(flows.size());
     for (std::size_t i = 0; i < flows.size(); ++i) levels_.push_back(rates[i] / flows[i].weight);
-    collect(only);
-    first_use_.assign(capacities_.size(), kNotAsked);
 }
 
-// Of equal levels the first flow.
-std::vector<std::uint32_t> Entitlements::by_level() const {
-    std::vector<std::pair<double, std::uint32_t>> order;
-    order.reserve(levels_.size());
-    for (std::uint32_t i = 0; i < levels_.size(); ++i) order.emplace_back(levels_[i], i);
-    std::sort(order.begin(), order.end());
-    std::vector<std::uint32_t> result;
-    result.reserve(order.size());
-    for (const auto& [level, flow] : order) result.push_back(flow);
-    return result;
-}
-
-// Counts the flows of each link, then puts them side by side, all links' in one go through the
-// flows by level.
-void Entitlements::collect(std::span<const LinkId> only) {
-    const auto matters = [this, only](LinkId link) {
-        if (capacities_[link.value] == kUnlimitedRate) return false;
-        return only.empty() || std::find(only.begin(), only.end(), link) != only.end();
-    };
-    first_.assign(capacities_.size() + 1, 0);
-    weights_.assign(capacities_.size(), 0.0);
-    for (const FlowDemand& flow : flows_) {
-        for (const LinkId link : flow.links) {
-            if (!matters(link)) continue;
-            ++first_[link.value + 1];
-            weights_[link.value] += flow.weight;
-        }
-    }
-    for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
-    flows_of_links_.resize(first_.back());
-    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    for (const std::uint32_t flow : by_level()) {
-        for (const LinkId link : flows_[flow].links) {
-            if (matters(link)) flows_of_links_[next[link.value]++] = flow;
-        }
-    }
-}
-
-// Valid until the next call.
+// Valid until the next call. Of equal levels the first flow comes first.
 std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
-    const std::uint32_t first = first_[link.value];
-    const std::uint32_t last = first_[link.value + 1];
-    std::uint32_t& first_use = first_use_[link.value];
-    if (first_use == kNotAsked) {
-        first_use = static_cast<std::uint32_t>(uses_.size());
+    Place& place = places_[link.value];
+    if (!place.asked) {
+        order_.clear();
+        for (const std::uint32_t flow : solver_.flows_of(link)) {
+            order_.emplace_back(levels_[flow], flow);
+        }
+        std::sort(order_.begin(), order_.end());
+        place = {static_cast<std::uint32_t>(uses_.size()),
+                 static_cast<std::uint32_t>(order_.size()), true};
         double rate = 0.0;
         double weight = 0.0;
-        for (std::uint32_t k = first; k < last; ++k) {
-            const std::uint32_t flow = flows_of_links_[k];
-            const Use& use = uses_.emplace_back(
-                Use{levels_[flow], rates_[flow], flows_[flow].weight, rate, weight, flow});
-            rate += use.rate;
-            weight += use.weight;
+        for (const auto& [level, flow] : order_) {
+            uses_.push_back({level, rates_[flow], flows_[flow].weight, rate, weight, flow});
+            rate += rates_[flow];
+            weight += flows_[flow].weight;
         }
     }
-    return std::span{uses_}.subspan(first_use, last - first);
+    return std::span{uses_}.subspan(place.first, place.count);
 }
 
 // The flows of a link are by level, then by flow.
@@ -123,7 +75,7 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
 // links are ruled out by that.
 double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) {
     const auto at_least = [this, weight](LinkId link) {
-        return weight * capacities_[link.value] / (weights_[link.value] + weight);
+        return weight * solver_.capacities()[link.value] / (solver_.weight_of(link) + weight);
     };
     LinkId narrowest{};
     double least = kUnlimitedRate;
@@ -143,7 +95,7 @@ double Entitlements::of(std::span<const LinkId> links, double weight, std::size_
 }
 
 double Entitlements::on(LinkId link, double weight, std::size_t except) {
-    const double capacity = capacities_[link.value];
+    const double capacity = solver_.capacities()[link.value];
     const std::span<const Use> uses = uses_of(link);
     return uses.empty() ? capacity : weight * level_of(capacity, uses, weight, except);
 }

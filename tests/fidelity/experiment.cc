@@ -61,7 +61,8 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
     const double began = wall_now();
     auto child = Child::start(command);
     REQUIRE(child.has_value());
-    return RunningExperiment{std::move(*child), out, document, began};
+    return RunningExperiment{std::move(*child), elsewhere ? workspace.runs() : out, document,
+                             began};
 }
 
 Run finish(RunningExperiment& running) {
@@ -72,9 +73,7 @@ Run finish(RunningExperiment& running) {
     run.began_wall_s = running.began_wall_s;
     INFO(contents(running.document));
     run.document = nlohmann::json::parse(contents(running.document));
-    // With a controller the path is its own, and whole.
     run.directory = running.out / run.document.at("run").get<std::string>();
-    if (!fs::exists(run.directory)) run.directory = run.document.at("directory").get<std::string>();
     return run;
 }
 
@@ -84,7 +83,8 @@ std::string helper(const std::string& name) {
     return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
 }
 
-Workspace::Workspace(std::string controller) : controller_{std::move(controller)} {
+Workspace::Workspace(std::string controller, fs::path runs)
+    : controller_{std::move(controller)}, runs_{std::move(runs)} {
     std::string pattern = (fs::temp_directory_path() / "pleat-fidelity-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;

@@ -359,7 +359,7 @@ struct Machines {
     }
 
     system_test::Cluster cluster{4};
-    Workspace workspace{cluster.endpoint()};
+    Workspace workspace{cluster.endpoint(), cluster.place.path("ctl/runs")};
 };
 
 }  // namespace

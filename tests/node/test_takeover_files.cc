@@ -33,6 +33,10 @@ TEST_CASE("a journal gives back what was told, once the run has begun") {
                              .peers = {}};
     CHECK_FALSE(read_journal(path));
     RunJournal journal{path};
+    // It holds the keys of ways to other machines.
+    CHECK(std::filesystem::status(path).permissions() ==
+          (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+    journal.add(WayOpened{.endpoint = "10.0.0.1:7500"});
     journal.add(prepare);
     journal.add(PrepareEpoch{epochs.epochs[1].delta});
     CHECK_FALSE(read_journal(path));
@@ -44,6 +48,7 @@ TEST_CASE("a journal gives back what was told, once the run has begun") {
         REQUIRE(read->epochs.size() == 1);
         CHECK(read->epochs[0].delta == epochs.epochs[1].delta);
         CHECK(read->t0 == Instant{7s});
+        CHECK(read->way == "10.0.0.1:7500");
     };
     check();
     std::ofstream{path, std::ios::app} << "half a message";
