@@ -137,7 +137,8 @@ TEST_CASE("flows of a run that is taken over keep their shares until more is kno
     const FlowKey second = world.flow("client[1]", "server[1]");
     const FlowKey ended = world.flow("client[2]", "server[2]");
     const DemandState greedy = DemandState::greedy();
-    world.sharer.resume({{first, greedy}, {second, greedy}, {ended, greedy}}, world.now);
+    const std::vector<FlowState> published{{first, greedy}, {second, greedy}, {ended, greedy}};
+    world.sharer.resume(published, world.now);
     CHECK_FALSE(world.sharer.idle());
     for (const FlowKey key : {first, second}) {
         FlowCounters& of = world.counters(key);
