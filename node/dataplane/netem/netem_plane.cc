@@ -260,20 +260,22 @@ void NetemPlane::add_host(HostPort port) {
 
 // Its rows among the classifier's, and the program at its interface.
 void NetemPlane::take_source(LocalHost& local, bool goes_on) {
-    if (goes_on) {
+    if (is_adopted_) {
+        // Also of one that has to be set up again: others that come after it have theirs.
         local.place = local.memory->place();
-        if (local.place >= places_.size()) places_.resize(local.place + std::size_t{1});
+    } else {
+        const auto free =
+            std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
+        local.place = static_cast<std::uint16_t>(free - places_.begin());
+        local.memory->place() = local.place;
+    }
+    if (local.place >= places_.size()) places_.resize(local.place + std::size_t{1});
+    places_[local.place] = local.host;
+    if (goes_on) {
         local.source = classifier_->pinned_source(local.place);
-        places_[local.place] = local.host;
         return;
     }
-    const auto free =
-        std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
-    local.place = static_cast<std::uint16_t>(free - places_.begin());
-    if (free == places_.end()) places_.emplace_back();
     local.source = classifier_->add_source(local.place);
-    local.memory->place() = local.place;
-    places_[local.place] = local.host;
     local.tcal->request("attach the BPF classifier",
                         local.tcal->messages().program(true, classifier_->egress_program(),
                                                        "pleat_netem", local.place));
