@@ -71,6 +71,7 @@ struct SessionPart {
     bool accepted = false;             // the T0 announced last
     Instant heard;                     // the last sign of life
     bool silent = false;               // it said nothing for long; it may come back
+    bool connected = true;             // as far as is known
     std::optional<Progress> progress;  // since the last one that was shown
     bool ended = false;                // said RunEnded
     ControlTraffic control;

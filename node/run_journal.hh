@@ -1,6 +1,6 @@
 // RunJournal: what the controller has told this node of one run, for a node daemon that is
-// started anew after this one was killed: PrepareRun, each PrepareEpoch, ConfirmBegin, as
-// they came, each with its length before it. A file that was cut off gives all before the cut.
+// started anew after this one was killed: PrepareRun, each PrepareEpoch, ConfirmBegin, each
+// AnnounceChange, as they came, each with its length before it. A file that was cut off gives all before the cut.
 #pragma once
 
 #include <optional>
@@ -31,6 +31,7 @@ struct JournaledRun {
     PrepareRun prepare;
     std::vector<PrepareEpoch> epochs;
     Instant t0;
+    std::vector<AnnounceChange> changes = {};  // by hand, in the order in which they were told
 };
 
 // Nothing when there is no such file, or the run had not begun.

@@ -126,7 +126,13 @@ void RunSharing::heartbeat() {
                    .incarnation = member_.incarnation,
                    .sequence = sequence_,
                    .digest = digest(),
-                   .shares = shares});
+                   .shares = shares,
+                   .changes = changes_});
+}
+
+void RunSharing::tell_changes(std::uint32_t changes) {
+    changes_ = changes;
+    if (!alone()) greet();
 }
 
 // One for all that subscribe at about the same time: at the start of a run they are as many as
@@ -173,6 +179,7 @@ void RunSharing::receive(const Peer& from, StateMessage message) {
                        if (!is_from(from, heartbeat.publisher)) return;
                        carry_out(replica_.receive(heartbeat, now));
                        compare(heartbeat);
+                       if (outputs_.changes_heard) outputs_.changes_heard(heartbeat.changes);
                    },
                },
                message);
@@ -230,7 +237,7 @@ void RunSharing::drop(const DropStates& change, Instant now) {
 }
 
 void RunSharing::compare(const Heartbeat& heartbeat) {
-    if (!heartbeat.shares) return;
+    if (!heartbeat.shares || heartbeat.changes != changes_) return;
     const std::optional<SharesDigest> ours = sharer_.shares_digest();
     if (!ours || ours->epoch != heartbeat.shares->epoch ||
         ours->states != heartbeat.shares->states) {
