@@ -491,7 +491,11 @@ HandChanges::Surroundings RunSession::surroundings_of_changes() {
                     return worst;
                 },
             .warn = [this](const std::string& text) { stage("machine", text); },
-            .keep = [this] { keep_so_far(); }};
+            .keep =
+                [this] {
+                    results_.changes = changes_.results();
+                    keep_so_far();
+                }};
 }
 
 void RunSession::on(SessionPart& part, const ChangeDone& done, Instant now) {
@@ -732,7 +736,6 @@ void RunSession::set_end(Instant t0) {
 
 void RunSession::keep_so_far() {
     RunFinished so_far = results_;
-    so_far.changes = changes_.results();
     for (const SessionPart& part : parts_) {
         so_far.machines.push_back({.name = part.part.machine,
                                    .data_plane = part.ready ? part.ready->data_plane : "",

@@ -104,12 +104,12 @@ void AnnouncedChanges::wait_for_instant() {
 }
 
 void AnnouncedChanges::in_force(std::uint32_t version, Instant actual) {
-    // Those before it that have no tables were due before.
+    // So are all before it, whether a plane that was late has told of them or not.
     while (!waiting_.empty() && waiting_.front().scheduled) {
-        const std::optional<std::uint32_t> its = waiting_.front().change.version;
-        if (its && *its > version) break;
+        const AnnounceChange& next = waiting_.front().change;
+        const bool due = recorder_.instant(next.at) <= actual;
+        if (next.version ? *next.version > version : !due) break;
         do_it(actual);
-        if (its == version) break;
     }
 }
 

@@ -58,7 +58,7 @@ class AnnouncedChanges {
     // Another node has so many in force.
     void heard(std::uint32_t changes, Instant now);
 
-    // A version's table came into force in the midst of an epoch, at `actual`.
+    // A table of this version came into force at `actual`.
     void in_force(std::uint32_t version, Instant actual);
 
     // Once in a while: is something overdue?

@@ -576,7 +576,7 @@ class NodeRun::Impl {
         const auto activation = schedule_.activated(activated);
         if (!activation) return;
         sharer_.table_activated(activation->table, monotonic_now());
-        if (activation->opens_epoch) return record_epoch(activated);
+        if (activation->opens_epoch) record_epoch(activated);
         changes_.in_force(activated.version, activated.actual);
     }
 
