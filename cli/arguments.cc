@@ -357,7 +357,8 @@ void Grammar::add_changes() {
         "  pleat set s1--s2 90Mbps loss=0.1%\n  pleat set 'client[*]--s1' 10ms --run r-1f2e");
     add("do", "LINE", "lines of a file's events: block, without a time; several happen at once",
         "  pleat do 'set s1--s2 90Mbps'\n  pleat do 'down s1--s2' 'crash client[0]'");
-    add("partition", "SIDE", "names, and | between the sides", "  pleat partition client '|' server");
+    add("partition", "SIDE", "names, and | between the sides",
+        "  pleat partition client '|' server");
     add("heal", "", "", "  pleat heal");
     add("link", "up|down|reset", "what to do, then the link",
         "  pleat link down s1--s2\n  pleat link reset s1--s2    as if no hand had changed it");

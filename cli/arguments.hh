@@ -137,11 +137,11 @@ struct VersionArguments {
     bool json = false;
 };
 
-using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
-                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
-                                   CompletionArguments, VersionArguments, SubmitArguments,
-                                   RunVerbArguments, HostVerbArguments, MachinesArguments,
-                                   ChangeArguments>;
+using VerbArguments =
+    std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments, ImportArguments,
+                 ShellArguments, DoctorArguments, CleanArguments, CompletionArguments,
+                 VersionArguments, SubmitArguments, RunVerbArguments, HostVerbArguments,
+                 MachinesArguments, ChangeArguments>;
 
 struct CommandLine {
     bool quiet = false;

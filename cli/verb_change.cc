@@ -25,10 +25,10 @@ ExitCode execute(const ChangeArguments& arguments, Output& output) {
     if (arguments.json) {
         output.data(change_document(found->run, change));
     } else {
-        output.data(fmt::format(
-            "{} took effect at t={:.3f}s, {:.2f} ms late\n", fmt::join(arguments.lines, "; "),
-            std::chrono::duration<double>{change.at.time_since_epoch()}.count(),
-            std::chrono::duration<double, std::milli>{change.late}.count()));
+        output.data(fmt::format("{} took effect at t={:.3f}s, {:.2f} ms late\n",
+                                fmt::join(arguments.lines, "; "),
+                                std::chrono::duration<double>{change.at.time_since_epoch()}.count(),
+                                std::chrono::duration<double, std::milli>{change.late}.count()));
     }
     if (change.missing.empty()) return ExitCode::ok;
     output.error(fmt::format(

@@ -281,9 +281,10 @@ class ControllerDaemon::Impl {
                                const ControlMessage& message) { to_node(run, machine, message); },
                 // A Curve25519 secret is 32 random bytes.
                 .fresh_key = [] { return make_key_pair().secret_key; },
-                .to_asker = [this, run](std::uint32_t asker, const ControlMessage& message) {
-                    answer_asker(run, asker, message);
-                }};
+                .to_asker =
+                    [this, run](std::uint32_t asker, const ControlMessage& message) {
+                        answer_asker(run, asker, message);
+                    }};
     }
 
     // Those that an earlier controller has left under way; their nodes will come.
@@ -340,7 +341,8 @@ class ControllerDaemon::Impl {
         }
         // It may just have ended: then this is told twice to a command line that waits for it.
         if (store_.has_run(message.run)) {
-            return caller.say(results_of(store_, message.run), message.run);
+            caller.say(results_of(store_, message.run), message.run);
+            return;
         }
         caller.refuse("there is no run " + message.run + " to stop");
     }

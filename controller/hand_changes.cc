@@ -97,8 +97,8 @@ void HandChanges::prepare(std::vector<Request> requests, ExperimentTime now, Dur
     }
     next.version.deltas = compute_version(plan_.scenario, before, change);
     const ExperimentTime horizon = earliest(now) + ahead + kHorizon;
-    const auto soon = static_cast<std::size_t>(std::ranges::count_if(
-        next.version.deltas, [this, horizon](const PathTableDelta& delta) {
+    const auto soon = static_cast<std::size_t>(
+        std::ranges::count_if(next.version.deltas, [this, horizon](const PathTableDelta& delta) {
             return plan_.epochs.epochs[delta.epoch.value].start <= horizon;
         }));
     next.needed = std::min(next.version.deltas.size(), std::max<std::size_t>(soon, kPushedFirst));
@@ -255,10 +255,11 @@ void HandChanges::look_at(Change& change, ExperimentTime now) {
         outside_.answer(asker, RunChanged{change.result});
     }
     if (change.result.missing.empty()) return;
-    outside_.warn(fmt::format(
-        "the change at t={:.3f}s ({}) is not in force on {}: cut from the network there until it is",
-        std::chrono::duration<double>{change.result.at.time_since_epoch()}.count(),
-        fmt::join(change.result.lines, "; "), fmt::join(change.result.missing, ", ")));
+    outside_.warn(
+        fmt::format("the change at t={:.3f}s ({}) is not in force on {}: cut from the network "
+                    "there until it is",
+                    std::chrono::duration<double>{change.result.at.time_since_epoch()}.count(),
+                    fmt::join(change.result.lines, "; "), fmt::join(change.result.missing, ", ")));
 }
 
 void HandChanges::receive(const std::string& machine, const ChangeMissed& missed) {
@@ -300,7 +301,8 @@ std::optional<ExperimentTime> HandChanges::deadline() const {
 
 void HandChanges::end() {
     const Refused refused{"the run has ended"};
-    for (const Request& request : std::exchange(waiting_, {})) outside_.answer(request.asker, refused);
+    for (const Request& request : std::exchange(waiting_, {}))
+        outside_.answer(request.asker, refused);
     if (preparing_) {
         const Preparation lost = *std::exchange(preparing_, std::nullopt);
         for (const Request& request : lost.requests) outside_.answer(request.asker, refused);

@@ -109,7 +109,7 @@ class HandChanges {
         Version version;
         std::size_t needed = 0;  // so many of the deltas are to be acknowledged
         ExperimentTime began{};
-        std::set<std::string> asked;                                  // machines
+        std::set<std::string> asked;                                   // machines
         std::set<std::pair<std::string, std::uint32_t>> acknowledged;  // by epoch
     };
 

@@ -115,7 +115,8 @@ class RunLog::Impl {
         if (event.epoch) epoch = std::int64_t{event.epoch->value};
         SqlValue change;
         if (event.change) change = std::int64_t{*event.change};
-        event_.run({number(event.planned), number(event.actual), epoch, event.text, machine_, change});
+        event_.run(
+            {number(event.planned), number(event.actual), epoch, event.text, machine_, change});
         if (!event.epoch) return;
         const std::int64_t late = (event.actual - event.planned).count();
         epoch_.run({late, late, std::int64_t{event.epoch->value}});
@@ -186,8 +187,7 @@ class RunLog::Impl {
     }
 
     void keep(const std::vector<ChangeResult>& changes) {
-        Statement change =
-            database_.prepare("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)");
+        Statement change = database_.prepare("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)");
         Statement line = database_.prepare("INSERT INTO change_line VALUES (?, ?, ?)");
         for (const ChangeResult& each : changes) {
             SqlValue version;

@@ -158,6 +158,7 @@ class RunSession {
     void give_up_on_the_rest(const std::string& problem);
     void finish();
     HandChanges::Surroundings surroundings_of_changes();
+
     ExperimentTime experiment_time(Instant at) const { return ExperimentTime{at - t0_}; }
 
     SessionPart* find(const std::string& machine);

@@ -31,9 +31,8 @@ void AnnouncedChanges::announce(AnnounceChange change, Instant now) {
         outputs_.send(ChangeDone{.number = change.number});
         return;
     }
-    const auto place =
-        std::ranges::lower_bound(waiting_, change.number, {},
-                                 [](const Waiting& each) { return each.change.number; });
+    const auto place = std::ranges::lower_bound(
+        waiting_, change.number, {}, [](const Waiting& each) { return each.change.number; });
     if (place != waiting_.end() && place->change.number == change.number) return;
     waiting_.insert(place, Waiting{std::move(change)});
     schedule_what_can_be(now);
@@ -57,9 +56,10 @@ void AnnouncedChanges::schedule_what_can_be(Instant now) {
         const Instant at = recorder_.instant(each.change.at);
         if (!next ||
             (each.change.version && !schedule_.switch_version(*each.change.version, at, now))) {
-            spdlog::warn("a change by hand can't be carried out yet: its tables are not here "
-                         "number={}",
-                         each.change.number);
+            spdlog::warn(
+                "a change by hand can't be carried out yet: its tables are not here "
+                "number={}",
+                each.change.number);
             ask(now);
             break;
         }
@@ -83,7 +83,8 @@ void AnnouncedChanges::tables_refused(const std::string& why, Instant now) {
 std::optional<std::string> AnnouncedChanges::fenced() const {
     if (!closed_) return {};
     return fmt::format(
-        "a change by hand was missed: hosts here were cut from the network from {:.3f} s to the end",
+        "a change by hand was missed: hosts here were cut from the network from {:.3f} s to the "
+        "end",
         seconds(recorder_.at(closed_since_).time_since_epoch()));
 }
 

@@ -34,7 +34,7 @@ class AnnouncedChanges {
   public:
     struct Outputs {
         std::function<void(const ControlMessage&)> send;
-        std::function<void(const TimedEvent&)> play;  // an action on an application
+        std::function<void(const TimedEvent&)> play;      // an action on an application
         std::function<void(std::uint32_t changes)> done;  // so many are in force
         std::function<void(bool closed)> fence;
         std::function<void(const std::string&)> problem;

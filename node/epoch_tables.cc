@@ -8,18 +8,20 @@
 
 namespace pleat {
 
-EpochTables::EpochTables(PathTable base) : base_{std::make_shared<const PathTable>(std::move(base))} {
+EpochTables::EpochTables(PathTable base)
+    : base_{std::make_shared<const PathTable>(std::move(base))} {
     versions_.push_back(
         {.number = 1, .based_on = 0, .first = 1, .deltas = {}, .last_added = base_});
 }
 
-Result<std::uint64_t> EpochTables::add(PathTableDelta delta, std::optional<std::uint32_t> based_on) {
+Result<std::uint64_t> EpochTables::add(PathTableDelta delta,
+                                       std::optional<std::uint32_t> based_on) {
     if (delta.version < version()) return delta.hash;  // nobody will want it any more
     if (based_on && delta.version > version()) return begin_version(std::move(delta), *based_on);
     const auto index = find(delta.version);
     if (!index) {
-        return fail(fmt::format("version {} of the path tables was pushed from its middle",
-                                delta.version));
+        return fail(
+            fmt::format("version {} of the path tables was pushed from its middle", delta.version));
     }
     Version& version = versions_[*index];
     if (delta.epoch.value >= version.first && delta.epoch.value < version.end()) {
@@ -41,9 +43,10 @@ Result<std::uint64_t> EpochTables::add(PathTableDelta delta, std::optional<std::
 Result<std::uint64_t> EpochTables::begin_version(PathTableDelta delta, std::uint32_t based_on) {
     const auto base = find(based_on);
     if (!base || *base < current_ || delta.version <= based_on || !has(based_on, delta.epoch)) {
-        return fail(fmt::format("version {} of the path tables is based on ({}, {}), which is not "
-                                "here",
-                                delta.version, based_on, delta.epoch.value));
+        return fail(
+            fmt::format("version {} of the path tables is based on ({}, {}), which is not "
+                        "here",
+                        delta.version, based_on, delta.epoch.value));
     }
     Result<PathTable> table = full(*base, delta.epoch.value)->with(delta);
     if (!table) return tl::unexpected{table.error()};

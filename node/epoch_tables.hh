@@ -56,9 +56,9 @@ class EpochTables {
   private:
     struct Version {
         std::uint32_t number = 1;
-        std::size_t based_on = 0;           // index; of version 1: itself
-        std::uint32_t first = 0;            // epoch of the first delta
-        std::vector<PathTableDelta> deltas;  // of `first` and the epochs after it
+        std::size_t based_on = 0;                     // index; of version 1: itself
+        std::uint32_t first = 0;                      // epoch of the first delta
+        std::vector<PathTableDelta> deltas;           // of `first` and the epochs after it
         std::shared_ptr<const PathTable> last_added;  // the proof of rule (1)
 
         std::uint32_t end() const { return first + static_cast<std::uint32_t>(deltas.size()); }

@@ -358,15 +358,15 @@ class NodeRun::Impl {
 
     void carry_out(const TimedEvent& event) {
         std::visit(Overload{
-                           [this, &event](const HostAction& action) { act(action, event.text); },
-                           [this](const Execute& execute) {
-                               if (!is_local(execute.host)) return;
-                               commands_.execute(execute.host, execute.arguments);
-                           },
-                           [this](const Quit&) { end("an event said quit", false); },
-                           [](const auto&) {},
+                       [this, &event](const HostAction& action) { act(action, event.text); },
+                       [this](const Execute& execute) {
+                           if (!is_local(execute.host)) return;
+                           commands_.execute(execute.host, execute.arguments);
                        },
-                       event.event);
+                       [this](const Quit&) { end("an event said quit", false); },
+                       [](const auto&) {},
+                   },
+                   event.event);
     }
 
     AnnouncedChanges::Outputs outputs_of_changes() {
@@ -691,11 +691,11 @@ class NodeRun::Impl {
     TableSchedule schedule_;            // when which table
     AnnouncedChanges changes_;          // by hand
     HostCuts cuts_;
-    RunTunnel tunnel_;                  // to the planes of other nodes
-    RunSharing sharing_;                // with the other nodes
-    Sharer& sharer_;                    // its counters -> demands -> caps
-    HostFleet fleet_;                   // applications
-    HostCommands commands_;             // and others, on the same hosts
+    RunTunnel tunnel_;       // to the planes of other nodes
+    RunSharing sharing_;     // with the other nodes
+    Sharer& sharer_;         // its counters -> demands -> caps
+    HostFleet fleet_;        // applications
+    HostCommands commands_;  // and others, on the same hosts
     HostResults results_;
     EventPlayer events_;
     RepeatingTimer share_timer_;

@@ -1,6 +1,7 @@
 // RunJournal: what the controller has told this node of one run, for a node daemon that is
 // started anew after this one was killed: PrepareRun, each PrepareEpoch, ConfirmBegin, each
-// AnnounceChange, as they came, each with its length before it. A file that was cut off gives all before the cut.
+// AnnounceChange, as they came, each with its length before it. A file that was cut off gives all
+// before the cut.
 #pragma once
 
 #include <optional>

@@ -43,7 +43,8 @@ bool TableSchedule::switch_version(std::uint32_t version, Instant at, Instant no
     for (const Activation& each : scheduled_) last = std::max(last, each.table->epoch());
     if (!tables_.has(version, epoch) || !tables_.has(version, last)) return false;
 
-    while (tables_.next() <= epoch && tables_.has(tables_.version(), tables_.next())) schedule_next();
+    while (tables_.next() <= epoch && tables_.has(tables_.version(), tables_.next()))
+        schedule_next();
     std::erase_if(scheduled_, [epoch](const Activation& each) {
         return each.opens_epoch && each.table->epoch() > epoch;
     });
@@ -74,8 +75,7 @@ bool TableSchedule::overdue(Instant now) const {
 
 std::optional<TableSchedule::Activation> TableSchedule::activated(const TableActivated& activated) {
     const auto is_it = [&activated](const Activation& each) {
-        return each.table->version() == activated.version &&
-               each.table->epoch() == activated.epoch;
+        return each.table->version() == activated.version && each.table->epoch() == activated.epoch;
     };
     // Not so: it is of before the run began, or was taken over.
     const auto found = std::ranges::find_if(scheduled_, is_it);

@@ -66,8 +66,7 @@ Partition partition(const proto::Event::Partition& in, const Counts& counts, Ref
     for (const proto::Side& side : in.sides()) {
         std::vector<VertexId> members;
         for (const std::uint32_t vertex : side.vertices()) {
-            members.push_back(
-                id<VertexId>(vertex, counts.vertices, kNoSuchVertex, refusal));
+            members.push_back(id<VertexId>(vertex, counts.vertices, kNoSuchVertex, refusal));
         }
         refusal.require(std::ranges::is_sorted(members), "a side that is not in order");
         result.sides.push_back(std::move(members));

@@ -396,7 +396,7 @@ struct HeldRun {
 
     std::string run;
     Stage stage = Stage::before_t0;
-    ExperimentTime at{};  // of one under way
+    ExperimentTime at{};        // of one under way
     std::uint32_t changes = 0;  // made by hand, that have been announced to it
 
     friend bool operator==(const HeldRun&, const HeldRun&) = default;

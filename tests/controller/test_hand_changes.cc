@@ -71,9 +71,10 @@ class World {
                                            answers.emplace(asker, m);
                                            answered_at[asker] = now;
                                        },
-                                   .reachable = [this](const std::string& machine) {
-                                       return nodes.at(machine).reachable;
-                                   },
+                                   .reachable =
+                                       [this](const std::string& machine) {
+                                           return nodes.at(machine).reachable;
+                                       },
                                    .worst_round_trip = [this] { return round_trip; },
                                    .warn = [this](const std::string& w) { warnings.push_back(w); },
                                    .keep = [this] { kept = changes->results(); }});
@@ -82,18 +83,16 @@ class World {
 
     void run_until(ExperimentTime limit) {
         while (true) {
-            const ExperimentTime deadline = changes->deadline().value_or(limit);
-            const ExperimentTime next =
-                events.empty() ? deadline : std::min(deadline, events.top().at);
-            if (next > limit) break;
-            now = std::max(now, next);
-            if (!events.empty() && events.top().at <= deadline) {
+            std::optional<ExperimentTime> next = changes->deadline();
+            if (!events.empty()) next = std::min(next.value_or(limit), events.top().at);
+            if (!next || *next > limit) break;
+            now = std::max(now, *next);
+            if (!events.empty() && events.top().at <= now) {
                 const auto action = events.top().action;
                 events.pop();
                 action();
             } else {
                 changes->tick(now);
-                if (changes->deadline() == deadline && now >= deadline && events.empty()) break;
             }
         }
         now = limit;
@@ -116,8 +115,9 @@ class World {
     // What the table of (version, epoch) says of s1->s2.
     const LinkState& core(const std::string& machine, std::uint32_t version,
                           std::uint32_t epoch) const {
-        return nodes.at(machine).tables.at({version, epoch}).link(
-            link(plan->scenario.topology, "s1->s2"));
+        return nodes.at(machine)
+            .tables.at({version, epoch})
+            .link(link(plan->scenario.topology, "s1->s2"));
     }
 
     void say(const std::string& machine, const ControlMessage& message) {
@@ -158,9 +158,7 @@ class World {
         later(node.back_until, [this, machine, message] {
             if (!nodes.at(machine).reachable) return;
             std::visit(Overload{
-                           [&](const Prepared& m) {
-                               REQUIRE(changes->receive(machine, m, now));
-                           },
+                           [&](const Prepared& m) { REQUIRE(changes->receive(machine, m, now)); },
                            [&](const ChangeDone& m) { changes->receive(machine, m, now); },
                            [&](const ChangeMissed& m) { changes->receive(machine, m); },
                            [](const auto&) {},
@@ -174,9 +172,9 @@ class World {
         if (!node.reachable) return;
         if (const auto* epoch = std::get_if<PrepareEpoch>(&message)) {
             const PathTableDelta& delta = epoch->delta;
-            const auto base =
-                epoch->based_on ? node.tables.find({*epoch->based_on, delta.epoch.value})
-                                : node.tables.find({delta.version, delta.epoch.value - 1});
+            const auto base = epoch->based_on
+                                  ? node.tables.find({*epoch->based_on, delta.epoch.value})
+                                  : node.tables.find({delta.version, delta.epoch.value - 1});
             if (base == node.tables.end()) return answer(machine, ChangeMissed{});
             const Result<PathTable> table = base->second.with(delta);
             REQUIRE(table);
@@ -266,8 +264,7 @@ TEST_CASE("what is asked while a version is being prepared becomes one version")
     CHECK(world.changed(2).lines ==
           std::vector<std::string>{"set s1--s2 30Mbps", "set s1--s2 40Mbps"});
     CHECK(world.changed(2).at > world.changed(1).at);
-    CHECK(world.core("m1", 3, 0).properties.bandwidth ==
-          Bandwidth::bits_per_second(40'000'000));
+    CHECK(world.core("m1", 3, 0).properties.bandwidth == Bandwidth::bits_per_second(40'000'000));
     // The second was prepared while the first was on its way to its instant.
     CHECK(world.changed(2).at - world.changed(1).at < 20ms);
 }

@@ -242,7 +242,8 @@ Story story_of(const Scenario& world, const Epochs& epochs, std::span<const Hand
     for (std::uint32_t e = 0; e <= epoch.value; ++e) {
         std::map<ExperimentTime, std::vector<TimedEvent>> instants;
         for (const TimedEvent& event : canonical(world.timeline)) {
-            if (epoch_at(epochs.epochs, event.at) == EpochId{e}) instants[event.at].push_back(event);
+            if (epoch_at(epochs.epochs, event.at) == EpochId{e})
+                instants[event.at].push_back(event);
         }
         for (auto& [at, events] : instants) tell(story, events);
         for (const HandChange& change : changes) {
@@ -274,7 +275,11 @@ HandChange random_change(Random& random, const Topology& topology, std::uint32_t
 }
 
 TimedEvent by_hand(std::uint32_t number, Event event) {
-    return {.at = {}, .event = std::move(event), .phase = Phase::by_hand, .overlay = number, .text = {}};
+    return {.at = {},
+            .event = std::move(event),
+            .phase = Phase::by_hand,
+            .overlay = number,
+            .text = {}};
 }
 
 LinkPatch latency_of(Duration latency) {
@@ -290,7 +295,8 @@ LinkPatch bandwidth_of(Bandwidth bandwidth) {
 }
 
 // Every table of a version, from that of its epoch on.
-std::vector<PathTable> tables_of(const PathTable& before, const std::vector<PathTableDelta>& deltas) {
+std::vector<PathTable> tables_of(const PathTable& before,
+                                 const std::vector<PathTableDelta>& deltas) {
     std::vector<PathTable> result{before};
     for (const PathTableDelta& delta : deltas) {
         Result<PathTable> next = result.back().with(delta);
@@ -317,8 +323,7 @@ TEST_CASE("changes by hand over a timeline: every version's tables are those mad
         for (std::uint32_t version = 2; version < 10; ++version) {
             const auto left = static_cast<int>(epochs.epochs.size() - 1 - epoch.value);
             epoch.value += static_cast<std::uint32_t>(below(random, std::min(left, 3)));
-            const HandChange change =
-                random_change(random, world.topology, version, epoch, number);
+            const HandChange change = random_change(random, world.topology, version, epoch, number);
             const std::vector<PathTableDelta> deltas = compute_version(world, changes, change);
             REQUIRE(deltas.size() == epochs.epochs.size() - epoch.value);
             changes.push_back(change);
@@ -346,10 +351,10 @@ TEST_CASE("scheduled sets of other fields apply beneath a change by hand, of the
         scenario(t, {event(1s, LinkChange{id, bandwidth_of(Bandwidth::bits_per_second(1000))}),
                      event(2s, LinkChange{id, latency_of(9ms)})});
     const Epochs epochs = compute_epochs(world);
-    const HandChange change{
-        .version = 2, .epoch = EpochId{0}, .events = {by_hand(9, LinkChange{id, latency_of(30ms)})}};
-    const std::vector<PathTable> made =
-        tables_of(epochs.base, compute_version(world, {}, change));
+    const HandChange change{.version = 2,
+                            .epoch = EpochId{0},
+                            .events = {by_hand(9, LinkChange{id, latency_of(30ms)})}};
+    const std::vector<PathTable> made = tables_of(epochs.base, compute_version(world, {}, change));
     REQUIRE(made.size() == 3);
     CHECK(made[0].link(id).properties.latency == 30ms);
     CHECK(made[1].link(id).properties.latency == 30ms);
@@ -362,13 +367,12 @@ TEST_CASE("reset takes off what hands have done, and shows what was scheduled be
     const LinkId id = link(t, "a->s1");
     const Scenario world = scenario(t, {event(1s, LinkChange{id, latency_of(9ms)})});
     const Epochs epochs = compute_epochs(world);
-    const HandChange down{.version = 2,
-                          .epoch = EpochId{1},
-                          .events = {by_hand(9, LinkChange{id, latency_of(30ms)}),
-                                     by_hand(10, LinkDown{id})}};
+    const HandChange down{
+        .version = 2,
+        .epoch = EpochId{1},
+        .events = {by_hand(9, LinkChange{id, latency_of(30ms)}), by_hand(10, LinkDown{id})}};
     const std::vector<PathTable> file = tables(epochs);
-    const std::vector<PathTable> second =
-        tables_of(file[1], compute_version(world, {}, down));
+    const std::vector<PathTable> second = tables_of(file[1], compute_version(world, {}, down));
     REQUIRE(second.size() == 1);
     CHECK_FALSE(second[0].link(id).up);
     const HandChange reset{
@@ -384,8 +388,9 @@ TEST_CASE("a change by hand is seen during an event that lasts for a while, and 
     const LinkId id = link(t, "a->s1");
     const Scenario world = scenario(t, overlay(1, 1s, 2s, LinkChange{id, latency_of(9ms)}));
     const Epochs epochs = compute_epochs(world);
-    const HandChange change{
-        .version = 2, .epoch = EpochId{1}, .events = {by_hand(9, LinkChange{id, latency_of(30ms)})}};
+    const HandChange change{.version = 2,
+                            .epoch = EpochId{1},
+                            .events = {by_hand(9, LinkChange{id, latency_of(30ms)})}};
     const std::vector<PathTable> made =
         tables_of(tables(epochs)[1], compute_version(world, {}, change));
     REQUIRE(made.size() == 2);
@@ -402,8 +407,7 @@ TEST_CASE("two lines in one version apply one after the other") {
                             .epoch = EpochId{0},
                             .events = {by_hand(9, LinkChange{id, latency_of(30ms)}),
                                        by_hand(10, LinkChange{id, latency_of(20ms)})}};
-    const std::vector<PathTable> made =
-        tables_of(epochs.base, compute_version(world, {}, change));
+    const std::vector<PathTable> made = tables_of(epochs.base, compute_version(world, {}, change));
     CHECK(made[0].link(id).properties.latency == 20ms);
 }
 

@@ -121,14 +121,13 @@ std::vector<PathTableDelta> slower(const Schedule& world, std::vector<HandChange
     LinkPatch patch;
     patch.latency = latency;
     const auto version = static_cast<std::uint32_t>(before.size()) + 2;
-    const HandChange change{
-        .version = version,
-        .epoch = EpochId{epoch},
-        .events = {{.at = {},
-                    .event = LinkChange{link(world.world, "s1->b"), patch},
-                    .phase = Phase::by_hand,
-                    .overlay = 100 + version,
-                    .text = {}}}};
+    const HandChange change{.version = version,
+                            .epoch = EpochId{epoch},
+                            .events = {{.at = {},
+                                        .event = LinkChange{link(world.world, "s1->b"), patch},
+                                        .phase = Phase::by_hand,
+                                        .overlay = 100 + version,
+                                        .text = {}}}};
     std::vector<PathTableDelta> deltas = compute_version(world.scenario, before, change);
     before.push_back(change);
     return deltas;
@@ -169,11 +168,9 @@ TEST_CASE("a version that comes in the midst of an epoch replaces the tables tha
         CHECK(latency_of(world, *table) == 70ms);
         replaced[table->epoch().value] = when;
     }
-    CHECK(replaced == std::map<std::uint32_t, Instant>{{1, kT0 + 1500ms},
-                                                       {2, kT0 + 2s},
-                                                       {3, kT0 + 3s},
-                                                       {4, kT0 + 4s},
-                                                       {5, kT0 + 5s}});
+    CHECK(replaced ==
+          std::map<std::uint32_t, Instant>{
+              {1, kT0 + 1500ms}, {2, kT0 + 2s}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}});
     const auto by_hand = schedule.activated(told_of(1, 2));
     REQUIRE(by_hand);
     CHECK_FALSE(by_hand->opens_epoch);
@@ -184,9 +181,8 @@ TEST_CASE("a version that comes in the midst of an epoch replaces the tables tha
     // Another one on top of it, announced late: at once.
     add(world, slower(world, changes, 2, 90ms), 2);
     REQUIRE(schedule.switch_version(3, kT0 + 2100ms, kT0 + 2200ms));
-    const auto& latest = *std::ranges::find_if(world.plane.activations, [](const auto& each) {
-        return each.table->version() == 3;
-    });
+    const auto& latest = *std::ranges::find_if(
+        world.plane.activations, [](const auto& each) { return each.table->version() == 3; });
     CHECK(latest.when == kT0 + 2200ms);
     CHECK(latest.table->epoch() == EpochId{2});
     CHECK(latency_of(world, *latest.table) == 90ms);

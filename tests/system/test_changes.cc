@@ -180,10 +180,9 @@ TEST_CASE("a change under traffic takes effect on all machines at the announced 
     REQUIRE(eventually(20s, [&] { return cluster.pleat({"mark", "begun"}).code == 0; }));
     std::vector<json> changes;
     for (const char* const latency : {"45ms", "5ms", "45ms"}) {
-        const Ended changed =
-            cluster.pleat({"do", fmt::format("set a--s1 {}", latency),
-                           fmt::format("set b--s1 {}", latency),
-                           fmt::format("set c--s1 {}", latency), "--json"});
+        const Ended changed = cluster.pleat({"do", fmt::format("set a--s1 {}", latency),
+                                             fmt::format("set b--s1 {}", latency),
+                                             fmt::format("set c--s1 {}", latency), "--json"});
         INFO(changed.err);
         REQUIRE(changed.code == 0);
         changes.push_back(document(changed.out));
@@ -205,8 +204,7 @@ TEST_CASE("a change under traffic takes effect on all machines at the announced 
                              (most - least) * 1000);
     for (const json& change : changes) {
         std::cerr << fmt::format("change at t={:.3f}s, the latest machine {} us late\n",
-                                 change.at("t_s").get<double>(),
-                                 change.at("late_us").get<int>());
+                                 change.at("t_s").get<double>(), change.at("late_us").get<int>());
     }
     // Two intervals of pings, one round trip back.
     CHECK(most - least < 0.1);
@@ -219,8 +217,8 @@ TEST_CASE("a machine that hears others but not the controller is fenced until it
     const std::string run = cluster.submit(file);
     REQUIRE(eventually(20s, [&] { return cluster.pleat({"mark", "begun"}).code == 0; }));
     const auto route = [&](const char* what) {
-        return run_program(cluster.place.command({"ip", "-n", "n0", "route", what, "blackhole",
-                                                  "10.99.0.13/32"}))
+        return run_program(cluster.place.command(
+                               {"ip", "-n", "n0", "route", what, "blackhole", "10.99.0.13/32"}))
             .code;
     };
     REQUIRE(route("add") == 0);

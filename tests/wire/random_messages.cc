@@ -224,9 +224,13 @@ NodeAddress address(Random& random) {
 }
 
 ChangeResult change_result(Random& random) {
-    ChangeResult change{number32(random), {},
-                        EpochId{number32(random)}, instant(random), duration(random),
-                        texts(random), texts(random)};
+    ChangeResult change{number32(random),
+                        {},
+                        EpochId{number32(random)},
+                        instant(random),
+                        duration(random),
+                        texts(random),
+                        texts(random)};
     if (flag(random)) change.version = number32(random);
     return change;
 }
@@ -368,8 +372,8 @@ Hello make(Random& r) {
     Hello hello{text(r), text(r), number(r), address(r)};
     if (flag(r)) hello.room = number32(r);
     while (flag(r)) {
-        hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r),
-                              number32(r)});
+        hello.runs.push_back(
+            {text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r), number32(r)});
     }
     hello.processors = number32(r);
     return hello;
@@ -650,7 +654,8 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 
 StateMessage random_state(Random& random) {
     if (flag(random)) {
-        Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}, number32(random)};
+        Heartbeat heartbeat{text(random), number(random),  number(random), number(random),
+                            {},           number32(random)};
         if (flag(random)) {
             heartbeat.shares = {EpochId{number32(random)}, number(random), number(random)};
         }
