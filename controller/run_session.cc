@@ -390,7 +390,11 @@ void RunSession::confirm(Instant now) {
 // and what is not known of that, is by how much it may be early or late.
 void RunSession::follow_clock(SessionPart& part, const ClockPong& pong, Instant now) {
     if (!part.clock.pong(pong, now) || now < t0_) return;
-    if (part.t0 == Instant{}) return;  // told by an earlier controller
+    if (part.t0 == Instant{}) {
+        // Told by an earlier controller: it is followed from here on, beside what was known then.
+        part.t0 = part.clock.there_at(now) - (now - t0_);
+        part.clock_error_before = part.clock_error + part.clock.error_bound(now);
+    }
     const auto milliseconds = [](Duration d) {
         return std::chrono::duration<double, std::milli>{d}.count();
     };
@@ -401,7 +405,7 @@ void RunSession::follow_clock(SessionPart& part, const ClockPong& pong, Instant 
     }
     const Duration apart = std::chrono::abs((part.clock.there_at(now) - part.t0) - (now - t0_)) +
                            part.clock.error_bound(now);
-    part.clock_error = std::max(part.clock_error, apart);
+    part.clock_error = std::max(part.clock_error, part.clock_error_before + apart);
     if (part.clock_warned || apart < kClocksApart + 2 * part.clock.error_bound(now)) return;
     part.clock_warned = true;
     stage("machine", fmt::format("the clock of {} has gone {:.1f} ms from ours since T0", who(part),

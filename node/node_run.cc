@@ -373,6 +373,7 @@ class NodeRun::Impl {
         return {.send = send_,
                 .play =
                     [this](const TimedEvent& event) {
+                        if (stage_ == Stage::ending || stage_ == Stage::ended) return;
                         carry_out(event);
                         end_if_over();
                     },
