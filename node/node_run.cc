@@ -22,6 +22,7 @@
 #include "node/host_cuts.hh"
 #include "node/host_results.hh"
 #include "node/hosts/host_fleet.hh"
+#include "node/hosts/takeover.hh"
 #include "node/log_so_far.hh"
 #include "node/repeating_timer.hh"
 #include "node/run_recorder.hh"
@@ -36,6 +37,8 @@ constexpr Duration kShareTick = std::chrono::milliseconds{10};
 constexpr Duration kSecond = std::chrono::seconds{1};
 // A start that is announced later than this before it is refused.
 constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
+// With keepers that may still wait for the end of the node daemon before us.
+constexpr Duration kKeeperPatience = std::chrono::seconds{10};
 
 std::int64_t microseconds(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -70,9 +73,15 @@ class NodeRun::Impl {
           progress_{scenario_, !options_.no_applications, local_hosts_},
           so_far_{left == nullptr ? LogSoFar{} : read_log_so_far(log_path(options))},
           recorder_{log_path(options)},
+          left_hosts_{left == nullptr ? LeftHosts{}
+                                      : ask_keepers(options_.runtime_directory, options_.run,
+                                                    local_hosts_, kKeeperPatience)},
+          plane_kind_{left != nullptr ? plane_that_left(left_hosts_.held)
+                                      : chosen_plane(prepare.peers, options_.data_plane.empty()
+                                                                        ? options.data_plane
+                                                                        : options_.data_plane)},
           plane_{open_plane(
-              chosen_plane(prepare.peers,
-                           options_.data_plane.empty() ? options.data_plane : options_.data_plane),
+              plane_kind_,
               PlaneContext{.folder = folder_,
                            .addresses = addresses_,
                            .seed = scenario_.seed,
@@ -81,7 +90,8 @@ class NodeRun::Impl {
                            .loop = loop,
                            .local_hosts = local_hosts_.size(),
                            .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
-                                                     options_.encrypt, std::move(tunnel))})},
+                                                     options_.encrypt, std::move(tunnel)),
+                           .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
           changes_{loop, schedule_, recorder_, outputs_of_changes()},
           cuts_{*plane_, local_hosts_},
@@ -122,6 +132,7 @@ class NodeRun::Impl {
             return;
         }
         add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
+        for (const auto& [name, descriptor] : plane_->leaves()) fleet_.hold(name, descriptor);
         schedule_.prepare(monotonic_now());
         send_(Prepared{.version = tables_.base()->version(),
                        .epoch = tables_.base()->epoch(),
@@ -234,27 +245,30 @@ class NodeRun::Impl {
     // ---- taking over
 
     void take_over(const JournaledRun& left) {
-        if (plane_->attaches_to() != AttachmentKind::tun_device) {
-            throw Failure{
-                fmt::format("a run on the data plane {} can't be taken over yet", plane_->name())};
-        }
+        is_taken_over_ = true;
         for (const PrepareEpoch& epoch : left.epochs) {
             const Result<std::uint64_t> hash = tables_.add(epoch.delta, epoch.based_on);
             if (!hash) throw Failure{hash.error().message};
         }
         recorder_.begin(left.t0);
         stage_ = Stage::counting;
-        add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_).ports);
+        add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_, left_hosts_));
         const Instant now = monotonic_now();
+        const bool in_kernel = plane_->attaches_to() == AttachmentKind::kernel_interface;
+        if (in_kernel) sharer_.resume(so_far_.demands, now);
         recall_hosts();
         put_in_force(now);
         changes_.resume(left.changes, now);
+        if (!sharer_.idle()) share_timer_.start();
+        last_bytes_out_.reset();  // what the plane counts may go on
         const Duration gap = recorder_.at(now) - so_far_.last;
         const std::string text = fmt::format(
             "the node daemon was started anew and took over the run at {:.3f} s; nothing of the "
-            "{:.3f} s before is recorded, and packets under way were lost",
+            "{:.3f} s before is recorded, and {}",
             std::chrono::duration<double>{recorder_.at(now).time_since_epoch()}.count(),
-            std::chrono::duration<double>{gap}.count());
+            std::chrono::duration<double>{gap}.count(),
+            in_kernel ? "packets were shaped by the kernel meanwhile"
+                      : "packets under way were lost");
         spdlog::warn("{}", text);
         problems_.push_back(text);
         recorder_.event(so_far_.last, now, "node daemon started anew");
@@ -267,7 +281,12 @@ class NodeRun::Impl {
             std::span{scenario_.timeline}.first(so_far_.events_done(scenario_.timeline));
         const ActionsDone done = actions_done(events);
         for (const HostId host : local_hosts_) {
-            if (done.cut.contains(host)) cuts_.crash(host);
+            // In a kernel plane it is as it was left, if nothing was half done.
+            if (done.cut.contains(host)) {
+                cuts_.crash(host);
+            } else {
+                cuts_.revive(host);
+            }
             if (done.ended.contains(host)) results_.ended_by_us(host);
         }
         for (const HostRecord& record : so_far_.hosts) {
@@ -288,16 +307,7 @@ class NodeRun::Impl {
     }
 
     // The table of now, and the next ones at their instants.
-    void put_in_force(Instant now) {
-        const std::shared_ptr<const PathTable> table = schedule_.resume(now);
-        sharer_.table_activated(table, now);
-        if (so_far_.epochs.contains(table->epoch())) return;
-        record_epoch(
-            TableActivated{.version = table->version(),
-                           .epoch = table->epoch(),
-                           .planned = recorder_.instant(epoch_starts_[table->epoch().value]),
-                           .actual = now});
-    }
+    void put_in_force(Instant now) { sharer_.table_activated(schedule_.resume(now), now); }
 
     // Says HostsReady once everything is prepared and the barrier is reached.
     void announce_if_ready() {
@@ -472,7 +482,7 @@ class NodeRun::Impl {
         plane_->read_counters(now);
         changes_.check(now);
         const PlaneTotals totals = plane_->totals();
-        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_;
+        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_.value_or(totals.bytes_out);
         last_bytes_out_ = totals.bytes_out;
         if (sharing_.alone()) sharing_.heartbeat();
         send_(Progress{.at = recorder_.at(now),
@@ -575,10 +585,15 @@ class NodeRun::Impl {
 
     void table_activated(const TableActivated& activated) {
         const auto activation = schedule_.activated(activated);
-        if (!activation) return;
-        sharer_.table_activated(activation->table, monotonic_now());
-        if (activation->opens_epoch) record_epoch(activated);
-        changes_.in_force(activated.version, activated.actual);
+        if (activation) {
+            sharer_.table_activated(activation->table, monotonic_now());
+            changes_.in_force(activated.version, activated.actual);
+            if (!activation->opens_epoch) return;
+        }
+        // Of a run that was taken over, what came into force while nobody was there.
+        if (!activation && (!is_taken_over_ || so_far_.epochs.contains(activated.epoch))) return;
+        so_far_.epochs.insert(activated.epoch);
+        record_epoch(activated);
     }
 
     // ---- sharing, and what other nodes tell
@@ -688,6 +703,8 @@ class NodeRun::Impl {
     LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
 
+    LeftHosts left_hosts_;  // that are taken over
+    PlaneKind plane_kind_;
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
     TableSchedule schedule_;            // when which table
     AnnouncedChanges changes_;          // by hand
@@ -706,9 +723,10 @@ class NodeRun::Impl {
     Lifeline lifeline_;
 
     Stage stage_ = Stage::preparing;
+    bool is_taken_over_ = false;
     std::set<HostId> restart_when_ended_;
     std::vector<std::string> problems_;
-    std::uint64_t last_bytes_out_ = 0;
+    std::optional<std::uint64_t> last_bytes_out_ = 0;
     std::string end_reason_;
     bool interrupted_ = false;
     bool failed_ = false;
@@ -720,8 +738,8 @@ NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, Shar
                                    nullptr, std::move(send), std::move(ended))} {}
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 JournaledRun left, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, FileDescriptor{}, &left,
+                 JournaledRun left, FileDescriptor tunnel, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(tunnel), &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;

@@ -25,7 +25,7 @@ std::shared_ptr<const PathTable> TableSchedule::resume(Instant now) {
         table = tables_.take_next();
     }
     in_force_ = table->epoch();
-    plane_.activate_at(table, now);
+    plane_.activate_at(table, recorder_.instant(epoch_starts_[in_force_.value]));
     begin();
     return table;
 }
@@ -37,8 +37,9 @@ EpochId TableSchedule::epoch_at(Instant at) const {
 }
 
 bool TableSchedule::switch_version(std::uint32_t version, Instant at, Instant now) {
-    const Instant when = std::max(at, now);
-    const EpochId epoch = epoch_at(when);
+    const EpochId epoch = epoch_at(std::max(at, now));
+    // When it is late: in place of the epoch's own table, should that not be in force yet.
+    const Instant when = std::max(at, recorder_.instant(epoch_starts_[epoch.value]));
     EpochId last = epoch;
     for (const Activation& each : scheduled_) last = std::max(last, each.table->epoch());
     if (!tables_.has(version, epoch) || !tables_.has(version, last)) return false;

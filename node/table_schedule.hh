@@ -37,7 +37,7 @@ class TableSchedule {
     void begin();
 
     // As prepare() and begin(), in the midst of a run: the table of now, which it returns, and
-    // the next ones.
+    // the next ones. The plane reports it, too, with the instant at which it came into force.
     std::shared_ptr<const PathTable> resume(Instant now);
 
     // A version comes into force at `at`, or at once when that is past. False when tables that are

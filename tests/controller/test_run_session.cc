@@ -556,7 +556,8 @@ TEST_CASE("a session resumes a run by what its node says of it") {
         const auto warned = [&w] {
             return std::ranges::any_of(w.to_cli, [](const ControlMessage& m) {
                 const auto* stage = std::get_if<Stage>(&m);
-                return stage != nullptr && stage->text.find("from ours since T0") != std::string::npos;
+                return stage != nullptr &&
+                       stage->text.find("from ours since T0") != std::string::npos;
             });
         };
         CHECK_FALSE(warned());
