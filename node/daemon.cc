@@ -198,6 +198,11 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                        if (runs_.at(run).journal) runs_.at(run).journal->add(confirmed);
                        ours->confirm(confirmed.t0);
                    },
+                   [this, ours, &run](AnnounceChange& change) {
+                       if (ours == nullptr) return;
+                       if (runs_.at(run).journal) runs_.at(run).journal->add(change);
+                       ours->change(std::move(change));
+                   },
                    [this, ours, &run](const EndRun& end) {
                        ways_.erase(run);
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);

@@ -81,6 +81,7 @@ class NodeRun {
     void begin(Instant t0);
     void confirm(Instant t0);
     void end(const std::string& reason, bool interrupted);
+    void change(AnnounceChange change);
 
     // How far it is, for a controller that has not heard of it for a while.
     HeldRun held() const;

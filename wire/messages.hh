@@ -17,6 +17,10 @@
 //   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
 //   node -> ctl   RunEnded{hosts, reason}, LogChunk…, OutputChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
+//   cli  -> ctl   ChangeRun (by hand)            (controller/hand_changes)
+//   ctl  -> node  PrepareEpoch{delta} of a new version     node -> ctl   Prepared
+//   ctl  -> node  AnnounceChange{instant}        node -> ctl   ChangeDone | ChangeMissed
+//   ctl  -> cli   RunChanged
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
 //   ctl  -> node  Forget                         (all of the run's part is here)
 //   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
@@ -143,6 +147,14 @@ struct RanOnHost {
     std::string output;  // standard output and error, the first 1 MB
 
     friend bool operator==(const RanOnHost&, const RanOnHost&) = default;
+};
+
+// Changes a run under way: event lines as in a file, without a time, all at one instant.
+struct ChangeRun {
+    std::string run;
+    std::vector<std::string> lines;  // "set s1--s2 90Mbps"
+
+    friend bool operator==(const ChangeRun&, const ChangeRun&) = default;
 };
 
 struct MakeToken {
@@ -307,6 +319,19 @@ struct MachineResult {  // one machine's part in a run
     friend bool operator==(const MachineResult&, const MachineResult&) = default;
 };
 
+// A change by hand, and when it took effect.
+struct ChangeResult {
+    std::uint32_t number = 0;              // of the run's changes, from 1
+    std::optional<std::uint32_t> version;  // of the path tables that it made
+    EpochId epoch;                         // in which it took effect
+    ExperimentTime at{};
+    Duration late{};                   // of the machine that was latest
+    std::vector<std::string> lines;    // as they were given
+    std::vector<std::string> missing;  // machines that have not carried it out
+
+    friend bool operator==(const ChangeResult&, const ChangeResult&) = default;
+};
+
 struct RunFinished {
     std::string run;
     bool failed = false;  // a main host failed, or the run could not go on
@@ -319,8 +344,16 @@ struct RunFinished {
     ControlTraffic control;               // of all machines
     std::vector<MachineResult> machines;  // by name
     int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
+    std::vector<ChangeResult> changes = {};  // by number
 
     friend bool operator==(const RunFinished&, const RunFinished&) = default;
+};
+
+// The answer to ChangeRun: it has taken effect.
+struct RunChanged {
+    ChangeResult change;
+
+    friend bool operator==(const RunChanged&, const RunChanged&) = default;
 };
 
 // The answer to Inspect.
@@ -363,7 +396,8 @@ struct HeldRun {
 
     std::string run;
     Stage stage = Stage::before_t0;
-    ExperimentTime at{};  // of one under way
+    ExperimentTime at{};        // of one under way
+    std::uint32_t changes = 0;  // made by hand, that have been announced to it
 
     friend bool operator==(const HeldRun&, const HeldRun&) = default;
 };
@@ -425,6 +459,9 @@ struct PrepareRun {
 
 struct PrepareEpoch {
     PathTableDelta delta;
+    // The first of a version: what the delta applies to is the table of its epoch of this
+    // version. Nothing: that of the epoch before, of the same version.
+    std::optional<std::uint32_t> based_on = {};
 
     friend bool operator==(const PrepareEpoch&, const PrepareEpoch&) = default;
 };
@@ -483,6 +520,31 @@ struct BeginRefused {
     std::string reason;  // learned later than T0 - 10 ms: announce anew
 
     friend bool operator==(const BeginRefused&, const BeginRefused&) = default;
+};
+
+// A change by hand comes into force at this instant; or at once, when that is past.
+struct AnnounceChange {
+    std::uint32_t number = 0;
+    std::optional<std::uint32_t> version;  // of path tables, that have been prepared
+    ExperimentTime at{};
+    std::vector<TimedEvent> actions;  // of applications, in their order
+    std::string text;                 // its lines
+
+    friend bool operator==(const AnnounceChange&, const AnnounceChange&) = default;
+};
+
+struct ChangeDone {
+    std::uint32_t number = 0;
+    Duration late{};
+
+    friend bool operator==(const ChangeDone&, const ChangeDone&) = default;
+};
+
+// Its tables, or changes before it, are not here: they have to come (again).
+struct ChangeMissed {
+    std::uint32_t changes = 0;  // the last one that has been announced and can be carried out
+
+    friend bool operator==(const ChangeMissed&, const ChangeMissed&) = default;
 };
 
 struct EndRun {
@@ -557,7 +619,8 @@ using ControlMessage =
                  LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
                  MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
                  Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece,
-                 RunOnHost, RanOnHost>;
+                 RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
+                 ChangeMissed>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications
@@ -565,6 +628,7 @@ struct EventRecord {  // an epoch switch, or an event of applications
     ExperimentTime actual{};
     std::optional<EpochId> epoch;  // when it opened one
     std::string text;
+    std::optional<std::uint32_t> change = {};  // the number of the change by hand that it was
 
     friend bool operator==(const EventRecord&, const EventRecord&) = default;
 };
@@ -648,6 +712,7 @@ struct Heartbeat {
     std::uint64_t sequence = 0;  // of the last StateUpdate
     std::uint64_t digest = 0;    // of the full state
     std::optional<SharesDigest> shares;
+    std::uint32_t changes = 0;  // made by hand, that are in force there
 
     friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };

@@ -251,6 +251,28 @@ RunEnded run_ended(const proto::RunEnded& in) {
             .control = control_traffic(in.control())};
 }
 
+void put(const ChangeResult& change, proto::ChangeResult& out) {
+    out.set_number(change.number);
+    if (change.version) out.set_version(*change.version);
+    out.set_epoch(change.epoch.value);
+    out.set_at_ns(nanoseconds_of(change.at));
+    out.set_late_ns(change.late.count());
+    for (const std::string& line : change.lines) out.add_lines(line);
+    for (const std::string& machine : change.missing) out.add_missing(machine);
+}
+
+ChangeResult change_result(const proto::ChangeResult& in) {
+    ChangeResult result{.number = in.number(),
+                        .version = {},
+                        .epoch = EpochId{in.epoch()},
+                        .at = experiment_time(in.at_ns()),
+                        .late = Duration{in.late_ns()},
+                        .lines = texts(in.lines()),
+                        .missing = texts(in.missing())};
+    if (in.has_version()) result.version = in.version();
+    return result;
+}
+
 void put(const RunFinished& finished, proto::RunFinished& out) {
     out.set_run(finished.run);
     out.set_failed(finished.failed);
@@ -268,6 +290,7 @@ void put(const RunFinished& finished, proto::RunFinished& out) {
         put(machine.control, *added.mutable_control());
         added.set_clock_error_ns(machine.clock_error.count());
     }
+    for (const ChangeResult& change : finished.changes) put(change, *out.add_changes());
     out.set_exit_code(finished.exit_code);
 }
 
@@ -289,6 +312,9 @@ RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal) {
                                    .data_plane = each.data_plane(),
                                    .control = control_traffic(each.control()),
                                    .clock_error = Duration{each.clock_error_ns()}});
+    }
+    for (const proto::ChangeResult& each : in.changes()) {
+        result.changes.push_back(change_result(each));
     }
     result.exit_code = in.exit_code();
     return result;

@@ -9,6 +9,7 @@
 #include "wire/refusal.hh"
 
 namespace pleat::proto {
+class ChangeResult;
 class PrepareRun;
 class NodeAddress;
 class RunEnded;
@@ -32,6 +33,9 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
 
 void put(const RunEnded& ended, proto::RunEnded& out);
 RunEnded run_ended(const proto::RunEnded& in);
+
+void put(const ChangeResult& change, proto::ChangeResult& out);
+ChangeResult change_result(const proto::ChangeResult& in);
 
 void put(const RunFinished& finished, proto::RunFinished& out);
 RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal);

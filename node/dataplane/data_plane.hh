@@ -170,7 +170,8 @@ class DataPlane {
     virtual void remove_host(HostId host) = 0;
 
     // Puts a table in force at `when` (at once when that is past). Of two with the same
-    // instant the later call wins; a prepared one with the same (version, epoch) is replaced.
+    // instant the later call wins (so a later version of an epoch takes the place of one that is
+    // prepared); a prepared one with the same (version, epoch) is replaced.
     virtual void activate_at(std::shared_ptr<const PathTable> table, Instant when) = 0;
 
     // New caps for these flows; others keep theirs.

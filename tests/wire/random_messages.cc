@@ -158,7 +158,7 @@ TimedEvent other_event(Random& random, const Topology& topology) {
     timed.text = text(random);
     timed.overlay = number32(random);
     timed.phase = static_cast<Phase>(below(random, 2));
-    switch (below(random, 3)) {
+    switch (below(random, 4)) {
         case 0:
             timed.event = HostAction{static_cast<HostAction::Kind>(below(random, 5)),
                                      a_host(random, topology)};
@@ -168,6 +168,9 @@ TimedEvent other_event(Random& random, const Topology& topology) {
             break;
         case 2:
             timed.event = Mark{text(random)};
+            break;
+        case 3:
+            timed.event = LinkReset{LinkId{0}};
             break;
         default:
             timed.event = Quit{};
@@ -220,8 +223,21 @@ NodeAddress address(Random& random) {
     return {text(random), text(random), flag(random) ? std::string(32, '\x7f') : std::string{}};
 }
 
+ChangeResult change_result(Random& random) {
+    ChangeResult change{number32(random),
+                        {},
+                        EpochId{number32(random)},
+                        instant(random),
+                        duration(random),
+                        texts(random),
+                        texts(random)};
+    if (flag(random)) change.version = number32(random);
+    return change;
+}
+
 RunFinished finished(Random& random) {
     RunFinished f;
+    while (flag(random)) f.changes.push_back(change_result(random));
     f.run = text(random);
     f.failed = flag(random);
     f.interrupted = flag(random);
@@ -356,7 +372,8 @@ Hello make(Random& r) {
     Hello hello{text(r), text(r), number(r), address(r)};
     if (flag(r)) hello.room = number32(r);
     while (flag(r)) {
-        hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r)});
+        hello.runs.push_back(
+            {text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r), number32(r)});
     }
     hello.processors = number32(r);
     return hello;
@@ -369,7 +386,9 @@ PrepareRun make(Random& r) {
 
 template <>
 PrepareEpoch make(Random& r) {
-    return prepare_epoch(r);
+    PrepareEpoch epoch = prepare_epoch(r);
+    if (flag(r)) epoch.based_on = number32(r);
+    return epoch;
 }
 
 template <>
@@ -410,6 +429,35 @@ BeginRefused make(Random& r) {
 template <>
 ConfirmBegin make(Random& r) {
     return {clock_instant(r)};
+}
+
+template <>
+ChangeRun make(Random& r) {
+    return {text(r), texts(r)};
+}
+
+template <>
+RunChanged make(Random& r) {
+    return {change_result(r)};
+}
+
+template <>
+AnnounceChange make(Random& r) {
+    AnnounceChange change{number32(r), {}, instant(r), {}, text(r)};
+    if (flag(r)) change.version = number32(r);
+    const Topology topology = random_topology(r);
+    while (flag(r)) change.actions.push_back(other_event(r, topology));
+    return change;
+}
+
+template <>
+ChangeDone make(Random& r) {
+    return {number32(r), duration(r)};
+}
+
+template <>
+ChangeMissed make(Random& r) {
+    return {number32(r)};
 }
 
 template <>
@@ -607,7 +655,8 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 StateMessage random_state(Random& random) {
     if (below(random, 10) == 0) return Alive{};
     if (flag(random)) {
-        Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}};
+        Heartbeat heartbeat{text(random), number(random),  number(random), number(random),
+                            {},           number32(random)};
         if (flag(random)) {
             heartbeat.shares = {EpochId{number32(random)}, number(random), number(random)};
         }
@@ -634,6 +683,7 @@ LogRecord random_record(Random& random) {
         case 0: {
             EventRecord event{instant(random), instant(random), {}, text(random)};
             if (flag(random)) event.epoch = EpochId{number32(random)};
+            if (flag(random)) event.change = number32(random);
             return event;
         }
         case 1:
