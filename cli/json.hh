@@ -52,6 +52,9 @@ std::string doctor_document(std::span<const Probe> probes, std::string_view data
 std::string clean_document(const CleanReport& report, bool dry_run);
 std::string runs_document(const Runs& runs);
 std::string machines_document(const Machines& machines);
+
+// The same, and the network between them.
+std::string machines_document(const Machines& machines, const Ways& ways);
 std::string version_document(std::string_view version);
 
 }  // namespace pleat

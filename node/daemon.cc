@@ -139,6 +139,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
     NodeRun* const ours = find(run);
     std::visit(Overload{
                    [this, &run](const OpenWay&) { open_way(run); },
+                   [this, &run](const MeasureWay& order) { measure(run, order); },
                    [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
                    [this, ours, &run](PrepareEpoch& epoch) {
                        if (ours == nullptr) return;
@@ -161,6 +162,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    },
                    [this, ours, &run](const EndRun& end) {
                        ways_.erase(run);
+                       measurements_.erase(run);
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);
                    },
                    [this, &run](const Collect& asked) { collect(run, asked.offset); },
@@ -191,6 +193,22 @@ void NodeDaemon::open_way(const std::string& run) {
         ways_.erase(run);
         spdlog::error("no way to other machines could be opened: {}", error.what());
         controller_.send(NodeFailed{.message = error.what()}, run);
+    }
+}
+
+void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
+    const auto ended = [this, name, leads = order.leads](const Result<WayQuality>& quality) {
+        measurements_.erase(name);
+        if (!quality) return controller_.send(NodeFailed{.message = quality.error().message}, name);
+        if (leads) controller_.send(WayMeasured{.quality = *quality}, name);
+    };
+    FileDescriptor way = std::move(ways_[name]);
+    ways_.erase(name);
+    try {
+        measurements_[name] = std::make_unique<WayMeasurement>(loop_, std::move(way), order, ended);
+    } catch (const std::exception& error) {
+        measurements_.erase(name);
+        controller_.send(NodeFailed{.message = error.what()}, name);
     }
 }
 
