@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -23,6 +24,17 @@ std::string milliseconds(Duration d) {
 
 std::string megabits(std::int64_t bps) {
     return fmt::format("{:.4g} Mbit/s", static_cast<double>(bps) / 1e6);
+}
+
+// The first few, and how many more there are.
+std::string list(std::vector<std::string> pairs) {
+    constexpr std::size_t kMostPairs = 4;
+    if (pairs.size() > kMostPairs) {
+        const std::size_t more = pairs.size() - kMostPairs;
+        pairs.resize(kMostPairs);
+        pairs.push_back(fmt::format("{} more pairs", more));
+    }
+    return fmt::format("{}", fmt::join(pairs, ", "));
 }
 
 class Judge {
@@ -105,12 +117,12 @@ class Judge {
             result.notes.push_back(fmt::format(
                 "the network between {} has not been measured (pleat machines check), so the "
                 "placement is not checked against it",
-                fmt::join(unknown, ", ")));
+                list(std::move(unknown))));
         }
         if (!no_rate.empty()) {
             result.notes.push_back(fmt::format(
                 "the rate of the network between {} has not been measured (pleat machines check)",
-                fmt::join(no_rate, ", ")));
+                list(std::move(no_rate))));
         }
     }
 

@@ -84,7 +84,9 @@ std::vector<std::vector<HostId>> near_hosts(const Topology& topology, Duration l
     for (auto& [first, hosts] : of_root) {
         if (hosts.size() > 1) groups.push_back(std::move(hosts));
     }
-    std::ranges::stable_sort(groups, std::greater{}, &std::vector<HostId>::size);
+    std::ranges::sort(groups, [](const auto& a, const auto& b) {
+        return a.size() != b.size() ? a.size() > b.size() : a.front() < b.front();
+    });
     return groups;
 }
 

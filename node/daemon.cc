@@ -1,9 +1,11 @@
 #include "node/daemon.hh"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "base/overload.hh"
@@ -202,10 +204,23 @@ void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
         if (!quality) return controller_.send(NodeFailed{.message = quality.error().message}, name);
         if (leads) controller_.send(WayMeasured{.quality = *quality}, name);
     };
-    FileDescriptor way = std::move(ways_[name]);
+    FileDescriptor socket = std::move(ways_[name]);
     ways_.erase(name);
     try {
-        measurements_[name] = std::make_unique<WayMeasurement>(loop_, std::move(way), order, ended);
+        const auto endpoint = parse_endpoint(order.way);
+        WayToMeasure way{.peer = order.peer,
+                         .endpoint = {},
+                         .key = {},
+                         .leads = order.leads,
+                         .rates = order.rates};
+        if (!endpoint || order.way_key.size() != way.key.size()) {
+            throw Failure{fmt::format("the way to machine {} makes no sense", order.peer)};
+        }
+        way.endpoint = *endpoint;
+        std::ranges::transform(order.way_key, way.key.begin(),
+                               [](char byte) { return static_cast<std::uint8_t>(byte); });
+        measurements_[name] =
+            std::make_unique<WayMeasurement>(loop_, std::move(socket), way, ended);
     } catch (const std::exception& error) {
         measurements_.erase(name);
         controller_.send(NodeFailed{.message = error.what()}, name);

@@ -18,7 +18,6 @@
 #include "node/dataplane/checksum.hh"
 #include "node/dataplane/tunnel/peer_link.hh"
 #include "node/dataplane/tunnel/tunnel_socket.hh"
-#include "node/run_tunnel.hh"
 
 namespace pleat {
 
@@ -32,7 +31,8 @@ constexpr int kSendBuffer = 512 << 10;
 constexpr Duration kAskAgain = 50ms;
 constexpr Duration kLookUp = 50ms;
 constexpr Duration kGreetingPatience = 5s;
-constexpr Duration kPingPatience = 1s;
+constexpr Duration kPingPatience = 1s;   // each
+constexpr Duration kPingsPatience = 5s;  // all, if some were answered
 constexpr Duration kBetweenPings = 10ms;
 // A burst is over when so long nothing of it has come; queues on the way may be long.
 constexpr Duration kSilence = 300ms;
@@ -95,14 +95,14 @@ class GivenUp {};
 
 class WayMeasurement::Impl {
   public:
-    Impl(boost::asio::io_context& loop, FileDescriptor socket, const MeasureWay& order, Ended ended)
+    Impl(boost::asio::io_context& loop, FileDescriptor socket, const WayToMeasure& order,
+         Ended ended)
         : loop_{loop},
           socket_{narrowed(std::move(socket))},
           order_{order},
-          peer_{endpoint_of(order)},
           link_{{.own = static_cast<MachineNumber>(order.leads ? 0 : 1),
                  .peer = static_cast<MachineNumber>(order.leads ? 1 : 0),
-                 .key = key_of(order),
+                 .key = order.key,
                  .salt = fresh_salt(),
                  .encrypt = false,
                  .ipv6 = socket_.ipv6()}},
@@ -123,20 +123,6 @@ class WayMeasurement::Impl {
         check("set the measurement's buffer", ::setsockopt(socket.value(), SOL_SOCKET, SO_SNDBUF,
                                                            &kSendBuffer, sizeof kSendBuffer));
         return socket;
-    }
-
-    static boost::asio::ip::udp::endpoint endpoint_of(const MeasureWay& order) {
-        const auto endpoint = parse_endpoint(order.way);
-        if (!endpoint) throw Failure{endpoint.error().message};
-        return *endpoint;
-    }
-
-    static TunnelKey key_of(const MeasureWay& order) {
-        TunnelKey key{};
-        if (order.way_key.size() != key.size()) throw Failure{"the way has no key"};
-        std::ranges::transform(order.way_key, key.begin(),
-                               [](char byte) { return static_cast<std::uint8_t>(byte); });
-        return key;
     }
 
     void run() {
@@ -165,7 +151,7 @@ class WayMeasurement::Impl {
     TunnelSocket::Sent put(std::span<const iovec> pieces) {
         const auto batch = link_.pack(pieces, monotonic_now());
         if (!batch) return TunnelSocket::Sent::refused;
-        const auto sent = socket_.send(batch->bytes, batch->datagram_bytes, peer_);
+        const auto sent = socket_.send(batch->bytes, batch->datagram_bytes, order_.endpoint);
         if (sent == TunnelSocket::Sent::too_large) link_.refused(batch->datagram_bytes);
         return sent;
     }
@@ -175,7 +161,7 @@ class WayMeasurement::Impl {
         if (link_.next_hello() > now) return;
         link_.reassembly().expire(now);
         for (const auto& hello : link_.hellos(now)) {
-            static_cast<void>(socket_.send(hello, hello.size(), peer_));
+            static_cast<void>(socket_.send(hello, hello.size(), order_.endpoint));
         }
     }
 
@@ -226,7 +212,8 @@ class WayMeasurement::Impl {
         if (!header || header->sender != (order_.leads ? 1 : 0)) return 0;
         const PeerLink::Received received = link_.receive(datagram, *header, now);
         if (!received.answer.empty()) {
-            static_cast<void>(socket_.send(received.answer, received.answer.size(), peer_));
+            static_cast<void>(
+                socket_.send(received.answer, received.answer.size(), order_.endpoint));
         }
         if (received.verdict != PeerLink::Verdict::genuine || header->kind == DatagramKind::hello) {
             return 0;
@@ -296,19 +283,21 @@ class WayMeasurement::Impl {
         const Instant began = monotonic_now();
         if (!listen(began + kGreetingPatience, [this] { return link_.ready(); })) {
             return fail(fmt::format("no answer from {} ({}): does a firewall let UDP through?",
-                                    order_.peer, order_.way));
+                                    order_.peer, place()));
         }
         static_cast<void>(listen(monotonic_now() + kSizesPatience, [] { return false; }));
+        const Instant pings_end = monotonic_now() + kPingsPatience;
         for (int i = 0; i < kRoundTrips; ++i) {
             pinged_at_ = monotonic_now();
             say({.kind = Kind::ping, .number = ++pinged_});
             static_cast<void>(listen(*pinged_at_ + kPingPatience, [this] { return !pinged_at_; }));
             static_cast<void>(listen(monotonic_now() + kBetweenPings, [] { return false; }));
             if (i == 3 && round_trips_.empty()) break;  // it has gone
+            if (monotonic_now() > pings_end && !round_trips_.empty()) break;
         }
         const auto round_trips = round_trips_of(round_trips_);
         if (!round_trips) {
-            return fail(fmt::format("{} ({}) has answered no ping", order_.peer, order_.way));
+            return fail(fmt::format("{} ({}) has answered no ping", order_.peer, place()));
         }
         WayQuality quality{.round_trips = *round_trips, .mtu = mtu()};
         if (order_.rates) {
@@ -317,6 +306,11 @@ class WayMeasurement::Impl {
         }
         for (int i = 0; i < kGoodbyes; ++i) say({.kind = Kind::goodbye});
         return quality;
+    }
+
+    std::string place() const {
+        return fmt::format("{} port {}", order_.endpoint.address().to_string(),
+                           order_.endpoint.port());
     }
 
     DataSize mtu() const {
@@ -380,8 +374,7 @@ class WayMeasurement::Impl {
 
     boost::asio::io_context& loop_;
     TunnelSocket socket_;
-    MeasureWay order_;
-    boost::asio::ip::udp::endpoint peer_;
+    WayToMeasure order_;
     PeerLink link_;
     Ended ended_;
     std::uint32_t pinged_ = 0;
@@ -398,7 +391,7 @@ class WayMeasurement::Impl {
 };
 
 WayMeasurement::WayMeasurement(boost::asio::io_context& loop, FileDescriptor socket,
-                               const MeasureWay& order, Ended ended)
+                               const WayToMeasure& order, Ended ended)
     : impl_{std::make_unique<Impl>(loop, std::move(socket), order, std::move(ended))} {}
 
 WayMeasurement::~WayMeasurement() = default;

@@ -14,14 +14,24 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <boost/asio/io_context.hpp>
 
 #include "base/file_descriptor.hh"
 #include "base/result.hh"
-#include "wire/messages.hh"
+#include "model/way_quality.hh"
+#include "node/dataplane/tunnel/settings.hh"
 
 namespace pleat {
+
+struct WayToMeasure {
+    std::string peer;                         // for messages
+    boost::asio::ip::udp::endpoint endpoint;  // of the peer's end
+    TunnelKey key{};
+    bool leads = false;
+    bool rates = false;
+};
 
 class WayMeasurement {
   public:
@@ -35,8 +45,8 @@ class WayMeasurement {
     using Ended = std::function<void(Result<WayQuality>)>;
 
     // `socket`: of open_tunnel_end(). `ended` is called once, in the loop, unless this is
-    // destroyed before. Throws Failure when the order makes no sense.
-    WayMeasurement(boost::asio::io_context& loop, FileDescriptor socket, const MeasureWay& order,
+    // destroyed before.
+    WayMeasurement(boost::asio::io_context& loop, FileDescriptor socket, const WayToMeasure& order,
                    Ended ended);
     // Gives up at once.
     ~WayMeasurement();
