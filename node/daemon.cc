@@ -1,10 +1,12 @@
 #include "node/daemon.hh"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "base/files.hh"
@@ -178,6 +180,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
     NodeRun* const ours = find(run);
     std::visit(Overload{
                    [this, &run](const OpenWay&) { open_way(run); },
+                   [this, &run](const MeasureWay& order) { measure(run, order); },
                    [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
                    [this, ours, &run](PrepareEpoch& epoch) {
                        if (ours == nullptr) return;
@@ -205,6 +208,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    },
                    [this, ours, &run](const EndRun& end) {
                        ways_.erase(run);
+                       measurements_.erase(run);
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);
                    },
                    [this, &run](const Collect& asked) { collect(run, asked.offset); },
@@ -235,6 +239,35 @@ void NodeDaemon::open_way(const std::string& run) {
         ways_.erase(run);
         spdlog::error("no way to other machines could be opened: {}", error.what());
         controller_.send(NodeFailed{.message = error.what()}, run);
+    }
+}
+
+void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
+    const auto ended = [this, name, leads = order.leads](const Result<WayQuality>& quality) {
+        measurements_.erase(name);
+        if (!quality) return controller_.send(NodeFailed{.message = quality.error().message}, name);
+        if (leads) controller_.send(WayMeasured{.quality = *quality}, name);
+    };
+    FileDescriptor socket = std::move(ways_[name]);
+    ways_.erase(name);
+    try {
+        const auto endpoint = parse_endpoint(order.way);
+        WayToMeasure way{.peer = order.peer,
+                         .endpoint = {},
+                         .key = {},
+                         .leads = order.leads,
+                         .rates = order.rates};
+        if (!endpoint || order.way_key.size() != way.key.size()) {
+            throw Failure{fmt::format("the way to machine {} makes no sense", order.peer)};
+        }
+        way.endpoint = *endpoint;
+        std::ranges::transform(order.way_key, way.key.begin(),
+                               [](char byte) { return static_cast<std::uint8_t>(byte); });
+        measurements_[name] =
+            std::make_unique<WayMeasurement>(loop_, std::move(socket), way, ended);
+    } catch (const std::exception& error) {
+        measurements_.erase(name);
+        controller_.send(NodeFailed{.message = error.what()}, name);
     }
 }
 

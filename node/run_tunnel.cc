@@ -21,8 +21,7 @@ constexpr Duration kPatience = std::chrono::seconds{3};
 // Changes below this are not worth a command to the packet thread.
 constexpr Duration kWorthTelling = std::chrono::microseconds{5};
 
-// What any plane adds, on one machine, too: no reason to warn.
-constexpr Duration kUnavoidable = std::chrono::microseconds{200};
+constexpr Duration kUnavoidable = kAddedByPlanes;
 // All their pairs are looked at in 0.1 s.
 constexpr std::size_t kMostHostsLookedAt = 300;
 

@@ -148,13 +148,15 @@ void put(const Submit& submit, proto::Submit& out) {
     out.set_source_text(submit.source_text);
     put(submit.options, *out.mutable_options());
     out.set_detached(submit.detached);
+    out.set_ignore_network(submit.ignore_network);
 }
 
 Submit submit(const proto::Submit& in, Refusal& refusal) {
     return {.scenario = scenario(in.scenario(), refusal),
             .source_text = in.source_text(),
             .options = run_options(in.options(), refusal),
-            .detached = in.detached()};
+            .detached = in.detached(),
+            .ignore_network = in.ignore_network()};
 }
 
 void put(const NodeAddress& address, proto::NodeAddress& out) {

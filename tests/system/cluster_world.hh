@@ -15,8 +15,8 @@ namespace pleat::system_test {
 
 class Cluster {
   public:
-    // `one_way`: how far the machines are apart.
-    explicit Cluster(std::size_t machines, Duration one_way = {});
+    // `road`: between the machines; by default there is a bridge.
+    explicit Cluster(std::size_t machines, const Road& road = {});
     ~Cluster();
     Cluster(const Cluster&) = delete;
     Cluster& operator=(const Cluster&) = delete;
@@ -54,7 +54,7 @@ class Cluster {
 
   private:
     void ip(std::vector<std::string> arguments);
-    void add_namespace(std::size_t i);
+    void add_namespace(std::size_t i, const Road& road);
     Command in(std::size_t i, std::vector<std::string> words) const;
 };
 

@@ -324,7 +324,7 @@ Message make(Random& random);
 
 template <>
 Submit make(Random& r) {
-    return {random_scenario(r), text(r), options(r), flag(r)};
+    return {random_scenario(r), text(r), options(r), flag(r), flag(r)};
 }
 
 template <>
@@ -344,12 +344,14 @@ Shutdown make(Random&) {
 
 template <>
 Submitted make(Random& r) {
-    return submitted(r);
+    Submitted message = submitted(r);
+    message.notes = texts(r);
+    return message;
 }
 
 template <>
 Refused make(Random& r) {
-    return {text(r)};
+    return {text(r), 1 + below(r, 10)};
 }
 
 template <>
@@ -587,6 +589,58 @@ Machines make(Random& r) {
         machines.machines.push_back(machine);
     }
     return machines;
+}
+
+std::optional<MeasuredRate> measured_rate(Random& r) {
+    if (flag(r)) return {};
+    return MeasuredRate{Bandwidth::bits_per_second(1 + below(r, 1'000'000)), below(r, 1000)};
+}
+
+WayQuality way_quality(Random& r) {
+    return {.round_trips = {.least = Duration{below(r, 1'000'000)},
+                            .median = Duration{below(r, 1'000'000)}},
+            .mtu = DataSize::bytes(below(r, 70'000)),
+            .there = measured_rate(r),
+            .back = measured_rate(r)};
+}
+
+template <>
+CheckMachines make(Random& r) {
+    return {flag(r)};
+}
+
+template <>
+Ways make(Random& r) {
+    Ways ways;
+    for (int i = below(r, 4); i > 0; --i) {
+        WayInfo way{.from = text(r), .to = text(r), .quality = {}, .measured_at = text(r)};
+        if (flag(r)) way.quality = way_quality(r);
+        way.rates_measured_at = text(r);
+        way.problem = text(r);
+        way.note = text(r);
+        ways.ways.push_back(way);
+    }
+    return ways;
+}
+
+template <>
+CheckPlacement make(Random& r) {
+    return {random_scenario(r)};
+}
+
+template <>
+PlacementChecked make(Random& r) {
+    return {texts(r), texts(r), text(r), texts(r)};
+}
+
+template <>
+MeasureWay make(Random& r) {
+    return {text(r), text(r), std::string(32, 'w'), flag(r), flag(r)};
+}
+
+template <>
+WayMeasured make(Random& r) {
+    return {way_quality(r)};
 }
 
 template <>
