@@ -84,7 +84,7 @@ class World {
     void run_until(ExperimentTime limit) {
         while (true) {
             std::optional<ExperimentTime> next = changes->deadline();
-            if (!events.empty()) next = std::min(next.value_or(limit), events.top().at);
+            if (!events.empty()) next = std::min(next.value_or(events.top().at), events.top().at);
             if (!next || *next > limit) break;
             now = std::max(now, *next);
             if (!events.empty() && events.top().at <= now) {
