@@ -110,5 +110,7 @@ TEST_CASE("hosts that are nearer than the network are placed together") {
     CHECK(host(*by_network, "a") == host(*by_network, "b"));
     CHECK(host(*by_network, "c") == host(*by_network, "d"));
     CHECK(host(*by_network, "a") != host(*by_network, "c"));
-    CHECK(placement_of(s, machines, underlay_of(known(9ms), {"m1", "m2"})) == by_rate);
+    const auto far_enough = placement_of(s, machines, underlay_of(known(9ms), {"m1", "m2"}));
+    REQUIRE(far_enough);
+    CHECK(*far_enough == *by_rate);
 }

@@ -1,4 +1,5 @@
 // Two ends measure the way between them, over the loopback.
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
@@ -30,6 +31,9 @@ struct Ends {
     }
 
     boost::asio::io_context loop;
+    // A daemon's loop never runs out of work.
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+        boost::asio::make_work_guard(loop)};
     std::array<FileDescriptor, 2> sockets{open_tunnel_end("", {}), open_tunnel_end("", {})};
     std::array<boost::asio::ip::udp::endpoint, 2> ways{tunnel_endpoint(sockets[0]),
                                                        tunnel_endpoint(sockets[1])};

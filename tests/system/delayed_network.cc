@@ -46,8 +46,7 @@ FileDescriptor open_tun(const std::string& network_namespace, const std::string&
 }  // namespace
 
 DelayedNetwork::DelayedNetwork(const Road& road)
-    : road_{road},
-      stop_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
+    : road_{road}, stop_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
 
 DelayedNetwork::~DelayedNetwork() {
     if (!thread_.joinable()) return;
@@ -102,9 +101,8 @@ void DelayedNetwork::take(int from) {
             free = std::max(free, now) + DataSize::bytes(size) / *road_.rate;
             leaves = free;
         }
-        under_way_.emplace(
-            leaves + road_.one_way,
-            Packet{end->second.value(), {buffer.begin(), buffer.begin() + size}});
+        under_way_.emplace(leaves + road_.one_way,
+                           Packet{end->second.value(), {buffer.begin(), buffer.begin() + size}});
     }
 }
 
