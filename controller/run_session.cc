@@ -217,6 +217,7 @@ void RunSession::prepare_if_all_here(Instant now) {
 void RunSession::on(SessionPart& part, const WayOpened& opened, Instant now) {
     if (state_ != State::opening_ways) return;
     part.way = opened.endpoint;
+    part.vxlan = opened.vxlan;
     const bool all =
         std::ranges::none_of(parts_, [](const SessionPart& p) { return p.way.empty(); });
     if (all) prepare(now);
@@ -243,7 +244,8 @@ void RunSession::prepare(Instant now) {
                              .address = other.hello->address,
                              .hosts = other.part.hosts,
                              .way = other.way,
-                             .way_key = keys.at({std::min(i, j), std::max(i, j)})});
+                             .way_key = keys.at({std::min(i, j), std::max(i, j)}),
+                             .vxlan = other.vxlan});
         }
         outputs_.to_node(part.part.machine, first_push(plan_, part.part, std::move(peers)));
     }

@@ -8,14 +8,29 @@
 
 namespace pleat {
 
-PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced) {
+namespace {
+
+std::vector<PlaneWish> wishes_of(const MachinesOfRun& machines) {
+    std::vector<PlaneWish> wishes;
+    if (machines.peers.empty()) return wishes;
+    if (machines.encrypt) wishes.push_back({PlaneFeature::tunnel, "encryption between machines"});
+    if (!machines.has_vxlan) {
+        wishes.push_back({PlaneFeature::tunnel, "a way to other machines from here (no VXLAN)"});
+    }
+    for (const Peer& peer : machines.peers) {
+        if (peer.vxlan.port != 0) continue;
+        wishes.push_back(
+            {PlaneFeature::tunnel, "a way to machine " + peer.name + " (it has no VXLAN)"});
+    }
+    return wishes;
+}
+
+}  // namespace
+
+PlaneKind chosen_plane(const MachinesOfRun& machines, const std::string& forced) {
     const auto kind = plane_named(forced);
     if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
-    std::vector<PlaneWish> wishes;
-    wishes.reserve(peers.size());
-    for (const Peer& peer : peers) {
-        wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
-    }
+    const std::vector<PlaneWish> wishes = wishes_of(machines);
     const auto choice = choose_plane(wishes, kind, missing_for);
     if (const auto* const refused = std::get_if<PlaneRefusal>(&choice)) {
         if (refused->for_wishes) throw Unsuitable{refused->message};

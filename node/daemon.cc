@@ -9,6 +9,7 @@
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
 #include "node/chosen_plane.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/join.hh"
 #include "wire/output_file.hh"
 
@@ -184,14 +185,29 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
 // The same when asked again.
 void NodeDaemon::open_way(const std::string& run) {
     try {
-        FileDescriptor& way = ways_[run];
-        if (!way.open()) way = open_tunnel_end(options_.advertise, options_.tunnel_ports);
-        controller_.send(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))}, run);
+        RunWays& ways = ways_[run];
+        if (!ways.tunnel.open()) {
+            ways = open_run_ways(options_.advertise, options_.tunnel_ports, reaches_machines());
+        }
+        controller_.send(ways.told(), run);
     } catch (const std::exception& error) {
         ways_.erase(run);
         spdlog::error("no way to other machines could be opened: {}", error.what());
         controller_.send(NodeFailed{.message = error.what()}, run);
     }
+}
+
+// What a machine lacks does not change often, and to find out takes a moment.
+bool NodeDaemon::reaches_machines() {
+    if (reaches_machines_) return *reaches_machines_;
+    const auto forced = plane_named(options_.data_plane);
+    const std::string missing =
+        forced && !is_of_kernel(*forced) ? "another one is forced" : missing_for_machines();
+    if (!missing.empty()) {
+        spdlog::info(R"(kernel planes do not reach other machines reason="{}")", missing);
+    }
+    reaches_machines_ = missing.empty();
+    return *reaches_machines_;
 }
 
 NodeRun::Send NodeDaemon::sender(const std::string& run) {
@@ -263,7 +279,7 @@ void NodeDaemon::prepare(PrepareRun prepare) {
     }
     try {
         Part& part = runs_[run];
-        FileDescriptor way = std::move(ways_[run]);
+        RunWays ways = std::move(ways_[run]);
         ways_.erase(run);
         make_place(prepare, part);
         part.directory = prepare.options.run_directory;
@@ -272,7 +288,7 @@ void NodeDaemon::prepare(PrepareRun prepare) {
             part.journal->add(prepare);
         }
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(prepare),
-                                             std::move(way), sender(run), ender(run));
+                                             std::move(ways), sender(run), ender(run));
     } catch (const std::exception& error) {
         dissolve(run);
         spdlog::error("the run could not be prepared: {}", error.what());

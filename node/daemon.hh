@@ -62,6 +62,7 @@ class NodeDaemon {
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
     void open_way(const std::string& run);
+    bool reaches_machines();
     void answer(const ReadOutput& question);
     void answer(RunOnHost question);
     void leave();
@@ -73,7 +74,8 @@ class NodeDaemon {
     ControlClient controller_;
     std::map<std::string, Part> runs_;
     std::map<std::string, EndedRun> ended_;
-    std::map<std::string, FileDescriptor> ways_;  // of runs that are to be prepared
+    std::map<std::string, RunWays> ways_;   // of runs that are to be prepared
+    std::optional<bool> reaches_machines_;  // with a kernel plane; nothing: not tried yet
     bool greeted_ = false;
     bool leaving_ = false;
     int exit_code_ = 0;
