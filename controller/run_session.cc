@@ -488,7 +488,7 @@ void RunSession::on(SessionPart& part, const NodeFailed& failed, Instant now) {
     results_.problems.push_back(problem);
     results_.exit_code = failed.exit_code;
     // A node that has not prepared the first table has no run to end.
-    if (state_ == State::preparing && !part.tables.any()) part.over = true;
+    if (!part.tables.any()) part.over = true;
     end(problem, false, now);
     end_if_all_ended(now);
 }

@@ -25,6 +25,9 @@ struct MachinesOfRun {
     bool encrypt = false;
 };
 
+// What all planes can't do: a tunnel, where not all have VXLAN.
+std::vector<PlaneWish> plane_wishes(const MachinesOfRun& machines);
+
 // `forced`: a plane's name; empty: the best. Throws MissingFeature when this machine has none,
 // Unsuitable when none can do what is asked for, Failure when there is no such plane.
 PlaneKind chosen_plane(const MachinesOfRun& machines, const std::string& forced);

@@ -72,7 +72,7 @@ FileDescriptor open_tunnel_end(const std::string& address, PortRange ports) {
         }
     }
     throw Failure{
-        fmt::format("no UDP port from {} to {} is free (--tunnel-ports: one for each run)",
+        fmt::format("no UDP port from {} to {} is free (--tunnel-ports: two for each run)",
                     ports.first, ports.last)};
 }
 

@@ -74,7 +74,12 @@ RunWays open_run_ways(const std::string& address, PortRange ports, bool with_vxl
                      own.to_string(), mtu_at(own), vxlan_whole(true));
         return ways;
     }
-    ways.vxlan = open_tunnel_end(address, ports);
+    try {
+        ways.vxlan = open_tunnel_end(address, ports);
+    } catch (const Failure& error) {
+        spdlog::info("no VXLAN: {}", error.what());
+        return ways;
+    }
     ways.vxlan_network = drawn_vxlan_network();
     return ways;
 }

@@ -10,7 +10,9 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 
+#include "base/clock.hh"
 #include "base/error.hh"
 #include "bpf/shared/underlay.h"
 #include "node/dataplane/kernel/bpf_object.hh"
@@ -26,6 +28,8 @@ extern const char pleat_bpf_underlay_end[];    // NOLINT
 namespace pleat {
 
 namespace {
+
+constexpr Duration kPatience = std::chrono::seconds{1};
 
 void kind(RouteBatch& batch, const std::string& name) {
     batch.attribute(TCA_KIND, name.c_str(), name.size() + 1);
@@ -69,9 +73,16 @@ Forwarding::Forwarding(int underlay) {
 
 void Forwarding::lead(const keeper::Interface& host, const underlay_port& port) const {
     const auto tell = [this, &port](const std::array<std::uint8_t, 16>& address) {
-        if (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) == 0) return;
-        throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
-                      std::strerror(errno)};
+        const Instant deadline = monotonic_now() + kPatience;
+        while (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) != 0) {
+            // The kernel keeps a few entries ready, and makes more in an interrupt, which in User
+            // Mode Linux is the timer's.
+            if (errno != ENOMEM || monotonic_now() > deadline) {
+                throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
+                              std::strerror(errno)};
+            }
+            ::poll(nullptr, 0, 1);
+        }
     };
     std::array<std::uint8_t, 16> mapped{};
     const std::uint32_t ipv4 = htonl(host.ipv4);

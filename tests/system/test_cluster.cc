@@ -1,5 +1,4 @@
-// A cluster: machines are network namespaces with a pleat-node each, an underlay bridge in
-// a namespace of its own, the controller in another one. As root.
+// Runs over several machines, which are network namespaces (cluster.hh). As root.
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "tests/system/cluster.hh"
 #include "tests/system/delayed_network.hh"
 #include "tests/system/workplace.hh"
 
@@ -84,157 +84,6 @@ links:
   - s2 -- d: 5ms 100Mbps
   - e -- f: 25ms 1Gbps
 )";
-
-class Cluster {
-  public:
-    // `one_way`: how far the machines are apart.
-    explicit Cluster(std::size_t machines, Duration one_way = {}) {
-        if (one_way > Duration::zero()) far.emplace(one_way);
-        ip({"netns", "add", "underlay"});
-        ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
-        ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
-        for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i);
-        if (far) far->start();
-        start_controller();
-        for (std::size_t i = 1; i <= machines; ++i) join(i);
-    }
-
-    ~Cluster() {
-        for (auto& node : nodes) {
-            if (node) end(*node);
-        }
-        if (controller) end(*controller);
-    }
-
-    Cluster(const Cluster&) = delete;
-    Cluster& operator=(const Cluster&) = delete;
-
-    void start_controller() {
-        controller.emplace(in(0, {our_program("pleat-controller"), "--state", place.path("ctl"),
-                                  "--listen", "tcp://10.99.0.10:7400"}));
-        REQUIRE(eventually(10s, [this] { return pleat({"machines", "ls"}).code == 0; }));
-    }
-
-    std::string token() const {
-        std::string text = pleat({"machines", "token"}).out;
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return text;
-    }
-
-    Command node_command(std::size_t i, const std::string& token) const {
-        std::vector<std::string> words{our_program("pleat-node"), "--name", fmt::format("m{}", i),
-                                       "--state", place.path(fmt::format("m{}", i))};
-        if (!token.empty()) words.insert(words.end(), {"--join", token});
-        const auto before = before_node.find(i);
-        if (before != before_node.end()) {
-            words.insert(words.begin(), before->second.begin(), before->second.end());
-        }
-        return in(i, words);
-    }
-
-    void join(std::size_t i) {
-        if (nodes.size() < i) nodes.resize(i);
-        nodes[i - 1].emplace(node_command(i, token()));
-        REQUIRE(connected(i));
-    }
-
-    bool connected(std::size_t i) const {
-        return eventually(15s, [&] {
-            const json machines =
-                json::parse(pleat({"machines", "ls", "--json"}).out, nullptr, false);
-            if (machines.is_discarded()) return false;
-            return std::ranges::any_of(machines.at("machines"), [&](const json& machine) {
-                return machine.at("name") == fmt::format("m{}", i) &&
-                       machine.at("connected") == true;
-            });
-        });
-    }
-
-    Ended pleat(std::vector<std::string> arguments, Duration patience = 60s) const {
-        const auto end = std::ranges::find(arguments, "--");  // the rest is a command's
-        arguments.insert(end, {"--controller", endpoint()});
-        return place.run(std::move(arguments), patience);
-    }
-
-    std::string endpoint() const { return "ipc://" + place.path("ctl") + "/control"; }
-
-    std::string submit(const std::string& file, const std::vector<std::string>& flags = {}) const {
-        std::vector<std::string> words{"submit", file, "--start"};
-        words.insert(words.end(), flags.begin(), flags.end());
-        const Ended submitted = pleat(words);
-        INFO(submitted.err);
-        REQUIRE(submitted.code == 0);
-        return submitted.out.substr(0, submitted.out.find('\n'));
-    }
-
-    // What a host has written, as the controller has it.
-    std::string log(const std::string& run, const std::string& host) const {
-        std::ifstream file{place.path("ctl/runs/" + run + "/logs/" + host + ".log")};
-        return {std::istreambuf_iterator<char>{file}, {}};
-    }
-
-    // Gone also when the cluster could not be made whole.
-    struct Namespaces {
-        const Workplace& place;
-        std::vector<std::string> names;
-
-        ~Namespaces() {
-            for (const std::string& name : names) {
-                static_cast<void>(run_program(place.command({"ip", "netns", "del", name})));
-            }
-        }
-    };
-
-    Workplace place;
-    Namespaces namespaces{place, {}};
-    std::optional<DelayedNetwork> far;
-    std::optional<Program> controller;
-    std::vector<std::optional<Program>> nodes;
-    std::map<std::size_t, std::vector<std::string>> before_node;  // what starts it, by number
-
-  private:
-    void ip(std::vector<std::string> arguments) {
-        arguments.insert(arguments.begin(), "ip");
-        const Ended ended = run_program(place.command(arguments));
-        INFO(fmt::format("{}: {}", fmt::join(arguments, " "), ended.err));
-        REQUIRE(ended.code == 0);
-        if (arguments[1] == "netns") namespaces.names.push_back(arguments[3]);
-    }
-
-    void add_namespace(std::size_t i) {
-        const std::string name = fmt::format("n{}", i);
-        const std::string port = fmt::format("port{}", i);
-        ip({"netns", "add", name});
-        if (far) {
-            far->add(name, "eth0", static_cast<std::uint8_t>(10 + i));
-        } else {
-            ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0",
-                "netns", name});
-            ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
-        }
-        ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
-        ip({"-n", name, "link", "set", "eth0", "up"});
-        ip({"-n", name, "link", "set", "lo", "up"});
-    }
-
-    Command in(std::size_t i, std::vector<std::string> words) const {
-        words.insert(words.begin(), {"ip", "netns", "exec", fmt::format("n{}", i)});
-        return place.command(std::move(words));
-    }
-
-    static void end(Program& program) {
-        static_cast<void>(program.signal(SIGTERM));
-        try {
-            static_cast<void>(program.finish(10s));
-        } catch (const Failure&) {
-            static_cast<void>(program.signal(SIGKILL));
-        }
-    }
-};
-
-bool can_make_machines() {
-    return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
-}
 
 // The flows' shares at a time, by source.
 std::map<std::string, double> allowed_at(const json& result, double at) {

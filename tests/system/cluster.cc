@@ -1,0 +1,148 @@
+#include "tests/system/cluster.hh"
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.hh"
+
+namespace pleat::system_test {
+
+using nlohmann::json;
+
+bool can_make_machines() {
+    return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
+}
+
+Cluster::Cluster(std::size_t machines, Duration one_way) {
+    if (one_way > Duration::zero()) far.emplace(one_way);
+    add_namespace("underlay");
+    ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
+    ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
+    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_machine(i);
+    if (far) far->start();
+    start_controller();
+    for (std::size_t i = 1; i <= machines; ++i) join(i);
+}
+
+Cluster::~Cluster() {
+    for (auto& node : nodes) {
+        if (node) end(*node);
+    }
+    if (controller) end(*controller);
+}
+
+Cluster::Namespaces::~Namespaces() {
+    for (const std::string& name : names) {
+        static_cast<void>(run_program(place.command({"ip", "netns", "del", name})));
+    }
+}
+
+void Cluster::start_controller() {
+    controller.emplace(in(0, {our_program("pleat-controller"), "--state", place.path("ctl"),
+                              "--listen", "tcp://10.99.0.10:7400"}));
+    REQUIRE(eventually(10s, [this] { return pleat({"machines", "ls"}).code == 0; }));
+}
+
+std::string Cluster::token() const {
+    std::string text = pleat({"machines", "token"}).out;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+}
+
+Command Cluster::node_command(std::size_t i, const std::string& token) const {
+    std::vector<std::string> words{our_program("pleat-node"), "--name", fmt::format("m{}", i),
+                                   "--state", place.path(fmt::format("m{}", i))};
+    if (!token.empty()) words.insert(words.end(), {"--join", token});
+    const auto before = before_node.find(i);
+    if (before != before_node.end()) {
+        words.insert(words.begin(), before->second.begin(), before->second.end());
+    }
+    return in(i, words);
+}
+
+void Cluster::join(std::size_t i) {
+    if (nodes.size() < i) nodes.resize(i);
+    nodes[i - 1].emplace(node_command(i, token()));
+    REQUIRE(connected(i));
+}
+
+bool Cluster::connected(std::size_t i) const {
+    return eventually(15s, [&] {
+        const json machines = json::parse(pleat({"machines", "ls", "--json"}).out, nullptr, false);
+        if (machines.is_discarded()) return false;
+        return std::ranges::any_of(machines.at("machines"), [&](const json& machine) {
+            return machine.at("name") == fmt::format("m{}", i) && machine.at("connected") == true;
+        });
+    });
+}
+
+Ended Cluster::pleat(std::vector<std::string> arguments, Duration patience) const {
+    const auto end = std::ranges::find(arguments, "--");  // the rest is a command's
+    arguments.insert(end, {"--controller", endpoint()});
+    return place.run(std::move(arguments), patience);
+}
+
+std::string Cluster::submit(const std::string& file, const std::vector<std::string>& flags) const {
+    std::vector<std::string> words{"submit", file, "--start"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const Ended submitted = pleat(words);
+    INFO(submitted.err);
+    REQUIRE(submitted.code == 0);
+    return submitted.out.substr(0, submitted.out.find('\n'));
+}
+
+std::string Cluster::log(const std::string& run, const std::string& host) const {
+    std::ifstream file{place.path("ctl/runs/" + run + "/logs/" + host + ".log")};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+Command Cluster::in(std::size_t i, std::vector<std::string> words) const {
+    words.insert(words.begin(), {"ip", "netns", "exec", fmt::format("n{}", i)});
+    return place.command(std::move(words));
+}
+
+void Cluster::end(Program& program) {
+    static_cast<void>(program.signal(SIGTERM));
+    try {
+        static_cast<void>(program.finish(10s));
+    } catch (const Failure&) {
+        static_cast<void>(program.signal(SIGKILL));
+    }
+}
+
+void Cluster::must(std::vector<std::string> program, std::vector<std::string> arguments) const {
+    program.insert(program.end(), arguments.begin(), arguments.end());
+    const Ended ended = run_program(place.command(program));
+    INFO(fmt::format("{}: {}", fmt::join(program, " "), ended.err));
+    REQUIRE(ended.code == 0);
+}
+
+void Cluster::add_namespace(const std::string& name) {
+    ip({"netns", "add", name});
+    namespaces.names.push_back(name);
+}
+
+void Cluster::add_machine(std::size_t i) {
+    const std::string name = fmt::format("n{}", i);
+    const std::string port = fmt::format("port{}", i);
+    add_namespace(name);
+    if (far) {
+        far->add(name, "eth0", static_cast<std::uint8_t>(10 + i));
+    } else {
+        ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
+            name});
+        ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
+    }
+    ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
+    ip({"-n", name, "link", "set", "eth0", "up"});
+    ip({"-n", name, "link", "set", "lo", "up"});
+}
+
+}  // namespace pleat::system_test

@@ -1,0 +1,76 @@
+// A cluster: machines are network namespaces with a pleat-node each, an underlay bridge in
+// a namespace of its own, the controller in another one. As root.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/system/delayed_network.hh"
+#include "tests/system/workplace.hh"
+
+namespace pleat::system_test {
+
+// False, with a word, where there can be none.
+bool can_make_machines();
+
+class Cluster {
+  public:
+    // `one_way`: how far the machines are apart.
+    explicit Cluster(std::size_t machines, Duration one_way = {});
+    ~Cluster();
+
+    Cluster(const Cluster&) = delete;
+    Cluster& operator=(const Cluster&) = delete;
+
+    void start_controller();
+
+    std::string token() const;
+
+    Command node_command(std::size_t i, const std::string& token) const;
+
+    void join(std::size_t i);
+
+    bool connected(std::size_t i) const;
+
+    Ended pleat(std::vector<std::string> arguments, Duration patience = 60s) const;
+
+    std::string endpoint() const { return "ipc://" + place.path("ctl") + "/control"; }
+
+    std::string submit(const std::string& file, const std::vector<std::string>& flags = {}) const;
+
+    // What a host has written, as the controller has it.
+    std::string log(const std::string& run, const std::string& host) const;
+
+    // A program on the machine; 0 is the controller's.
+    Command in(std::size_t i, std::vector<std::string> words) const;
+
+    // Fails the test when it does not end well.
+    void ip(std::vector<std::string> arguments) const { must({"ip"}, std::move(arguments)); }
+
+    void must(std::vector<std::string> program, std::vector<std::string> arguments) const;
+
+    // Gone also when the cluster could not be made whole.
+    struct Namespaces {
+        const Workplace& place;
+        std::vector<std::string> names;
+
+        ~Namespaces();
+    };
+
+    Workplace place;
+    Namespaces namespaces{place, {}};
+    std::optional<DelayedNetwork> far;
+    std::optional<Program> controller;
+    std::vector<std::optional<Program>> nodes;
+    std::map<std::size_t, std::vector<std::string>> before_node;  // what starts it, by number
+
+  private:
+    void add_namespace(const std::string& name);
+    void add_machine(std::size_t i);
+    static void end(Program& program);
+};
+
+}  // namespace pleat::system_test
