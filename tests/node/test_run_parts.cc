@@ -129,7 +129,8 @@ TEST_CASE("what happens to hosts before T0 is recorded once T0 is known, and at 
 TEST_CASE("results say what became of a host in its last life") {
     const TemporaryDirectory directory;
     const Topology world = topology({"a -- s1: 5ms 10Mbps", "s1 -- b: 5ms 10Mbps"});
-    const AddressPlan plan = parse_address_plan("", world.hosts().size()).value();
+    const AddressPlan plan =
+        parse_address_plan(testing::scenario(world).addresses, world.hosts().size()).value();
     HostResults results{world, plan, {HostId{0}, HostId{1}}};
     RunRecorder recorder{directory.path() + "/log"};
     recorder.begin(kT0);

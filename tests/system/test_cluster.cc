@@ -1,22 +1,15 @@
-// Runs over several machines, which are network namespaces (cluster.hh). As root.
+// Experiments on a cluster of machines. As root.
 #include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <unistd.h>
 
-#include "base/error.hh"
-#include "tests/system/cluster.hh"
-#include "tests/system/delayed_network.hh"
-#include "tests/system/workplace.hh"
+#include "tests/system/cluster_world.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;

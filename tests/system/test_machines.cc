@@ -2,21 +2,16 @@
 // delay of its own where the kernel has netem: in User Mode Linux.
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
 #include <regex>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include "tests/system/bpf_programs.hh"
-#include "tests/system/cluster.hh"
-#include "tests/system/processes.hh"
+#include "tests/system/cluster_world.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
@@ -135,8 +130,11 @@ TEST_CASE("kernel planes of two machines: delay, loss and shares are right acros
             continue;
         }
         for (const int i : {1, 2}) {
-            cluster.must({"tc", "-n", "underlay"}, {"qdisc", "add", "dev", fmt::format("port{}", i),
-                                                    "root", "netem", "delay", "3ms"});
+            const Ended delayed = run_program(
+                cluster.place.command({"tc", "-n", "underlay", "qdisc", "add", "dev",
+                                       fmt::format("port{}", i), "root", "netem", "delay", "3ms"}));
+            INFO(delayed.err);
+            REQUIRE(delayed.code == 0);
         }
         const std::string file = cluster.place.write("across.yaml", kAcross);
         const Ended ended = cluster.pleat(
@@ -215,7 +213,6 @@ TEST_CASE(
     if (!can_make_machines()) return;
     Cluster cluster{0};
     for (const std::size_t i : {1U, 2U}) {
-        std::vector<std::string> before;
         cluster.nodes.resize(2);
         Command command = cluster.node_command(i, cluster.token());
         if (i == 2) command.arguments.insert(command.arguments.end(), {"--data-plane", "tun"});

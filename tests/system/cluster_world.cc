@@ -1,10 +1,9 @@
-#include "tests/system/cluster.hh"
+#include "tests/system/cluster_world.hh"
 
 #include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <iterator>
-#include <utility>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -14,18 +13,28 @@
 
 namespace pleat::system_test {
 
+using namespace std::chrono_literals;
 using nlohmann::json;
 
-bool can_make_machines() {
-    return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
+namespace {
+
+void end(Program& program) {
+    static_cast<void>(program.signal(SIGTERM));
+    try {
+        static_cast<void>(program.finish(10s));
+    } catch (const Failure&) {
+        static_cast<void>(program.signal(SIGKILL));
+    }
 }
+
+}  // namespace
 
 Cluster::Cluster(std::size_t machines, Duration one_way) {
     if (one_way > Duration::zero()) far.emplace(one_way);
-    add_namespace("underlay");
+    ip({"netns", "add", "underlay"});
     ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
     ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
-    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_machine(i);
+    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i);
     if (far) far->start();
     start_controller();
     for (std::size_t i = 1; i <= machines; ++i) join(i);
@@ -36,12 +45,6 @@ Cluster::~Cluster() {
         if (node) end(*node);
     }
     if (controller) end(*controller);
-}
-
-Cluster::Namespaces::~Namespaces() {
-    for (const std::string& name : names) {
-        static_cast<void>(run_program(place.command({"ip", "netns", "del", name})));
-    }
 }
 
 void Cluster::start_controller() {
@@ -103,36 +106,24 @@ std::string Cluster::log(const std::string& run, const std::string& host) const 
     return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-Command Cluster::in(std::size_t i, std::vector<std::string> words) const {
-    words.insert(words.begin(), {"ip", "netns", "exec", fmt::format("n{}", i)});
-    return place.command(std::move(words));
-}
-
-void Cluster::end(Program& program) {
-    static_cast<void>(program.signal(SIGTERM));
-    try {
-        static_cast<void>(program.finish(10s));
-    } catch (const Failure&) {
-        static_cast<void>(program.signal(SIGKILL));
+Cluster::Namespaces::~Namespaces() {
+    for (const std::string& name : names) {
+        static_cast<void>(run_program(place.command({"ip", "netns", "del", name})));
     }
 }
 
-void Cluster::must(std::vector<std::string> program, std::vector<std::string> arguments) const {
-    program.insert(program.end(), arguments.begin(), arguments.end());
-    const Ended ended = run_program(place.command(program));
-    INFO(fmt::format("{}: {}", fmt::join(program, " "), ended.err));
+void Cluster::ip(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "ip");
+    const Ended ended = run_program(place.command(arguments));
+    INFO(fmt::format("{}: {}", fmt::join(arguments, " "), ended.err));
     REQUIRE(ended.code == 0);
+    if (arguments[1] == "netns") namespaces.names.push_back(arguments[3]);
 }
 
-void Cluster::add_namespace(const std::string& name) {
-    ip({"netns", "add", name});
-    namespaces.names.push_back(name);
-}
-
-void Cluster::add_machine(std::size_t i) {
+void Cluster::add_namespace(std::size_t i) {
     const std::string name = fmt::format("n{}", i);
     const std::string port = fmt::format("port{}", i);
-    add_namespace(name);
+    ip({"netns", "add", name});
     if (far) {
         far->add(name, "eth0", static_cast<std::uint8_t>(10 + i));
     } else {
@@ -143,6 +134,15 @@ void Cluster::add_machine(std::size_t i) {
     ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
     ip({"-n", name, "link", "set", "eth0", "up"});
     ip({"-n", name, "link", "set", "lo", "up"});
+}
+
+Command Cluster::in(std::size_t i, std::vector<std::string> words) const {
+    words.insert(words.begin(), {"ip", "netns", "exec", fmt::format("n{}", i)});
+    return place.command(std::move(words));
+}
+
+bool can_make_machines() {
+    return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
 }
 
 }  // namespace pleat::system_test

@@ -13,29 +13,22 @@
 
 namespace pleat::system_test {
 
-// False, with a word, where there can be none.
-bool can_make_machines();
-
 class Cluster {
   public:
     // `one_way`: how far the machines are apart.
     explicit Cluster(std::size_t machines, Duration one_way = {});
     ~Cluster();
-
     Cluster(const Cluster&) = delete;
     Cluster& operator=(const Cluster&) = delete;
 
     void start_controller();
-
     std::string token() const;
-
     Command node_command(std::size_t i, const std::string& token) const;
-
     void join(std::size_t i);
-
     bool connected(std::size_t i) const;
 
-    Ended pleat(std::vector<std::string> arguments, Duration patience = 60s) const;
+    Ended pleat(std::vector<std::string> arguments,
+                Duration patience = std::chrono::seconds{60}) const;
 
     std::string endpoint() const { return "ipc://" + place.path("ctl") + "/control"; }
 
@@ -46,11 +39,6 @@ class Cluster {
 
     // A program on the machine; 0 is the controller's.
     Command in(std::size_t i, std::vector<std::string> words) const;
-
-    // Fails the test when it does not end well.
-    void ip(std::vector<std::string> arguments) const { must({"ip"}, std::move(arguments)); }
-
-    void must(std::vector<std::string> program, std::vector<std::string> arguments) const;
 
     // Gone also when the cluster could not be made whole.
     struct Namespaces {
@@ -68,9 +56,10 @@ class Cluster {
     std::map<std::size_t, std::vector<std::string>> before_node;  // what starts it, by number
 
   private:
-    void add_namespace(const std::string& name);
-    void add_machine(std::size_t i);
-    static void end(Program& program);
+    void ip(std::vector<std::string> arguments);
+    void add_namespace(std::size_t i);
 };
+
+bool can_make_machines();
 
 }  // namespace pleat::system_test
