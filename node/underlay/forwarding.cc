@@ -14,7 +14,6 @@
 
 #include "base/clock.hh"
 #include "base/error.hh"
-#include "bpf/shared/underlay.h"
 #include "node/dataplane/kernel/bpf_object.hh"
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"

@@ -11,9 +11,8 @@
 #include <cstdint>
 
 #include "base/file_descriptor.hh"
+#include "bpf/shared/underlay.h"
 #include "node/keeper/interface.hh"
-
-struct underlay_port;
 
 namespace pleat {
 
