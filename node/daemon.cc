@@ -13,6 +13,7 @@
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
 #include "node/chosen_plane.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/join.hh"
 #include "node/left_run.hh"
 #include "wire/output_file.hh"
@@ -232,9 +233,11 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
 // The same when asked again.
 void NodeDaemon::open_way(const std::string& run) {
     try {
-        FileDescriptor& way = ways_[run];
-        if (!way.open()) way = open_tunnel_end(options_.advertise, options_.tunnel_ports);
-        controller_.send(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))}, run);
+        RunWays& ways = ways_[run];
+        if (!ways.tunnel.open()) {
+            ways = open_run_ways(options_.advertise, options_.tunnel_ports, reaches_machines());
+        }
+        controller_.send(ways.told(), run);
     } catch (const std::exception& error) {
         ways_.erase(run);
         spdlog::error("no way to other machines could be opened: {}", error.what());
@@ -248,7 +251,7 @@ void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
         if (!quality) return controller_.send(NodeFailed{.message = quality.error().message}, name);
         if (leads) controller_.send(WayMeasured{.quality = *quality}, name);
     };
-    FileDescriptor socket = std::move(ways_[name]);
+    FileDescriptor socket = std::move(ways_[name].tunnel);
     ways_.erase(name);
     try {
         const auto endpoint = parse_endpoint(order.way);
@@ -269,6 +272,19 @@ void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
         measurements_.erase(name);
         controller_.send(NodeFailed{.message = error.what()}, name);
     }
+}
+
+// What a machine lacks does not change often, and to find out takes a moment.
+bool NodeDaemon::reaches_machines() {
+    if (reaches_machines_) return *reaches_machines_;
+    const auto forced = plane_named(options_.data_plane);
+    const std::string missing =
+        forced && !is_of_kernel(*forced) ? "another one is forced" : missing_for_machines();
+    if (!missing.empty()) {
+        spdlog::info(R"(kernel planes do not reach other machines reason="{}")", missing);
+    }
+    reaches_machines_ = missing.empty();
+    return *reaches_machines_;
 }
 
 NodeRun::Send NodeDaemon::sender(const std::string& run) {
@@ -311,13 +327,14 @@ bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     spdlog::info("taking over run={}", run);
     part.directory = left.prepare.options.run_directory;
     try {
-        FileDescriptor way;
-        if (!left.way.empty()) way = reopen_tunnel_end(left.way);
+        // The device of VXLAN is there, in the underlay.
+        RunWays ways;
+        if (!left.way.empty()) ways.tunnel = reopen_tunnel_end(left.way);
         if (!left.prepare.peers.empty() && !same_ports_) {
             throw Failure{"its peers would not find this machine's flows at its new ports"};
         }
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(left),
-                                             std::move(way), sender(run), ender(run));
+                                             std::move(ways), sender(run), ender(run));
         return true;
     } catch (const std::exception& problem) {
         spdlog::error("run={} can't be taken over: {}", run, problem.what());
@@ -356,18 +373,16 @@ void NodeDaemon::prepare(PrepareRun prepare) {
     }
     try {
         Part& part = runs_[run];
-        FileDescriptor way = std::move(ways_[run]);
+        RunWays ways = std::move(ways_[run]);
         ways_.erase(run);
         make_place(prepare, part);
         part.directory = prepare.options.run_directory;
         part.journal.emplace(
             journal_in(part.ledger ? part.ledger->directory() : options_.runtime_directory));
-        if (way.open()) {
-            part.journal->add(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))});
-        }
+        if (ways.tunnel.open()) part.journal->add(ways.told());
         part.journal->add(prepare);
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(prepare),
-                                             std::move(way), sender(run), ender(run));
+                                             std::move(ways), sender(run), ender(run));
     } catch (const std::exception& error) {
         dissolve(run);
         spdlog::error("the run could not be prepared: {}", error.what());

@@ -69,6 +69,7 @@ class NodeDaemon {
     NodeRun* find(const std::string& run) const;
     void open_way(const std::string& run);
     void measure(const std::string& name, const MeasureWay& order);
+    bool reaches_machines();
     void answer(const ReadOutput& question);
     void answer(RunOnHost question);
     void leave();
@@ -81,9 +82,9 @@ class NodeDaemon {
     ControlClient controller_;
     std::map<std::string, Part> runs_;
     std::map<std::string, EndedRun> ended_;
-    // Of runs that are to be prepared, and of measurements.
-    std::map<std::string, FileDescriptor> ways_;
+    std::map<std::string, RunWays> ways_;  // of runs that are to be prepared, and of measurements
     std::map<std::string, std::unique_ptr<WayMeasurement>> measurements_;  // under way
+    std::optional<bool> reaches_machines_;  // with a kernel plane; nothing: not tried yet
     bool greeted_ = false;
     bool leaving_ = false;
     int exit_code_ = 0;

@@ -119,6 +119,7 @@ void put(const OpenWay&, Body& out) {
 
 void put(const WayOpened& m, Body& out) {
     out.mutable_way_opened()->set_endpoint(m.endpoint);
+    codec::put(m.vxlan, *out.mutable_way_opened()->mutable_vxlan());
 }
 
 void put(const OutputChunk& m, Body& out) {
@@ -510,7 +511,8 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kOpenWay:
             return OpenWay{};
         case Body::kWayOpened:
-            return WayOpened{.endpoint = in.way_opened().endpoint()};
+            return WayOpened{.endpoint = in.way_opened().endpoint(),
+                             .vxlan = codec::vxlan_end(in.way_opened().vxlan(), refusal)};
         case Body::kOutputChunk:
             return OutputChunk{.host = HostId{in.output_chunk().host()},
                                .offset = in.output_chunk().offset_bytes(),

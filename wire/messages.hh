@@ -468,12 +468,21 @@ struct Hello {
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+// Where a machine receives what kernel planes of others send to its hosts, by VXLAN.
+struct VxlanEnd {
+    std::uint32_t port = 0;     // UDP, at the address of its end of the tunnel; 0: it has none
+    std::uint32_t network = 0;  // VNI
+
+    friend bool operator==(const VxlanEnd&, const VxlanEnd&) = default;
+};
+
 struct Peer {  // another node of a run
     std::string name;
     NodeAddress address;
     std::vector<HostId> hosts;  // placed there
     std::string way = {};       // ADDRESS:PORT of its end of the tunnel; empty: there is none
     std::string way_key = {};   // of this pair and run, 32 bytes
+    VxlanEnd vxlan = {};        // nothing without a way
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };
@@ -485,6 +494,7 @@ struct OpenWay {
 
 struct WayOpened {
     std::string endpoint;  // ADDRESS:PORT, UDP
+    VxlanEnd vxlan = {};
 
     friend bool operator==(const WayOpened&, const WayOpened&) = default;
 };

@@ -27,6 +27,10 @@ std::uint32_t number32(Random& random) {
     return static_cast<std::uint32_t>(number(random));
 }
 
+VxlanEnd vxlan_end(Random& random) {
+    return {.port = number32(random) >> 16U, .network = number32(random) >> 8U};
+}
+
 bool flag(Random& random) {
     return below(random, 1) == 1;
 }
@@ -289,6 +293,7 @@ PrepareRun prepare_run(Random& random) {
         if (!flag(random)) continue;
         prepare.peers.back().way = "[::1]:" + text(random);
         prepare.peers.back().way_key = std::string(32, static_cast<char>(below(random, 255)));
+        prepare.peers.back().vxlan = vxlan_end(random);
     }
     return prepare;
 }
@@ -484,7 +489,7 @@ OpenWay make(Random&) {
 
 template <>
 WayOpened make(Random& r) {
-    return {text(r)};
+    return {text(r), vxlan_end(r)};
 }
 
 template <>
