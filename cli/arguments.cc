@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/help.hh"
 #include "cli/verbs.hh"
@@ -62,6 +63,7 @@ class Grammar {
     void add_care();
     void add_runs();
     void add_machines();
+    void add_changes();
 
     static void add_controller(CLI::App& app, std::string& controller);
     static void add_ignore_network(CLI::App& app, bool& ignore_network);
@@ -85,6 +87,8 @@ class Grammar {
     RunVerbArguments run_verb_;
     HostVerbArguments host_verb_;
     MachinesArguments machines_;
+    ChangeArguments change_;
+    std::vector<std::string> words_;  // of a change
     std::string samples_;
 };
 
@@ -103,6 +107,7 @@ Grammar::Grammar() {
     add_care();
     add_runs();
     add_machines();
+    add_changes();
 }
 
 CLI::App& Grammar::verb(const std::string& name, const std::string& examples) {
@@ -352,6 +357,31 @@ void Grammar::add_machines() {
         ->type_name("");
 }
 
+void Grammar::add_changes() {
+    const auto add = [this](const std::string& name, const std::string& object,
+                            const std::string& what, const std::string& examples) {
+        CLI::App& app = verb(name, examples);
+        add_controller(app, change_.controller);
+        app.add_option("--run", change_.run,
+                       "the run: its name, or a beginning of it that no other has; @ is the latest "
+                       "(default: the only one under way)")
+            ->type_name("RUN");
+        app.add_flag("--json", change_.json, "print when it took effect as one JSON document");
+        if (object.empty()) return;
+        app.add_option(object, words_, what)->required()->type_name("");
+    };
+    add("set", "LINK", "a link, and what becomes of it, as in a file",
+        "  pleat set s1--s2 90Mbps loss=0.1%\n  pleat set 'client[*]--s1' 10ms --run r-1f2e");
+    add("do", "LINE", "lines of a file's events: block, without a time; several happen at once",
+        "  pleat do 'set s1--s2 90Mbps'\n  pleat do 'down s1--s2' 'crash client[0]'");
+    add("partition", "SIDE", "names, and | between the sides",
+        "  pleat partition client '|' server");
+    add("heal", "", "", "  pleat heal");
+    add("link", "up|down|reset", "what to do, then the link",
+        "  pleat link down s1--s2\n  pleat link reset s1--s2    as if no hand had changed it");
+    add("mark", "TEXT", "the remark", "  pleat mark 'now the second server'");
+}
+
 CommandLine Grammar::result() const {
     CommandLine line{.quiet = quiet_, .no_colour = no_colour_, .verb = VersionArguments{}};
     const std::string& name = chosen()->get_name();
@@ -392,6 +422,20 @@ CommandLine Grammar::result() const {
         RunVerbArguments arguments = run_verb_;
         arguments.action = action;
         line.verb = std::move(arguments);
+    }
+    constexpr std::array<std::string_view, 6> kChanges{"set",  "do",   "partition",
+                                                       "heal", "link", "mark"};
+    if (std::ranges::find(kChanges, name) != kChanges.end()) {
+        ChangeArguments change = change_;
+        const std::string words = fmt::format("{}", fmt::join(words_, " "));
+        if (name == "do") {
+            change.lines = words_;
+        } else if (name == "link") {
+            change.lines = {words};
+        } else {
+            change.lines = {words.empty() ? name : name + " " + words};
+        }
+        line.verb = std::move(change);
     }
     if (name == "machines") {
         using Action = MachinesArguments::Action;
@@ -528,6 +572,14 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
         return wrong_line(*grammar, lowered(error.what()));
     }
     CommandLine line = grammar->result();
+    if (name == "link") {
+        const std::string& done = std::get<ChangeArguments>(line.verb).lines.front();
+        const std::string_view what = std::string_view{done}.substr(0, done.find(' '));
+        if (what != "up" && what != "down" && what != "reset") {
+            return refused(fmt::format(
+                "link: expected up, down or reset, found '{}'; see 'pleat link --help'", what));
+        }
+    }
     const auto* const shell = std::get_if<ShellArguments>(&line.verb);
     if (shell != nullptr && !shell->command.empty() && marker == arguments.end()) {
         return refused(

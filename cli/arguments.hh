@@ -84,6 +84,13 @@ struct HostVerbArguments {  // logs, exec
     std::vector<std::string> command;  // exec; empty: logs
 };
 
+struct ChangeArguments {  // set, do, partition, heal, link, mark
+    std::string controller;
+    std::string run;                 // empty: the only one
+    std::vector<std::string> lines;  // as in a file's events: block, without a time
+    bool json = false;
+};
+
 struct ValidateArguments {
     std::vector<std::string> files;
     Variables variables;
@@ -135,10 +142,11 @@ struct VersionArguments {
     bool json = false;
 };
 
-using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
-                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
-                                   CompletionArguments, VersionArguments, SubmitArguments,
-                                   RunVerbArguments, HostVerbArguments, MachinesArguments>;
+using VerbArguments =
+    std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments, ImportArguments,
+                 ShellArguments, DoctorArguments, CleanArguments, CompletionArguments,
+                 VersionArguments, SubmitArguments, RunVerbArguments, HostVerbArguments,
+                 MachinesArguments, ChangeArguments>;
 
 struct CommandLine {
     bool quiet = false;

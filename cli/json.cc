@@ -54,6 +54,16 @@ Json epochs_of(const RunFinished& finished) {
     return result;
 }
 
+Json change_of(const ChangeResult& change) {
+    return {{"change", change.number},
+            {"version", change.version ? Json(*change.version) : Json(nullptr)},
+            {"epoch", change.epoch.value},
+            {"t_s", in_seconds(change.at)},
+            {"late_us", std::chrono::round<std::chrono::microseconds>(change.late).count()},
+            {"events", change.lines},
+            {"missing", change.missing}};
+}
+
 Json flows_of(const RunFinished& finished, const Scenario& scenario) {
     Json result = Json::array();
     for (const FlowSeries& series : finished.flows) {
@@ -121,6 +131,10 @@ std::string run_document(const RunResults& results, const Scenario& scenario, bo
     document["interrupted"] = finished.interrupted;
     document["problems"] = finished.problems;
     document["epochs"] = epochs_of(finished);
+    document["changes"] = Json::array();
+    for (const ChangeResult& change : finished.changes) {
+        document["changes"].push_back(change_of(change));
+    }
     if (flows_asked || finished.flows.size() <= kMostFlowsUnasked) {
         document["flows"] = flows_of(finished, scenario);
     }
@@ -209,6 +223,12 @@ std::string clean_document(const CleanReport& report, bool dry_run) {
                          {"paths_removed", report.paths_removed},
                          {"problems", report.problems}},
                         true);
+}
+
+std::string change_document(const std::string& run, const ChangeResult& change) {
+    Json document{{"v", kVersion}, {"run", run}};
+    document.update(change_of(change));
+    return text_of_json(document, true);
 }
 
 std::string runs_document(const Runs& runs) {

@@ -206,6 +206,7 @@ class ControllerDaemon::Impl {
                        [&](const StartRun& m) { start(caller, m); },
                        [&](const StopRun& m) { stop_run(caller, m); },
                        [&](const Watch& m) { watch(caller, m); },
+                       [&](const ChangeRun& m) { change(caller, m); },
                        [&](const ListRuns&) { caller.say(Runs{.runs = run_list()}); },
                        [&](const Inspect& m) { inspect(caller, m); },
                        [&](ReadOutput& m) { read_output_of(caller, std::move(m)); },
@@ -298,7 +299,11 @@ class ControllerDaemon::Impl {
                                const std::string& machine,
                                const ControlMessage& message) { to_node(run, machine, message); },
                 // A Curve25519 secret is 32 random bytes.
-                .fresh_key = [] { return make_key_pair().secret_key; }};
+                .fresh_key = [] { return make_key_pair().secret_key; },
+                .to_asker =
+                    [this, run](std::uint32_t asker, const ControlMessage& message) {
+                        answer_asker(run, asker, message);
+                    }};
     }
 
     // Those that an earlier controller has left under way; their nodes will come.
@@ -353,9 +358,30 @@ class ControllerDaemon::Impl {
             if (answer) caller.say(Done{});
             return;
         }
-        // The run may just have ended: then its end is under way to the command line.
-        if (store_.has_run(message.run)) return;
+        // It may just have ended: then this is told twice to a command line that waits for it.
+        if (store_.has_run(message.run)) {
+            caller.say(results_of(store_, message.run), message.run);
+            return;
+        }
         caller.refuse("there is no run " + message.run + " to stop");
+    }
+
+    void change(const Caller& caller, const ChangeRun& message) {
+        const auto found = runs_.find(message.run);
+        if (found == runs_.end()) {
+            return caller.refuse("there is no run " + message.run + " under way");
+        }
+        const std::uint32_t asker = questions_.ask(message.run, caller, 0);
+        found->second->session.change(asker, message.lines, monotonic_now());
+    }
+
+    void answer_asker(const std::string& run, std::uint32_t asker, const ControlMessage& message) {
+        const auto asked = questions_.answered(asker);
+        if (!asked) return;
+        if (const auto* refused = std::get_if<Refused>(&message)) {
+            return asked->first.refuse(refused->message);
+        }
+        asked->first.say(message, run);
     }
 
     void watch(const Caller& caller, const Watch& message) {

@@ -12,7 +12,7 @@ namespace pleat {
 
 namespace {
 
-constexpr Duration kHeartbeatInterval = std::chrono::seconds{1};
+constexpr Duration kHalfHeartbeat = std::chrono::milliseconds{500};
 constexpr Duration kReplicaInterval = std::chrono::milliseconds{100};
 constexpr Duration kCompany = std::chrono::milliseconds{10};
 
@@ -33,7 +33,7 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                   .set_caps = outputs_.set_caps,
                   .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
                   .share = outputs_.share}},
-      heartbeat_timer_{loop, kHeartbeatInterval, [this](Instant) { heartbeat(); }},
+      heartbeat_timer_{loop, kHalfHeartbeat, [this](Instant) { sign_of_life(); }},
       replica_timer_{loop, kReplicaInterval,
                      [this](Instant now) {
                          carry_out(replica_.tick(now));
@@ -126,7 +126,21 @@ void RunSharing::heartbeat() {
                    .incarnation = member_.incarnation,
                    .sequence = sequence_,
                    .digest = digest(),
-                   .shares = shares});
+                   .shares = shares,
+                   .changes = changes_});
+}
+
+void RunSharing::tell_changes(std::uint32_t changes) {
+    changes_ = changes;
+    if (!alone()) greet();
+}
+
+void RunSharing::sign_of_life() {
+    if (std::exchange(heartbeat_next_, !heartbeat_next_)) {
+        heartbeat();
+    } else {
+        send(Alive{});
+    }
 }
 
 // One for all that subscribe at about the same time: at the start of a run they are as many as
@@ -173,7 +187,9 @@ void RunSharing::receive(const Peer& from, StateMessage message) {
                        if (!is_from(from, heartbeat.publisher)) return;
                        carry_out(replica_.receive(heartbeat, now));
                        compare(heartbeat);
+                       if (outputs_.changes_heard) outputs_.changes_heard(heartbeat.changes);
                    },
+                   [&](const Alive&) { replica_.receive_alive(from.name, now); },
                },
                message);
     if (!replica_.heard(from.name) || !heard_.insert(from.name).second) return;
@@ -225,12 +241,12 @@ void RunSharing::drop(const DropStates& change, Instant now) {
     sharer_.drop_publisher(change.publisher, now);
     if (!change.lost) return;
     heard_.erase(change.publisher);
-    spdlog::warn("peer lost: three heartbeats are missing peer={}", change.publisher);
+    spdlog::warn("peer lost: silent for three heartbeats peer={}", change.publisher);
     if (outputs_.peer_lost) outputs_.peer_lost(*find(change.publisher));
 }
 
 void RunSharing::compare(const Heartbeat& heartbeat) {
-    if (!heartbeat.shares) return;
+    if (!heartbeat.shares || heartbeat.changes != changes_) return;
     const std::optional<SharesDigest> ours = sharer_.shares_digest();
     if (!ours || ours->epoch != heartbeat.shares->epoch ||
         ours->states != heartbeat.shares->states) {

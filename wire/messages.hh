@@ -17,6 +17,10 @@
 //   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
 //   node -> ctl   RunEnded{hosts, reason}, LogChunk…, OutputChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
+//   cli  -> ctl   ChangeRun (by hand)            (controller/hand_changes)
+//   ctl  -> node  PrepareEpoch{delta} of a new version     node -> ctl   Prepared
+//   ctl  -> node  AnnounceChange{instant}        node -> ctl   ChangeDone | ChangeMissed
+//   ctl  -> cli   RunChanged
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
 //   ctl  -> node  Forget                         (all of the run's part is here)
 //   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
@@ -151,6 +155,14 @@ struct RanOnHost {
     std::string output;  // standard output and error, the first 1 MB
 
     friend bool operator==(const RanOnHost&, const RanOnHost&) = default;
+};
+
+// Changes a run under way: event lines as in a file, without a time, all at one instant.
+struct ChangeRun {
+    std::string run;
+    std::vector<std::string> lines;  // "set s1--s2 90Mbps"
+
+    friend bool operator==(const ChangeRun&, const ChangeRun&) = default;
 };
 
 struct MakeToken {
@@ -360,6 +372,19 @@ struct MachineResult {  // one machine's part in a run
     friend bool operator==(const MachineResult&, const MachineResult&) = default;
 };
 
+// A change by hand, and when it took effect.
+struct ChangeResult {
+    std::uint32_t number = 0;              // of the run's changes, from 1
+    std::optional<std::uint32_t> version;  // of the path tables that it made
+    EpochId epoch;                         // in which it took effect
+    ExperimentTime at{};
+    Duration late{};                   // of the machine that was latest
+    std::vector<std::string> lines;    // as they were given
+    std::vector<std::string> missing;  // machines that have not carried it out
+
+    friend bool operator==(const ChangeResult&, const ChangeResult&) = default;
+};
+
 struct RunFinished {
     std::string run;
     bool failed = false;  // a main host failed, or the run could not go on
@@ -372,8 +397,16 @@ struct RunFinished {
     ControlTraffic control;               // of all machines
     std::vector<MachineResult> machines;  // by name
     int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
+    std::vector<ChangeResult> changes = {};  // by number
 
     friend bool operator==(const RunFinished&, const RunFinished&) = default;
+};
+
+// The answer to ChangeRun: it has taken effect.
+struct RunChanged {
+    ChangeResult change;
+
+    friend bool operator==(const RunChanged&, const RunChanged&) = default;
 };
 
 // The answer to Inspect.
@@ -416,7 +449,8 @@ struct HeldRun {
 
     std::string run;
     Stage stage = Stage::before_t0;
-    ExperimentTime at{};  // of one under way
+    ExperimentTime at{};        // of one under way
+    std::uint32_t changes = 0;  // made by hand, that have been announced to it
 
     friend bool operator==(const HeldRun&, const HeldRun&) = default;
 };
@@ -434,12 +468,21 @@ struct Hello {
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+// Where a machine receives what kernel planes of others send to its hosts, by VXLAN.
+struct VxlanEnd {
+    std::uint32_t port = 0;     // UDP, at the address of its end of the tunnel; 0: it has none
+    std::uint32_t network = 0;  // VNI
+
+    friend bool operator==(const VxlanEnd&, const VxlanEnd&) = default;
+};
+
 struct Peer {  // another node of a run
     std::string name;
     NodeAddress address;
     std::vector<HostId> hosts;  // placed there
     std::string way = {};       // ADDRESS:PORT of its end of the tunnel; empty: there is none
     std::string way_key = {};   // of this pair and run, 32 bytes
+    VxlanEnd vxlan = {};        // nothing without a way
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };
@@ -451,6 +494,7 @@ struct OpenWay {
 
 struct WayOpened {
     std::string endpoint;  // ADDRESS:PORT, UDP
+    VxlanEnd vxlan = {};
 
     friend bool operator==(const WayOpened&, const WayOpened&) = default;
 };
@@ -496,6 +540,9 @@ struct PrepareRun {
 
 struct PrepareEpoch {
     PathTableDelta delta;
+    // The first of a version: what the delta applies to is the table of its epoch of this
+    // version. Nothing: that of the epoch before, of the same version.
+    std::optional<std::uint32_t> based_on = {};
 
     friend bool operator==(const PrepareEpoch&, const PrepareEpoch&) = default;
 };
@@ -554,6 +601,31 @@ struct BeginRefused {
     std::string reason;  // learned later than T0 - 10 ms: announce anew
 
     friend bool operator==(const BeginRefused&, const BeginRefused&) = default;
+};
+
+// A change by hand comes into force at this instant; or at once, when that is past.
+struct AnnounceChange {
+    std::uint32_t number = 0;
+    std::optional<std::uint32_t> version;  // of path tables, that have been prepared
+    ExperimentTime at{};
+    std::vector<TimedEvent> actions;  // of applications, in their order
+    std::string text;                 // its lines
+
+    friend bool operator==(const AnnounceChange&, const AnnounceChange&) = default;
+};
+
+struct ChangeDone {
+    std::uint32_t number = 0;
+    Duration late{};
+
+    friend bool operator==(const ChangeDone&, const ChangeDone&) = default;
+};
+
+// Its tables, or changes before it, are not here: they have to come (again).
+struct ChangeMissed {
+    std::uint32_t changes = 0;  // the last one that has been announced and can be carried out
+
+    friend bool operator==(const ChangeMissed&, const ChangeMissed&) = default;
 };
 
 struct EndRun {
@@ -621,15 +693,14 @@ struct NodeFailed {
     friend bool operator==(const NodeFailed&, const NodeFailed&) = default;
 };
 
-using ControlMessage =
-    std::variant<Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress,
-                 RunFinished, Hello, PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing,
-                 ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
-                 LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
-                 MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece,
-                 RunOnHost, RanOnHost, CheckMachines, Ways, CheckPlacement, PlacementChecked,
-                 MeasureWay, WayMeasured>;
+using ControlMessage = std::variant<
+    Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress, RunFinished, Hello,
+    PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing, ClockPong, Begin, BeginAccepted,
+    BeginRefused, ConfirmBegin, EndRun, RunEnded, LogChunk, LogEnd, NodeFailed, Watch, ListRuns,
+    Runs, Inspect, RunDetails, MakeToken, Token, ListMachines, Machines, RemoveMachine,
+    LabelMachine, Done, Join, Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput,
+    OutputPiece, RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
+    ChangeMissed, CheckMachines, Ways, CheckPlacement, PlacementChecked, MeasureWay, WayMeasured>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications
@@ -637,6 +708,7 @@ struct EventRecord {  // an epoch switch, or an event of applications
     ExperimentTime actual{};
     std::optional<EpochId> epoch;  // when it opened one
     std::string text;
+    std::optional<std::uint32_t> change = {};  // the number of the change by hand that it was
 
     friend bool operator==(const EventRecord&, const EventRecord&) = default;
 };
@@ -720,10 +792,16 @@ struct Heartbeat {
     std::uint64_t sequence = 0;  // of the last StateUpdate
     std::uint64_t digest = 0;    // of the full state
     std::optional<SharesDigest> shares;
+    std::uint32_t changes = 0;  // made by hand, that are in force there
 
     friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
-using StateMessage = std::variant<StateUpdate, Heartbeat>;
+// Between two heartbeats. It is of whoever the connection leads to.
+struct Alive {
+    friend bool operator==(const Alive&, const Alive&) = default;
+};
+
+using StateMessage = std::variant<StateUpdate, Heartbeat, Alive>;
 
 }  // namespace pleat

@@ -128,12 +128,14 @@ std::string encode(const StateMessage& message) {
                        out.set_incarnation_ns(heartbeat.incarnation);
                        out.set_sequence(heartbeat.sequence);
                        out.mutable_heartbeat()->set_digest(heartbeat.digest);
+                       out.mutable_heartbeat()->set_changes(heartbeat.changes);
                        if (!heartbeat.shares) return;
                        auto& shares = *out.mutable_heartbeat()->mutable_shares();
                        shares.set_epoch(heartbeat.shares->epoch.value);
                        shares.set_states(heartbeat.shares->states);
                        shares.set_shares(heartbeat.shares->shares);
                    },
+                   [&out](const Alive&) { out.mutable_alive(); },
                },
                message);
     return out.SerializeAsString();
@@ -151,7 +153,8 @@ Result<StateMessage> decode_state(std::string_view bytes) {
                             .incarnation = in.incarnation_ns(),
                             .sequence = in.sequence(),
                             .digest = in.heartbeat().digest(),
-                            .shares = {}};
+                            .shares = {},
+                            .changes = in.heartbeat().changes()};
         if (in.heartbeat().has_shares()) {
             const auto& shares = in.heartbeat().shares();
             heartbeat.shares = SharesDigest{.epoch = EpochId{shares.epoch()},
@@ -159,6 +162,8 @@ Result<StateMessage> decode_state(std::string_view bytes) {
                                             .shares = shares.shares()};
         }
         result = std::move(heartbeat);
+    } else if (in.has_alive()) {
+        result = Alive{};
     } else {
         result = StateUpdate{.publisher = in.publisher(),
                              .incarnation = in.incarnation_ns(),

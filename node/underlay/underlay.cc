@@ -18,10 +18,15 @@
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"
 #include "node/underlay/forwarding.hh"
+#include "node/underlay/vxlan.hh"
 
 namespace pleat {
 
 namespace {
+
+// Names of what is left.
+constexpr const char* kProgram = "underlay program";
+constexpr const char* kPorts = "underlay ports";
 
 // A namespace inherits some of these from the machine.
 constexpr std::array<std::pair<const char*, const char*>, 10> kSysctls{{
@@ -88,11 +93,25 @@ Underlay::Underlay() {
     open_forwarding();
 }
 
-Underlay::Underlay(FileDescriptor network_namespace) : namespace_{std::move(network_namespace)} {
-    open_forwarding();
+Underlay::Underlay(FileDescriptor network_namespace, std::map<std::string, FileDescriptor> left)
+    : namespace_{std::move(network_namespace)} {
+    const auto program = left.find(kProgram);
+    const auto ports = left.find(kPorts);
+    if (program == left.end() || ports == left.end()) {
+        open_forwarding();
+        return;
+    }
+    forwarding_ = std::make_unique<Forwarding>(namespace_.value(), std::move(program->second),
+                                               std::move(ports->second));
+    goes_on_ = true;
 }
 
 Underlay::~Underlay() = default;
+
+std::map<std::string, int> Underlay::leaves() const {
+    if (!forwarding_) return {};
+    return {{kProgram, forwarding_->program()}, {kPorts, forwarding_->ports()}};
+}
 
 void Underlay::open_forwarding() {
     try {
@@ -110,6 +129,13 @@ void Underlay::lead_to(const keeper::Interface& interface) const {
         spdlog::warn(R"(packets of a host are routed, their TTLs one less host={} reason="{}")",
                      interface.host, error.what());
     }
+}
+
+void Underlay::reach(VxlanSettings settings) const {
+    if (!forwarding_) {
+        throw Failure{"the kernel takes no BPF program that leads packets to other machines"};
+    }
+    open_vxlan(std::move(settings), namespace_.value(), *forwarding_);
 }
 
 void Underlay::plug(const keeper::Interface& interface, int host) const {

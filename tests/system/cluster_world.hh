@@ -37,6 +37,9 @@ class Cluster {
     // What a host has written, as the controller has it.
     std::string log(const std::string& run, const std::string& host) const;
 
+    // A program on the machine; 0 is the controller's.
+    Command in(std::size_t i, std::vector<std::string> words) const;
+
     // Gone also when the cluster could not be made whole.
     struct Namespaces {
         const Workplace& place;
@@ -55,7 +58,6 @@ class Cluster {
   private:
     void ip(std::vector<std::string> arguments);
     void add_namespace(std::size_t i, const Road& road);
-    Command in(std::size_t i, std::vector<std::string> words) const;
 };
 
 bool can_make_machines();

@@ -27,6 +27,10 @@ std::uint32_t number32(Random& random) {
     return static_cast<std::uint32_t>(number(random));
 }
 
+VxlanEnd vxlan_end(Random& random) {
+    return {.port = number32(random) >> 16U, .network = number32(random) >> 8U};
+}
+
 bool flag(Random& random) {
     return below(random, 1) == 1;
 }
@@ -158,7 +162,7 @@ TimedEvent other_event(Random& random, const Topology& topology) {
     timed.text = text(random);
     timed.overlay = number32(random);
     timed.phase = static_cast<Phase>(below(random, 2));
-    switch (below(random, 3)) {
+    switch (below(random, 4)) {
         case 0:
             timed.event = HostAction{static_cast<HostAction::Kind>(below(random, 5)),
                                      a_host(random, topology)};
@@ -168,6 +172,9 @@ TimedEvent other_event(Random& random, const Topology& topology) {
             break;
         case 2:
             timed.event = Mark{text(random)};
+            break;
+        case 3:
+            timed.event = LinkReset{LinkId{0}};
             break;
         default:
             timed.event = Quit{};
@@ -220,8 +227,21 @@ NodeAddress address(Random& random) {
     return {text(random), text(random), flag(random) ? std::string(32, '\x7f') : std::string{}};
 }
 
+ChangeResult change_result(Random& random) {
+    ChangeResult change{number32(random),
+                        {},
+                        EpochId{number32(random)},
+                        instant(random),
+                        duration(random),
+                        texts(random),
+                        texts(random)};
+    if (flag(random)) change.version = number32(random);
+    return change;
+}
+
 RunFinished finished(Random& random) {
     RunFinished f;
+    while (flag(random)) f.changes.push_back(change_result(random));
     f.run = text(random);
     f.failed = flag(random);
     f.interrupted = flag(random);
@@ -273,6 +293,7 @@ PrepareRun prepare_run(Random& random) {
         if (!flag(random)) continue;
         prepare.peers.back().way = "[::1]:" + text(random);
         prepare.peers.back().way_key = std::string(32, static_cast<char>(below(random, 255)));
+        prepare.peers.back().vxlan = vxlan_end(random);
     }
     return prepare;
 }
@@ -358,7 +379,8 @@ Hello make(Random& r) {
     Hello hello{text(r), text(r), number(r), address(r)};
     if (flag(r)) hello.room = number32(r);
     while (flag(r)) {
-        hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r)});
+        hello.runs.push_back(
+            {text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r), number32(r)});
     }
     hello.processors = number32(r);
     return hello;
@@ -371,7 +393,9 @@ PrepareRun make(Random& r) {
 
 template <>
 PrepareEpoch make(Random& r) {
-    return prepare_epoch(r);
+    PrepareEpoch epoch = prepare_epoch(r);
+    if (flag(r)) epoch.based_on = number32(r);
+    return epoch;
 }
 
 template <>
@@ -415,6 +439,35 @@ ConfirmBegin make(Random& r) {
 }
 
 template <>
+ChangeRun make(Random& r) {
+    return {text(r), texts(r)};
+}
+
+template <>
+RunChanged make(Random& r) {
+    return {change_result(r)};
+}
+
+template <>
+AnnounceChange make(Random& r) {
+    AnnounceChange change{number32(r), {}, instant(r), {}, text(r)};
+    if (flag(r)) change.version = number32(r);
+    const Topology topology = random_topology(r);
+    while (flag(r)) change.actions.push_back(other_event(r, topology));
+    return change;
+}
+
+template <>
+ChangeDone make(Random& r) {
+    return {number32(r), duration(r)};
+}
+
+template <>
+ChangeMissed make(Random& r) {
+    return {number32(r)};
+}
+
+template <>
 EndRun make(Random& r) {
     return {text(r), flag(r)};
 }
@@ -436,7 +489,7 @@ OpenWay make(Random&) {
 
 template <>
 WayOpened make(Random& r) {
-    return {text(r)};
+    return {text(r), vxlan_end(r)};
 }
 
 template <>
@@ -659,8 +712,10 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 }
 
 StateMessage random_state(Random& random) {
+    if (below(random, 10) == 0) return Alive{};
     if (flag(random)) {
-        Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}};
+        Heartbeat heartbeat{text(random), number(random),  number(random), number(random),
+                            {},           number32(random)};
         if (flag(random)) {
             heartbeat.shares = {EpochId{number32(random)}, number(random), number(random)};
         }
@@ -687,6 +742,7 @@ LogRecord random_record(Random& random) {
         case 0: {
             EventRecord event{instant(random), instant(random), {}, text(random)};
             if (flag(random)) event.epoch = EpochId{number32(random)};
+            if (flag(random)) event.change = number32(random);
             return event;
         }
         case 1:

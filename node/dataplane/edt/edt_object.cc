@@ -17,6 +17,7 @@
 #include "model/draw.hh"
 #include "node/dataplane/edt/jitter_table.hh"
 #include "node/dataplane/kernel/bpf_object.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/kernel/mapped_array.hh"
 
 extern "C" const unsigned char pleat_bpf_edt_begin[];
@@ -33,9 +34,9 @@ constexpr std::uint64_t kIdleNanoseconds = 100'000'000;
 }
 
 // The names of all maps that are kept, and of the programs; what is pinned has them, too.
-constexpr std::array<const char*, 12> kMaps{"control",  "paths",      "uplinks",    "caps",
-                                            "counters", "totals",     "states",     "calendars",
-                                            "sources",  "addresses4", "addresses6", "events"};
+constexpr std::array<const char*, 13> kMaps{
+    "control", "paths",     "uplinks", "caps",       "early",      "counters", "totals",
+    "states",  "calendars", "sources", "addresses4", "addresses6", "events"};
 constexpr const char* kEgress = "edt_egress";
 constexpr const char* kDropAll = "edt_drop_all";
 constexpr const char* kTest = "edt_test_second";
@@ -45,6 +46,7 @@ enum MapPlace : std::size_t {
     paths_map,
     uplinks_map,
     caps_map,
+    early_map,
     counters_map,
     totals_map,
     states_map,
@@ -79,16 +81,6 @@ edt_constants constants_of(bool fake_clock) {
     return constants;
 }
 
-std::string pin_path(const std::string& directory, const char* name) {
-    return directory + "/" + name;
-}
-
-FileDescriptor pinned(const std::string& directory, const char* name) {
-    FileDescriptor object{bpf_obj_get(pin_path(directory, name).c_str())};
-    if (!object.open()) fail_errno("taking over " + pin_path(directory, name), errno);
-    return object;
-}
-
 }  // namespace
 
 struct EdtObject::Maps {
@@ -98,6 +90,7 @@ struct EdtObject::Maps {
           paths{mapped<edt_path>(paths_map)},
           uplinks{mapped<edt_uplink>(uplinks_map)},
           caps{mapped<std::uint64_t>(caps_map)},
+          early{mapped<std::uint64_t>(early_map)},
           counters{mapped<edt_counters>(counters_map)},
           totals{mapped<edt_totals>(totals_map)},
           events{descriptors[events_map].value()} {}
@@ -112,6 +105,7 @@ struct EdtObject::Maps {
     MappedArray<edt_path> paths;
     MappedArray<edt_uplink> uplinks;
     MappedArray<std::uint64_t> caps;
+    MappedArray<std::uint64_t> early;
     MappedArray<edt_counters> counters;
     MappedArray<edt_totals> totals;
     EventRing events;
@@ -139,6 +133,7 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     room(totals_map, static_cast<std::uint64_t>(libbpf_num_possible_cpus()));
     room(calendars_map, setup.uplinks);
     room(sources_map, setup.sources);
+    room(early_map, setup.destinations);
     for (const auto place : {addresses4_map, addresses6_map}) {
         room(place, std::uint64_t{setup.destinations} * 2);
     }
@@ -190,26 +185,17 @@ EdtObject EdtObject::adopt(const std::string& directory) {
 }
 
 void EdtObject::pin(const std::string& directory) const {
-    const auto place = [&directory](int descriptor, const char* name) {
-        const std::string path = pin_path(directory, name);
-        ::unlink(path.c_str());
-        if (bpf_obj_pin(descriptor, path.c_str()) < 0) fail_errno("pinning " + path, errno);
-    };
-    place(egress_.value(), kEgress);
-    place(drop_all_.value(), kDropAll);
+    pleat::pin(egress_.value(), directory, kEgress);
+    pleat::pin(drop_all_.value(), directory, kDropAll);
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
-        place(maps_->descriptors[i].value(), kMaps[i]);
+        pleat::pin(maps_->descriptors[i].value(), directory, kMaps[i]);
     }
 }
 
 void EdtObject::unpin(const std::string& directory) {
-    const auto remove = [&directory](const char* name) {
-        const std::string path = pin_path(directory, name);
-        if (::unlink(path.c_str()) < 0 && errno != ENOENT) fail_errno("removing " + path, errno);
-    };
-    remove(kEgress);
-    remove(kDropAll);
-    for (const char* name : kMaps) remove(name);
+    pleat::unpin(directory, kEgress);
+    pleat::unpin(directory, kDropAll);
+    for (const char* name : kMaps) pleat::unpin(directory, name);
 }
 
 std::uint64_t EdtObject::memory_bytes() const {
@@ -247,6 +233,10 @@ std::span<edt_uplink> EdtObject::uplinks(unsigned slot) {
 
 std::span<std::uint64_t> EdtObject::caps() {
     return maps_->caps.all();
+}
+
+std::span<std::uint64_t> EdtObject::early() {
+    return maps_->early.all();
 }
 
 std::span<const edt_counters> EdtObject::counters() const {
