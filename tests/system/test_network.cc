@@ -15,7 +15,7 @@ using nlohmann::json;
 namespace {
 
 // 20 Mbit/s of IP packets of 1400 bytes each; 1340 bytes of such a packet are hosts'.
-const Road kRoad{.one_way = 10ms, .rate = 20_Mbps, .mtu = 1400};
+constexpr Road kRoad{.one_way = 10ms, .rate = 20_Mbps, .mtu = 1400};
 constexpr double kForHosts = 20e6 * 1340 / 1400;
 
 constexpr const char* kTooNear = R"(
