@@ -90,8 +90,9 @@ ExitCode check(const MachinesArguments& arguments, ControllerLink& link, Output&
         good = false;
     }
     for (const WayInfo& way : ways.ways) {
-        if (!way.note.empty())
+        if (!way.note.empty()) {
             output.warning(fmt::format("{} - {}: {}", way.from, way.to, way.note));
+        }
         if (way.problem.empty()) continue;
         output.error(fmt::format("{} - {}: {}", way.from, way.to, way.problem));
         good = false;

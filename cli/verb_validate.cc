@@ -18,8 +18,10 @@ std::string hosts_by_machine(const std::vector<std::string>& machine_of_host) {
     std::map<std::string, std::size_t> hosts;
     for (const std::string& machine : machine_of_host) ++hosts[machine];
     std::vector<std::string> parts;
-    for (const auto& [machine, count] : hosts)
+    parts.reserve(hosts.size());
+    for (const auto& [machine, count] : hosts) {
         parts.push_back(fmt::format("{}: {}", machine, count));
+    }
     return fmt::format("hosts on {}", fmt::join(parts, ", "));
 }
 

@@ -31,12 +31,14 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
 std::vector<Duration> latencies_to_try(const std::vector<UnderlayLink>& underlay) {
     constexpr std::size_t kMostTried = 8;
     std::vector<Duration> all;
+    all.reserve(underlay.size());
     for (const UnderlayLink& link : underlay) all.push_back(link.round_trip / 2);
     std::ranges::sort(all);
     const auto repeated = std::ranges::unique(all);
     all.erase(repeated.begin(), repeated.end());
     if (all.size() <= kMostTried) return all;
     std::vector<Duration> some;
+    some.reserve(kMostTried);
     for (std::size_t i = 0; i < kMostTried; ++i) {
         some.push_back(all[i * (all.size() - 1) / (kMostTried - 1)]);
     }

@@ -54,6 +54,7 @@ Result<std::vector<std::string>> find_room(const Scenario& scenario, const NodeR
         return fail(fmt::format("no room for {} hosts: {}", hosts, fmt::join(full, "; ")));
     }
     std::vector<std::string> names;
+    names.reserve(machines.size());
     for (const Machine& machine : machines) names.push_back(machine.name);
     return placement_of(scenario, machines, underlay_of(ways, names));
 }

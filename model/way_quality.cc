@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace pleat {
 
@@ -23,9 +24,10 @@ std::optional<MeasuredRate> rate_of_burst(std::span<const BurstPiece> pieces) {
     const Duration first = pieces.front().at;
     const Duration last = pieces.back().at;
     const Duration begin = first + (last - first) / kPassedOver;
-    // A piece ends when it comes: between two instants passes what came after the first.
-    const auto begun = std::ranges::find_if(
-        pieces, [begin](const BurstPiece& piece) { return piece.at >= begin; });
+    // A piece ends when it comes: between two instants passes what came after the first. The last
+    // one before `begin`, so that a gap there counts, too.
+    const auto begun = std::prev(std::ranges::find_if(
+        pieces.subspan(1), [begin](const BurstPiece& piece) { return piece.at > begin; }));
     const Duration from = begun->at;
     const Duration time = last - from;
     if (time <= Duration::zero()) return {};

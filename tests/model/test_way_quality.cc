@@ -55,6 +55,7 @@ TEST_CASE("the rate of a burst is that of the link, whatever a token bucket lets
 
 TEST_CASE("a link whose rate changes during the burst is known less well") {
     std::vector<BurstPiece> pieces;
+    pieces.reserve(450);
     for (int i = 0; i < 300; ++i) pieces.push_back({.at = i * 1ms, .size = 1000_B});
     for (int i = 0; i < 150; ++i) pieces.push_back({.at = 300ms + i * 2ms, .size = 1000_B});
     const auto measured = rate_of_burst(pieces);
@@ -79,6 +80,7 @@ TEST_CASE("too few packets, or all at once, say nothing of a rate") {
     CHECK_FALSE(rate_of_burst(std::vector<BurstPiece>(kLeastPieces - 1, {1ms, 1440_B})));
     CHECK_FALSE(rate_of_burst(std::vector<BurstPiece>(100, {1ms, 1440_B})));
     std::vector<BurstPiece> pieces;
+    pieces.reserve(kLeastPieces);
     for (std::size_t i = 0; i < kLeastPieces; ++i) {
         pieces.push_back({.at = static_cast<int>(i) * 10ms, .size = 1000_B});
     }
