@@ -271,8 +271,6 @@ void NodeDaemon::take_over() {
 bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     const std::string run = left.prepare.options.run;
     spdlog::info("taking over run={}", run);
-    // Hosts of other planes can't be taken over: adopt() says so, without a probe of all.
-    left.prepare.options.data_plane = name_of(PlaneKind::tun);
     part.directory = left.prepare.options.run_directory;
     try {
         FileDescriptor way;
