@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/help.hh"
 #include "cli/verbs.hh"
@@ -62,8 +63,10 @@ class Grammar {
     void add_care();
     void add_runs();
     void add_machines();
+    void add_changes();
 
     static void add_controller(CLI::App& app, std::string& controller);
+    static void add_ignore_network(CLI::App& app, bool& ignore_network);
     static void add_topology(CLI::App& app, TopologyArguments& topology);
     static void add_variables(CLI::App& app, Variables& variables);
 
@@ -84,6 +87,8 @@ class Grammar {
     RunVerbArguments run_verb_;
     HostVerbArguments host_verb_;
     MachinesArguments machines_;
+    ChangeArguments change_;
+    std::vector<std::string> words_;  // of a change
     std::string samples_;
 };
 
@@ -102,6 +107,7 @@ Grammar::Grammar() {
     add_care();
     add_runs();
     add_machines();
+    add_changes();
 }
 
 CLI::App& Grammar::verb(const std::string& name, const std::string& examples) {
@@ -170,6 +176,7 @@ void Grammar::add_run() {
                  "when they differ");
     app.add_flag("--encrypt", run_.encrypt,
                  "with --controller: encrypt what hosts send between machines");
+    add_ignore_network(app, run_.ignore_network);
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
 }
@@ -177,9 +184,14 @@ void Grammar::add_run() {
 void Grammar::add_validate() {
     CLI::App& app = verb("validate",
                          "  pleat validate topologies/*.yaml\n"
-                         "  pleat validate mine.yaml --json");
+                         "  pleat validate mine.yaml --json\n"
+                         "  pleat validate mine.yaml --machines --controller tcp://10.1.0.1:7400");
     app.add_option("FILE", validate_.files, "topology files")->required()->type_name("");
     add_variables(app, validate_.variables);
+    app.add_flag("--machines", validate_.machines,
+                 "also place the hosts on a controller's machines, and check that against the "
+                 "network between them (see machines check)");
+    add_controller(app, validate_.controller);
     app.add_flag("--json", validate_.json, "print the problems as one JSON document");
 }
 
@@ -259,6 +271,11 @@ void Grammar::add_controller(CLI::App& app, std::string& controller) {
         ->type_name("ENDPOINT");
 }
 
+void Grammar::add_ignore_network(CLI::App& app, bool& ignore_network) {
+    app.add_flag("--ignore-network", ignore_network,
+                 "go on although the network between the machines can't carry the placement");
+}
+
 void Grammar::add_runs() {
     CLI::App& submit = verb("submit",
                             "  pleat submit dumbbell.yaml --controller tcp://10.1.0.1:7400\n"
@@ -267,11 +284,13 @@ void Grammar::add_runs() {
     add_controller(submit, submit_.controller);
     submit.add_flag("--start", submit_.start, "start it at once");
     submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_ignore_network(submit, submit_.ignore_network);
 
     CLI::App& up = verb("up", "  pleat up dumbbell.yaml\n  pleat down r-1f2e3d4c");
     add_topology(up, submit_.topology);
     add_controller(up, submit_.controller);
     up.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_ignore_network(up, submit_.ignore_network);
 
     const auto of_host = [this](const std::string& name, const std::string& examples) {
         CLI::App& app = verb(name, examples);
@@ -321,8 +340,11 @@ void Grammar::add_machines() {
         return &action;
     };
     add("ls", "list the machines", "")->add_flag("--json", machines_.json, "one JSON document");
-    add("check", "are all there? round trips and clocks", "")
-        ->add_flag("--json", machines_.json, "one JSON document");
+    CLI::App& check =
+        *add("check", "are all there? measures clocks and the network between them", "");
+    check.add_flag("--json", machines_.json, "one JSON document");
+    check.add_flag("--despite-runs", machines_.despite_runs,
+                   "measure rates also between machines that have hosts of runs under way");
     add("token", "print a string with which one machine may join, once", "")
         ->add_flag("--operator", machines_.for_operator,
                    "one with which one user elsewhere may give orders");
@@ -333,6 +355,31 @@ void Grammar::add_machines() {
     add("label", "give a machine labels, in place of those that it has", "NAME")
         ->add_option("LABEL", machines_.labels, "")
         ->type_name("");
+}
+
+void Grammar::add_changes() {
+    const auto add = [this](const std::string& name, const std::string& object,
+                            const std::string& what, const std::string& examples) {
+        CLI::App& app = verb(name, examples);
+        add_controller(app, change_.controller);
+        app.add_option("--run", change_.run,
+                       "the run: its name, or a beginning of it that no other has; @ is the latest "
+                       "(default: the only one under way)")
+            ->type_name("RUN");
+        app.add_flag("--json", change_.json, "print when it took effect as one JSON document");
+        if (object.empty()) return;
+        app.add_option(object, words_, what)->required()->type_name("");
+    };
+    add("set", "LINK", "a link, and what becomes of it, as in a file",
+        "  pleat set s1--s2 90Mbps loss=0.1%\n  pleat set 'client[*]--s1' 10ms --run r-1f2e");
+    add("do", "LINE", "lines of a file's events: block, without a time; several happen at once",
+        "  pleat do 'set s1--s2 90Mbps'\n  pleat do 'down s1--s2' 'crash client[0]'");
+    add("partition", "SIDE", "names, and | between the sides",
+        "  pleat partition client '|' server");
+    add("heal", "", "", "  pleat heal");
+    add("link", "up|down|reset", "what to do, then the link",
+        "  pleat link down s1--s2\n  pleat link reset s1--s2    as if no hand had changed it");
+    add("mark", "TEXT", "the remark", "  pleat mark 'now the second server'");
 }
 
 CommandLine Grammar::result() const {
@@ -375,6 +422,20 @@ CommandLine Grammar::result() const {
         RunVerbArguments arguments = run_verb_;
         arguments.action = action;
         line.verb = std::move(arguments);
+    }
+    constexpr std::array<std::string_view, 6> kChanges{"set",  "do",   "partition",
+                                                       "heal", "link", "mark"};
+    if (std::ranges::find(kChanges, name) != kChanges.end()) {
+        ChangeArguments change = change_;
+        const std::string words = fmt::format("{}", fmt::join(words_, " "));
+        if (name == "do") {
+            change.lines = words_;
+        } else if (name == "link") {
+            change.lines = {words};
+        } else {
+            change.lines = {words.empty() ? name : name + " " + words};
+        }
+        line.verb = std::move(change);
     }
     if (name == "machines") {
         using Action = MachinesArguments::Action;
@@ -511,6 +572,14 @@ std::variant<CommandLine, Answer> parse_command_line(const std::vector<std::stri
         return wrong_line(*grammar, lowered(error.what()));
     }
     CommandLine line = grammar->result();
+    if (name == "link") {
+        const std::string& done = std::get<ChangeArguments>(line.verb).lines.front();
+        const std::string_view what = std::string_view{done}.substr(0, done.find(' '));
+        if (what != "up" && what != "down" && what != "reset") {
+            return refused(fmt::format(
+                "link: expected up, down or reset, found '{}'; see 'pleat link --help'", what));
+        }
+    }
     const auto* const shell = std::get_if<ShellArguments>(&line.verb);
     if (shell != nullptr && !shell->command.empty() && marker == arguments.end()) {
         return refused(

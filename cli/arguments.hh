@@ -40,6 +40,7 @@ struct RunArguments {
     std::string controller;               // empty: one of its own
     bool compare_shares = false;
     bool encrypt = false;
+    bool ignore_network = false;
     bool json = false;
 };
 
@@ -50,6 +51,7 @@ struct SubmitArguments {
     bool start = false;
     bool up = false;  // start it, and wait until it runs
     bool encrypt = false;
+    bool ignore_network = false;
 };
 
 struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
@@ -70,6 +72,7 @@ struct MachinesArguments {
     std::string name;                 // join: of this machine
     std::vector<std::string> labels;  // label
     bool for_operator = false;        // token
+    bool despite_runs = false;        // check
     bool json = false;
 };
 
@@ -81,9 +84,18 @@ struct HostVerbArguments {  // logs, exec
     std::vector<std::string> command;  // exec; empty: logs
 };
 
+struct ChangeArguments {  // set, do, partition, heal, link, mark
+    std::string controller;
+    std::string run;                 // empty: the only one
+    std::vector<std::string> lines;  // as in a file's events: block, without a time
+    bool json = false;
+};
+
 struct ValidateArguments {
     std::vector<std::string> files;
     Variables variables;
+    bool machines = false;   // also against those of the controller
+    std::string controller;  // may be empty: PLEAT_CONTROLLER
     bool json = false;
 };
 
@@ -130,10 +142,11 @@ struct VersionArguments {
     bool json = false;
 };
 
-using VerbArguments = std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments,
-                                   ImportArguments, ShellArguments, DoctorArguments, CleanArguments,
-                                   CompletionArguments, VersionArguments, SubmitArguments,
-                                   RunVerbArguments, HostVerbArguments, MachinesArguments>;
+using VerbArguments =
+    std::variant<RunArguments, ValidateArguments, PathsArguments, ExpandArguments, ImportArguments,
+                 ShellArguments, DoctorArguments, CleanArguments, CompletionArguments,
+                 VersionArguments, SubmitArguments, RunVerbArguments, HostVerbArguments,
+                 MachinesArguments, ChangeArguments>;
 
 struct CommandLine {
     bool quiet = false;

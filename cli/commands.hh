@@ -21,6 +21,7 @@ ExitCode execute(const VersionArguments& arguments, Output& output);
 ExitCode execute(const SubmitArguments& arguments, Output& output);
 ExitCode execute(const RunVerbArguments& arguments, Output& output);
 ExitCode execute(const HostVerbArguments& arguments, Output& output);
+ExitCode execute(const ChangeArguments& arguments, Output& output);
 ExitCode execute(const MachinesArguments& arguments, Output& output);
 
 }  // namespace pleat

@@ -50,8 +50,13 @@ std::string problems_document(std::span<const ProblemRow> problems);
 std::string doctor_document(std::span<const Probe> probes, std::string_view data_plane,
                             std::string_view reason);
 std::string clean_document(const CleanReport& report, bool dry_run);
+// When a change by hand took effect.
+std::string change_document(const std::string& run, const ChangeResult& change);
 std::string runs_document(const Runs& runs);
 std::string machines_document(const Machines& machines);
+
+// The same, and the network between them.
+std::string machines_document(const Machines& machines, const Ways& ways);
 std::string version_document(std::string_view version);
 
 }  // namespace pleat

@@ -92,8 +92,10 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
     submit.options.sample_interval = usual_samples(*scenario).interval.value_or(Duration::zero());
     submit.options.encrypt = arguments.encrypt;
     submit.detached = true;
+    submit.ignore_network = arguments.ignore_network;
     const auto submitted = link.ask<Submitted>(submit);
     if (!submitted) return failed(submitted.error(), output);
+    for (const std::string& note : submitted->notes) output.warning(note);
     if (arguments.start) {
         const auto started = link.ask<Done>(StartRun{.run = submit.options.run});
         if (!started) return failed(started.error(), output);
@@ -113,9 +115,17 @@ ExitCode execute(const RunVerbArguments& arguments, Output& output) {
             return done ? ExitCode::ok : failed(done.error(), output);
         }
         case Action::stop: {
-            const auto done =
-                link.ask<Done>(StopRun{.run = arguments.run, .reason = "stopped by an operator"});
-            return done ? ExitCode::ok : failed(done.error(), output);
+            const auto stops = [](const ControlMessage& message) {
+                return std::holds_alternative<Done>(message) ||
+                       std::holds_alternative<RunFinished>(message);
+            };
+            const auto done = link.ask_for(
+                StopRun{.run = arguments.run, .reason = "stopped by an operator"}, stops, true);
+            if (!done) return failed(done.error(), output);
+            if (std::holds_alternative<RunFinished>(*done)) {
+                output.note("run " + arguments.run + " has ended already");
+            }
+            return ExitCode::ok;
         }
         case Action::list: {
             const auto runs = link.ask<Runs>(ListRuns{});

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/overload.hh"
 #include "controller/schema.hh"
@@ -112,7 +113,10 @@ class RunLog::Impl {
     void insert(const EventRecord& event) {
         SqlValue epoch;
         if (event.epoch) epoch = std::int64_t{event.epoch->value};
-        event_.run({number(event.planned), number(event.actual), epoch, event.text, machine_});
+        SqlValue change;
+        if (event.change) change = std::int64_t{*event.change};
+        event_.run(
+            {number(event.planned), number(event.actual), epoch, event.text, machine_, change});
         if (!event.epoch) return;
         const std::int64_t late = (event.actual - event.planned).count();
         epoch_.run({late, late, std::int64_t{event.epoch->value}});
@@ -177,8 +181,25 @@ class RunLog::Impl {
             machine.run({text_or_null(each.data_plane), counter(each.control.messages_sent),
                          counter(each.control.bytes_sent), each.clock_error.count(), each.name});
         }
+        keep(finished.changes);
         open_->commit();
         open_.reset();
+    }
+
+    void keep(const std::vector<ChangeResult>& changes) {
+        Statement change = database_.prepare("INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)");
+        Statement line = database_.prepare("INSERT INTO change_line VALUES (?, ?, ?)");
+        for (const ChangeResult& each : changes) {
+            SqlValue version;
+            if (each.version) version = std::int64_t{*each.version};
+            const std::string missing = fmt::format("{}", fmt::join(each.missing, ", "));
+            change.run({std::int64_t{each.number}, version, std::int64_t{each.epoch.value},
+                        number(each.at), each.late.count(), text_or_null(missing)});
+            std::int64_t position = 0;
+            for (const std::string& text : each.lines) {
+                line.run({std::int64_t{each.number}, position++, text});
+            }
+        }
     }
 
   private:
@@ -186,7 +207,8 @@ class RunLog::Impl {
     std::optional<Transaction> open_;  // from the first record to the end
     std::string machine_;              // whose record is being added
     Statement event_ = database_.prepare(
-        "INSERT INTO event (planned_ns, actual_ns, epoch, text, machine) VALUES (?, ?, ?, ?, ?)");
+        "INSERT INTO event (planned_ns, actual_ns, epoch, text, machine, change)"
+        " VALUES (?, ?, ?, ?, ?, ?)");
     // The machine that was latest counts.
     Statement epoch_ = database_.prepare(
         "UPDATE epoch SET late_ns = max(coalesce(late_ns, ?), ?) WHERE epoch = ?");

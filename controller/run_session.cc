@@ -35,7 +35,11 @@ Instant later(Instant t0, Duration after) {
 
 RunSession::RunSession(const RunPlan& plan, SessionDeadlines deadlines, SessionOutputs outputs,
                        RunArchive& archive, Instant now)
-    : plan_{plan}, deadlines_{deadlines}, outputs_{std::move(outputs)}, archive_{archive} {
+    : plan_{plan},
+      deadlines_{deadlines},
+      outputs_{std::move(outputs)},
+      archive_{archive},
+      changes_{plan, surroundings_of_changes()} {
     PLEAT_ASSERT(!plan.parts.empty());
     for (const MachinePart& part : plan.parts) parts_.emplace_back(part, plan);
     results_.run = plan.options.run;
@@ -68,6 +72,7 @@ void RunSession::resume(const RunFinished& so_far, Instant now) {
         part.clock_error = known->clock_error;
     }
     results_.machines.clear();
+    changes_.resume(so_far.changes);
 }
 
 void RunSession::node_arrived(const Hello& hello, Instant now) {
@@ -76,6 +81,7 @@ void RunSession::node_arrived(const Hello& hello, Instant now) {
     const bool anew = part->hello && part->hello->incarnation != hello.incarnation;
     part->hello = hello;
     part->heard = now;
+    part->connected = true;
     const auto held = std::ranges::find(hello.runs, results_.run, &HeldRun::run);
     const bool has_it = held != hello.runs.end();
     const bool must_have_it = begun_ || anew;
@@ -102,6 +108,9 @@ void RunSession::catch_up(SessionPart& part, const HeldRun* held, Instant now) {
                 t0_ = now - held->at.time_since_epoch();
                 if (state_ == State::running) set_end(t0_);
             }
+            if (state_ == State::running) {
+                changes_.machine_back(part.part.machine, held->changes);
+            }
             if (state_ == State::ending) {
                 outputs_.to_node(part.part.machine, EndRun{.reason = "the run has ended",
                                                            .interrupted = results_.interrupted});
@@ -114,6 +123,7 @@ void RunSession::catch_up(SessionPart& part, const HeldRun* held, Instant now) {
 }
 
 void RunSession::node_disconnected(const std::string& machine, Instant now) {
+    if (SessionPart* const part = find(machine)) part->connected = false;
     const bool may_come_back = state_ == State::running || state_ == State::ending ||
                                state_ == State::collecting || state_ == State::finished;
     if (!may_come_back) node_lost(machine, "its connection is closed", now);
@@ -149,6 +159,7 @@ void RunSession::receive(const std::string& machine, const ControlMessage& messa
     if (part == nullptr || finished()) return;
     if (!part->open() && state_ != State::opening_ways) return;
     part->heard = std::max(part->heard, now);
+    part->connected = true;
     if (part->silent) {
         part->silent = false;
         stage("machine", who(*part) + " is back");
@@ -166,6 +177,8 @@ void RunSession::receive(const std::string& machine, const ControlMessage& messa
                    [&](const OutputChunk& m) { on(*part, m, now); },
                    [&](const LogEnd& m) { on(*part, m, now); },
                    [&](const NodeFailed& m) { on(*part, m, now); },
+                   [&](const ChangeDone& m) { on(*part, m, now); },
+                   [&](const ChangeMissed& m) { on(*part, m, now); },
                    [&](const Stage& m) { outputs_.to_cli(m); },
                    // What is not for us is no reason to end a run.
                    [](const auto&) {},
@@ -180,6 +193,7 @@ void RunSession::stop(const std::string& reason, Instant now) {
 void RunSession::tick(Instant now) {
     if (finished()) return;
     if (state_ == State::running) look_for_silence(now);
+    if (state_ == State::running) changes_.tick(experiment_time(now));
     if (now < deadline_) return;
     const std::string problem = "waited in vain for " + waited_for();
     const bool last_wait = state_ == State::ending || state_ == State::collecting;
@@ -195,6 +209,9 @@ std::optional<Instant> RunSession::deadline() const {
             if (part.open() && !part.silent) {
                 result = std::min(result, part.heard + deadlines_.silence);
             }
+        }
+        if (const auto change = changes_.deadline()) {
+            result = std::min(result, t0_ + change->time_since_epoch());
         }
     }
     return result;
@@ -217,6 +234,7 @@ void RunSession::prepare_if_all_here(Instant now) {
 void RunSession::on(SessionPart& part, const WayOpened& opened, Instant now) {
     if (state_ != State::opening_ways) return;
     part.way = opened.endpoint;
+    part.vxlan = opened.vxlan;
     const bool all =
         std::ranges::none_of(parts_, [](const SessionPart& p) { return p.way.empty(); });
     if (all) prepare(now);
@@ -243,7 +261,8 @@ void RunSession::prepare(Instant now) {
                              .address = other.hello->address,
                              .hosts = other.part.hosts,
                              .way = other.way,
-                             .way_key = keys.at({std::min(i, j), std::max(i, j)})});
+                             .way_key = keys.at({std::min(i, j), std::max(i, j)}),
+                             .vxlan = other.vxlan});
         }
         outputs_.to_node(part.part.machine, first_push(plan_, part.part, std::move(peers)));
     }
@@ -255,6 +274,12 @@ void RunSession::prepare(Instant now) {
 }
 
 void RunSession::on(SessionPart& part, const Prepared& prepared, Instant now) {
+    if (state_ == State::running && prepared.version != plan_.epochs.base.version()) {
+        const Result<void> right =
+            changes_.receive(part.part.machine, prepared, experiment_time(now));
+        if (!right) fail(right.error().message, now);
+        return;
+    }
     if (state_ != State::preparing) return;
     const Result<void> right = part.tables.add(prepared, who(part));
     if (!right) return fail(right.error().message, now);
@@ -367,7 +392,11 @@ void RunSession::confirm(Instant now) {
 // and what is not known of that, is by how much it may be early or late.
 void RunSession::follow_clock(SessionPart& part, const ClockPong& pong, Instant now) {
     if (!part.clock.pong(pong, now) || now < t0_) return;
-    if (part.t0 == Instant{}) return;  // told by an earlier controller
+    if (part.t0 == Instant{}) {
+        // Told by an earlier controller: it is followed from here on, beside what was known then.
+        part.t0 = part.clock.there_at(now) - (now - t0_);
+        part.clock_error_before = part.clock_error + part.clock.error_bound(now);
+    }
     const auto milliseconds = [](Duration d) {
         return std::chrono::duration<double, std::milli>{d}.count();
     };
@@ -378,7 +407,7 @@ void RunSession::follow_clock(SessionPart& part, const ClockPong& pong, Instant 
     }
     const Duration apart = std::chrono::abs((part.clock.there_at(now) - part.t0) - (now - t0_)) +
                            part.clock.error_bound(now);
-    part.clock_error = std::max(part.clock_error, apart);
+    part.clock_error = std::max(part.clock_error, part.clock_error_before + apart);
     if (part.clock_warned || apart < kClocksApart + 2 * part.clock.error_bound(now)) return;
     part.clock_warned = true;
     stage("machine", fmt::format("the clock of {} has gone {:.1f} ms from ours since T0", who(part),
@@ -437,6 +466,52 @@ void RunSession::look_for_silence(Instant now) {
     }
 }
 
+// ---- changes by hand
+
+void RunSession::change(HandChanges::Asker asker, const std::vector<std::string>& lines,
+                        Instant now) {
+    if (state_ == State::running && t0_ != Instant{} && now >= t0_) {
+        return changes_.ask(asker, lines, experiment_time(now));
+    }
+    std::string why = "has not begun yet: it can be changed from its start on";
+    if (begun_) why = "is ending";
+    if (state_ == State::running && t0_ == Instant{}) why = "waits for its machines";
+    outputs_.to_asker(asker, Refused{fmt::format("run {} {}", results_.run, why)});
+}
+
+HandChanges::Surroundings RunSession::surroundings_of_changes() {
+    return {.to_node = outputs_.to_node,
+            .answer = outputs_.to_asker,
+            .reachable =
+                [this](const std::string& machine) {
+                    const SessionPart* const part = find(machine);
+                    return part != nullptr && part->open() && part->connected && !part->silent &&
+                           !part->ended;
+                },
+            .worst_round_trip =
+                [this] {
+                    Duration worst{};
+                    for (const SessionPart& part : parts_) {
+                        worst = std::max(worst, part.clock.worst_rtt());
+                    }
+                    return worst;
+                },
+            .warn = [this](const std::string& text) { stage("machine", text); },
+            .keep =
+                [this] {
+                    results_.changes = changes_.results();
+                    keep_so_far();
+                }};
+}
+
+void RunSession::on(SessionPart& part, const ChangeDone& done, Instant now) {
+    changes_.receive(part.part.machine, done, experiment_time(now));
+}
+
+void RunSession::on(SessionPart& part, const ChangeMissed& missed, Instant /*now*/) {
+    if (state_ == State::running) changes_.receive(part.part.machine, missed);
+}
+
 // ---- the way to the end
 
 void RunSession::end(const std::string& reason, bool interrupted, Instant now) {
@@ -486,7 +561,7 @@ void RunSession::on(SessionPart& part, const NodeFailed& failed, Instant now) {
     results_.problems.push_back(problem);
     results_.exit_code = failed.exit_code;
     // A node that has not prepared the first table has no run to end.
-    if (state_ == State::preparing && !part.tables.any()) part.over = true;
+    if (!part.tables.any()) part.over = true;
     end(problem, false, now);
     end_if_all_ended(now);
 }
@@ -554,6 +629,16 @@ void RunSession::give_up_on_the_rest(const std::string& problem) {
 void RunSession::finish() {
     if (state_ == State::finished) return;
     state_ = State::finished;
+    changes_.end();
+    results_.changes = changes_.results();
+    for (const ChangeResult& change : results_.changes) {
+        if (change.missing.empty()) continue;
+        results_.failed = true;
+        results_.problems.push_back(
+            fmt::format("the change by hand at {} ({}) was not carried out by {}",
+                        seconds_text(change.at.time_since_epoch()), fmt::join(change.lines, "; "),
+                        fmt::join(change.missing, ", ")));
+    }
     std::vector<std::vector<std::string>> events;
     events.reserve(plan_.epochs.epochs.size());
     for (const Epoch& epoch : plan_.epochs.epochs) events.push_back(epoch.events);

@@ -31,7 +31,9 @@
 // (8) All nodes are told to forget the run when it is FINISHED.
 // (9) Nodes' clocks are followed to the end: by how much a node's time may have differed from
 //     ours since T0 is in the results; where that is much, or a clock jumps, it is told at once.
-// (10) Failures of the archive never end a run under way; they make it fail at its end.
+// (10) Changes by hand are made while RUNNING, from T0 on. One that a machine has not carried out
+//     at the end makes the run fail.
+// (11) Failures of the archive never end a run under way; they make it fail at its end.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +42,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/hand_changes.hh"
 #include "controller/planner.hh"
 #include "controller/result_collector.hh"
 #include "controller/run_archive.hh"
@@ -66,6 +69,8 @@ struct SessionOutputs {
     std::function<void(const std::string& machine, const ControlMessage&)> to_node;
     // 32 bytes that nobody can foresee; asked for once for each pair of machines.
     std::function<std::string()> fresh_key;
+    // To who asked for a change: RunChanged, or Refused.
+    std::function<void(HandChanges::Asker, const ControlMessage&)> to_asker = {};
 };
 
 class RunSession {
@@ -89,6 +94,9 @@ class RunSession {
 
     // From a node.
     void receive(const std::string& machine, const ControlMessage& message, Instant now);
+
+    // By hand (controller/hand_changes.hh); the answer goes to `asker`.
+    void change(HandChanges::Asker asker, const std::vector<std::string>& lines, Instant now);
 
     // Ctrl-C, a lost command line, a signal.
     void stop(const std::string& reason, Instant now);
@@ -133,6 +141,8 @@ class RunSession {
     void on(SessionPart& part, const OutputChunk& chunk, Instant now);
     void on(SessionPart& part, const LogEnd& end, Instant now);
     void on(SessionPart& part, const NodeFailed& failed, Instant now);
+    void on(SessionPart& part, const ChangeDone& done, Instant now);
+    void on(SessionPart& part, const ChangeMissed& missed, Instant now);
 
     void catch_up(SessionPart& part, const HeldRun* held, Instant now);
     void prepare_if_all_here(Instant now);
@@ -147,6 +157,9 @@ class RunSession {
     void end_if_all_ended(Instant now);
     void give_up_on_the_rest(const std::string& problem);
     void finish();
+    HandChanges::Surroundings surroundings_of_changes();
+
+    ExperimentTime experiment_time(Instant at) const { return ExperimentTime{at - t0_}; }
 
     SessionPart* find(const std::string& machine);
     // "the node", or "machine m2"; "machines m2, m3" of those that `filter` holds for.
@@ -176,6 +189,8 @@ class RunSession {
     std::uint32_t attempts_ = 0;  // announcements of T0
     Instant t0_;                  // on our clock
     bool begun_ = false;
+
+    HandChanges changes_;
 
     bool archive_broken_ = false;
     ResultCollector collector_;

@@ -61,16 +61,19 @@ struct SessionPart {
     const MachinePart& part;  // of the plan
     std::optional<Hello> hello;
     std::string way;       // where its end of the tunnel is; empty: not open
+    VxlanEnd vxlan;        // beside it
     bool has_run = false;  // was told to prepare it
     TableAcknowledgements tables;
     std::optional<HostsReady> ready;
     ClockMeasurement clock;
     Instant t0;              // announced last, on its clock
     Duration clock_error{};  // the most by which its time may have differed from ours since T0
+    Duration clock_error_before{};  // an earlier controller's, and the bound of where we began
     bool clock_warned = false;
     bool accepted = false;             // the T0 announced last
     Instant heard;                     // the last sign of life
     bool silent = false;               // it said nothing for long; it may come back
+    bool connected = true;             // as far as is known
     std::optional<Progress> progress;  // since the last one that was shown
     bool ended = false;                // said RunEnded
     ControlTraffic control;

@@ -3,6 +3,7 @@
 #include "model/epochs.hh"
 
 #include <algorithm>
+#include <iterator>
 #include <ranges>
 #include <set>
 
@@ -27,6 +28,12 @@ std::vector<Moment> moments(const std::vector<TimedEvent>& timeline) {
         all.back().events.push_back(std::move(timed));
     }
     return all;
+}
+
+// How many of them belong to epoch 0.
+std::size_t of_epoch_0(const std::vector<Moment>& all) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        all, [](const Moment& moment) { return moment.at <= ExperimentTime{}; }));
 }
 
 // A line with a glob is several events: its text is told once. Of one that lasted for a while
@@ -70,12 +77,12 @@ class EpochBuilder {
         }
     }
 
-    Epochs build(const std::vector<TimedEvent>& timeline) {
+    // `beneath`: so many moments belong to the first epoch.
+    Epochs build(const std::vector<Moment>& all, std::size_t beneath) {
         epochs_.emplace_back();
-        const std::vector<Moment> all = moments(timeline);
         auto moment = all.begin();
-        for (; moment != all.end() && moment->at <= ExperimentTime{}; ++moment) {
-            state_.apply(moment->events);
+        for (; moment != all.begin() + static_cast<std::ptrdiff_t>(beneath); ++moment) {
+            apply(*moment);
             add_texts(moment->events, epochs_.front().events);
         }
         const std::vector<LinkState> base_links(state_.links().begin(), state_.links().end());
@@ -94,6 +101,26 @@ class EpochBuilder {
     }
 
   private:
+    // Those of one line after those of another, where hands made them; all else at once. Tells
+    // which links may have changed, ascending.
+    std::set<LinkId> apply(const Moment& moment) {
+        std::set<LinkId> changed;
+        const std::span<const TimedEvent> events{moment.events};
+        for (std::size_t begin = 0; begin < events.size();) {
+            const TimedEvent& first = events[begin];
+            std::size_t end = events.size();
+            if (first.phase == Phase::by_hand) {
+                end = begin;
+                while (end < events.size() && events[end].overlay == first.overlay) ++end;
+            }
+            for (const LinkId id : state_.apply(events.subspan(begin, end - begin))) {
+                changed.insert(id);
+            }
+            begin = end;
+        }
+        return changed;
+    }
+
     void open_epoch(const Moment& moment, const BridgeGraph& graph) {
         const auto number = static_cast<std::uint32_t>(epochs_.size());
         Epoch& epoch = epochs_.emplace_back();
@@ -104,9 +131,10 @@ class EpochBuilder {
         std::uint64_t& hash = hash_steps_.emplace_back(0);
 
         const std::vector<Sides> partitions = state_.partitions();
-        for (const LinkId id : state_.apply(moment.events)) {
+        for (const LinkId id : apply(moment)) {
             const LinkState& after = state_.links()[id.value];
             LinkState& before = links_[id.value];
+            if (after == before) continue;
             hash += link_hash(id, after) - link_hash(id, before);
             epoch.delta.links.push_back(LinkStateChange{id, after});
 
@@ -206,7 +234,53 @@ class EpochBuilder {
 }  // namespace
 
 Epochs compute_epochs(const Scenario& scenario) {
-    return EpochBuilder{scenario}.build(scenario.timeline);
+    const std::vector<Moment> all = moments(scenario.timeline);
+    return EpochBuilder{scenario}.build(all, of_epoch_0(all));
+}
+
+std::vector<PathTableDelta> compute_version(const Scenario& scenario,
+                                            std::span<const HandChange> before,
+                                            const HandChange& change) {
+    std::vector<Moment> scheduled = moments(scenario.timeline);
+    const std::size_t first = of_epoch_0(scheduled);
+    PLEAT_ASSERT(change.epoch.value <= scheduled.size() - first);
+    PLEAT_ASSERT(std::ranges::is_sorted(before, {}, &HandChange::epoch));
+    PLEAT_ASSERT(before.empty() || before.back().epoch <= change.epoch);
+
+    // All until the change, then the change, then what is scheduled after it.
+    std::vector<Moment> all;
+    const std::size_t until = first + change.epoch.value;
+    auto earlier = before.begin();
+    const auto add_changes_of = [&](std::size_t epoch) {
+        for (; earlier != before.end() && earlier->epoch.value == epoch; ++earlier) {
+            all.push_back(Moment{{}, earlier->events});
+        }
+    };
+    for (std::size_t i = 0; i < until; ++i) {
+        if (i >= first) add_changes_of(i - first);
+        all.push_back(std::move(scheduled[i]));
+    }
+    add_changes_of(change.epoch.value);
+    const std::size_t beneath = all.size();
+    all.push_back(Moment{{}, change.events});
+    std::ranges::move(scheduled.begin() + static_cast<std::ptrdiff_t>(until), scheduled.end(),
+                      std::back_inserter(all));
+
+    Epochs epochs = EpochBuilder{scenario}.build(all, beneath);
+    std::vector<PathTableDelta> deltas;
+    deltas.reserve(epochs.epochs.size() - 1);
+    for (std::size_t i = 1; i < epochs.epochs.size(); ++i) {
+        PathTableDelta& delta = deltas.emplace_back(std::move(epochs.epochs[i].delta));
+        delta.version = change.version;
+        delta.epoch = EpochId{change.epoch.value + static_cast<std::uint32_t>(i) - 1};
+    }
+    return deltas;
+}
+
+EpochId epoch_at(std::span<const Epoch> epochs, ExperimentTime at) {
+    const auto next = std::ranges::upper_bound(epochs, at, {}, &Epoch::start);
+    const auto begun = next - epochs.begin();
+    return EpochId{begun > 0 ? static_cast<std::uint32_t>(begun - 1) : 0};
 }
 
 std::vector<PathTable> tables(const Epochs& epochs) {

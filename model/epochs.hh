@@ -2,6 +2,7 @@
 // others as deltas, found by repairing subtrees (Ramalingam and Reps 1996).
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,27 @@ struct Epochs {
 
 // Events at 0s belong to epoch 0. Only events that change the topology open epochs.
 Epochs compute_epochs(const Scenario& scenario);
+
+// What was changed by hand at one instant of a run, and made a version of its path tables.
+struct HandChange {
+    std::uint32_t version = 2;  // of those that the change made
+    EpochId epoch;              // in which it came into force
+    // Phase::by_hand; those of one overlay number are simultaneous, the numbers ascend.
+    std::vector<TimedEvent> events;
+
+    friend bool operator==(const HandChange&, const HandChange&) = default;
+};
+
+// The tables of a change: a delta that leads from the table of its epoch as it was, and one
+// for each epoch after that, from the one before. (The state that epoch begins with is that of
+// the file, with all changes `before` in the order of their instants: one comes after the
+// switch to its epoch.)
+std::vector<PathTableDelta> compute_version(const Scenario& scenario,
+                                            std::span<const HandChange> before,
+                                            const HandChange& change);
+
+// The epoch of an instant: the last one that has begun. `starts` ascend.
+EpochId epoch_at(std::span<const Epoch> epochs, ExperimentTime at);
 
 // The tables of all epochs in full, in order. Big: for tests and small scenarios.
 std::vector<PathTable> tables(const Epochs& epochs);

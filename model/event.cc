@@ -14,6 +14,7 @@ bool changes_topology(const Event& event) {
                           [](const VertexDown&) { return true; },
                           [](const Partition&) { return true; },
                           [](const Heal&) { return true; },
+                          [](const LinkReset&) { return true; },
                           [](const HostAction&) { return false; },
                           [](const Execute&) { return false; },
                           [](const Mark&) { return false; },

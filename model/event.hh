@@ -60,6 +60,13 @@ struct Heal {
     friend auto operator<=>(const Heal&, const Heal&) = default;
 };
 
+// Takes off what was changed by hand of a link (Phase::by_hand): its properties, up and down.
+struct LinkReset {
+    LinkId link;
+
+    friend auto operator<=>(const LinkReset&, const LinkReset&) = default;
+};
+
 // Of applications, not of the topology: opens no epoch.
 struct HostAction {
     enum class Kind : std::uint8_t { start, stop, crash, restart, pause, resume };
@@ -89,7 +96,7 @@ struct Quit {
 };
 
 using Event = std::variant<LinkChange, LinkUp, LinkDown, VertexUp, VertexDown, Partition, Heal,
-                           HostAction, Execute, Mark, Quit>;
+                           HostAction, Execute, Mark, Quit, LinkReset>;
 
 // Does this event open an epoch?
 bool changes_topology(const Event& event);
@@ -97,7 +104,10 @@ bool changes_topology(const Event& event);
 // An event that lasts (`10s..20s: set …`) is two TimedEvents of one overlay: at `begin`
 // it is laid over the state, at `end` it is taken off, and what lies beneath shows
 // again, changed or not in the meantime. For `begin` and `end` the event is the same.
-enum class Phase : std::uint8_t { lasting, begin, end };
+//
+// What was changed by hand during a run (`by_hand`) is an overlay without an end of its own:
+// see rule (4) of model/network_state.hh.
+enum class Phase : std::uint8_t { lasting, begin, end, by_hand };
 
 struct TimedEvent {
     ExperimentTime at{};

@@ -23,4 +23,21 @@ LinkProperties merged(LinkProperties properties, const LinkPatch& patch) {
     return properties;
 }
 
+LinkPatch without(LinkPatch patch, const LinkPatch& named) {
+    if (named.latency) patch.latency.reset();
+    if (named.jitter) patch.jitter.reset();
+    if (named.distribution) patch.distribution.reset();
+    if (named.loss || named.burst_loss) {
+        patch.loss.reset();
+        patch.burst_loss.reset();
+    }
+    if (named.reorder) patch.reorder.reset();
+    if (named.duplicate) patch.duplicate.reset();
+    if (named.corrupt) patch.corrupt.reset();
+    if (named.bandwidth) patch.bandwidth.reset();
+    if (named.queue) patch.queue.reset();
+    if (named.overhead) patch.overhead.reset();
+    return patch;
+}
+
 }  // namespace pleat

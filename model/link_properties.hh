@@ -80,4 +80,7 @@ struct LinkPatch {
 // `properties` with the fields that `patch` names replaced.
 LinkProperties merged(LinkProperties properties, const LinkPatch& patch);
 
+// `patch` without the fields that `named` names; loss of either kind goes with the other.
+LinkPatch without(LinkPatch patch, const LinkPatch& named);
+
 }  // namespace pleat

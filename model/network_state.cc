@@ -9,18 +9,6 @@ namespace pleat {
 
 namespace {
 
-// Lays a value over the others, or takes it off.
-template <typename T>
-void overlay(std::vector<std::pair<std::uint32_t, T>>& overlays, const TimedEvent& timed, T value) {
-    std::pair<std::uint32_t, T> layer{timed.overlay, std::move(value)};
-    if (timed.phase == Phase::begin) {
-        overlays.push_back(std::move(layer));
-        return;
-    }
-    const auto found = std::ranges::find(overlays, layer);
-    if (found != overlays.end()) overlays.erase(found);
-}
-
 bool separates(const Sides& sides, VertexId a, VertexId b) {
     const std::uint32_t side = sides[a.value];
     const std::uint32_t other = sides[b.value];
@@ -34,6 +22,24 @@ void sort_once(std::vector<Sides>& all) {
 }
 
 }  // namespace
+
+// Lays a value over the others, or takes it off.
+template <typename T>
+void NetworkState::lay(Overlays<T>& overlays, const TimedEvent& timed, T value) {
+    const bool by_hand = timed.phase == Phase::by_hand;
+    Overlay<T> layer{timed.overlay, by_hand, std::move(value)};
+    if (by_hand || timed.phase == Phase::begin) {
+        overlays.push_back(std::move(layer));
+        return;
+    }
+    const auto found = std::ranges::find(overlays, layer);
+    if (found != overlays.end()) overlays.erase(found);
+}
+
+template <typename T>
+void NetworkState::take_off_what_hands_laid(Overlays<T>& overlays) {
+    std::erase_if(overlays, [](const Overlay<T>& layer) { return layer.by_hand; });
+}
 
 NetworkState::NetworkState(const Topology& topology)
     : topology_{&topology}, link_up_(topology.links().size()), vertex_up_(topology.vertex_count()) {
@@ -81,8 +87,11 @@ void NetworkState::apply_one(const TimedEvent& timed) {
         Layers& layers = layers_[change.link.value];
         if (timed.phase == Phase::lasting) {
             layers.lasting = merged(layers.lasting, change.patch);
+            for (auto& layer : layers.overlays) {
+                if (layer.by_hand) layer.value = without(layer.value, change.patch);
+            }
         } else {
-            overlay(layers.overlays, timed, change.patch);
+            lay(layers.overlays, timed, change.patch);
         }
         touched_.push_back(change.link);
     };
@@ -102,6 +111,11 @@ void NetworkState::apply_one(const TimedEvent& timed) {
                    [&](const VertexDown& e) { vertex(e.vertex, false); },
                    [&](const Partition& e) { divide(timed, e); },
                    [&](const Heal&) { heal(timed); },
+                   [&](const LinkReset& e) {
+                       take_off_what_hands_laid(layers_[e.link.value].overlays);
+                       take_off_what_hands_laid(link_up_[e.link.value].overlays);
+                       touched_.push_back(e.link);
+                   },
                    [](const HostAction&) {},
                    [](const Execute&) {},
                    [](const Mark&) {},
@@ -113,8 +127,9 @@ void NetworkState::apply_one(const TimedEvent& timed) {
 void NetworkState::turn(Switch& which, const TimedEvent& timed, bool on) {
     if (timed.phase == Phase::lasting) {
         which.lasting = on;
+        take_off_what_hands_laid(which.overlays);
     } else {
-        overlay(which.overlays, timed, on);
+        lay(which.overlays, timed, on);
     }
 }
 
@@ -133,27 +148,27 @@ void NetworkState::divide(const TimedEvent& timed, const Partition& partition) {
     if (timed.phase == Phase::lasting) {
         divisions_.push_back(std::move(sides));
     } else {
-        overlay(division_overlays_, timed, std::optional{std::move(sides)});
+        lay(division_overlays_, timed, std::optional{std::move(sides)});
     }
     refresh_separations();
 }
 
 void NetworkState::heal(const TimedEvent& timed) {
-    if (timed.phase == Phase::lasting) {
+    if (timed.phase == Phase::lasting || timed.phase == Phase::by_hand) {
         divisions_.clear();
         std::erase_if(division_overlays_,
-                      [](const auto& layer) { return layer.second.has_value(); });
+                      [](const auto& layer) { return layer.value.has_value(); });
     } else {
-        overlay(division_overlays_, timed, std::optional<Sides>{});
+        lay(division_overlays_, timed, std::optional<Sides>{});
     }
     refresh_separations();
 }
 
 void NetworkState::refresh_separations() {
     std::vector<Sides> now = divisions_;
-    for (const auto& [number, sides] : division_overlays_) {
-        if (sides) {
-            now.push_back(*sides);
+    for (const auto& layer : division_overlays_) {
+        if (layer.value) {
+            now.push_back(*layer.value);
         } else {
             now.clear();
         }
@@ -183,8 +198,8 @@ void NetworkState::refresh_separations() {
 LinkState NetworkState::effective(LinkId id) const {
     const Layers& layers = layers_[id.value];
     LinkState state{layers.lasting, link_up_[id.value].on()};
-    for (const auto& [number, patch] : layers.overlays) {
-        state.properties = merged(state.properties, patch);
+    for (const auto& layer : layers.overlays) {
+        state.properties = merged(state.properties, layer.value);
     }
     const Link& link = topology_->link(id);
     state.up = state.up && vertex_up_[link.from.value].on() && vertex_up_[link.to.value].on();

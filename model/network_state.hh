@@ -8,12 +8,14 @@
 // (3) The order of simultaneous events does not matter: they are applied in canonical
 //     order, but every Heal first, so that `heal` with `partition` divides anew. So of
 //     two that contradict each other the one that breaks wins: down over up.
+// (4) A change by hand is an overlay, too: it stays until a lasting event of the same thing
+//     (the same field of a link, the same switch) replaces it, or a LinkReset takes it off.
+//     Partitions made by hand end with the next Heal, as others do.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "model/event.hh"
@@ -47,20 +49,34 @@ class NetworkState {
 
   private:
     template <typename T>
-    using Overlays = std::vector<std::pair<std::uint32_t, T>>;
+    struct Overlay {
+        std::uint32_t number;
+        bool by_hand;
+        T value;
+
+        friend bool operator==(const Overlay&, const Overlay&) = default;
+    };
+
+    template <typename T>
+    using Overlays = std::vector<Overlay<T>>;
 
     // Up or down, for one cause.
     struct Switch {
         bool lasting = true;
         Overlays<bool> overlays;
 
-        bool on() const { return overlays.empty() ? lasting : overlays.back().second; }
+        bool on() const { return overlays.empty() ? lasting : overlays.back().value; }
     };
 
     struct Layers {
         LinkProperties lasting;
         Overlays<LinkPatch> overlays;
     };
+
+    template <typename T>
+    static void lay(Overlays<T>& overlays, const TimedEvent& timed, T value);
+    template <typename T>
+    static void take_off_what_hands_laid(Overlays<T>& overlays);
 
     void apply_one(const TimedEvent& timed);
     void turn(Switch& which, const TimedEvent& timed, bool on);

@@ -13,11 +13,13 @@
 #include "model/actions_done.hh"
 #include "model/addressing.hh"
 #include "model/run_rules.hh"
+#include "node/announced_changes.hh"
 #include "node/chosen_plane.hh"
 #include "node/dataplane/open_plane.hh"
 #include "node/epoch_tables.hh"
 #include "node/event_player.hh"
 #include "node/host_commands.hh"
+#include "node/host_cuts.hh"
 #include "node/host_results.hh"
 #include "node/hosts/host_fleet.hh"
 #include "node/hosts/takeover.hh"
@@ -54,14 +56,14 @@ AddressPlan address_plan(const Scenario& scenario) {
 class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-         PrepareRun prepare, FileDescriptor tunnel, const JournaledRun* left, Send send,
-         Ended ended)
+         PrepareRun prepare, RunWays ways, const JournaledRun* left, Send send, Ended ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
           epoch_events_{std::move(prepare.epoch_events)},
           node_{options.name},
+          peers_{std::move(prepare.peers)},
           sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
@@ -74,10 +76,13 @@ class NodeRun::Impl {
           left_hosts_{left == nullptr ? LeftHosts{}
                                       : ask_keepers(options_.runtime_directory, options_.run,
                                                     local_hosts_, kKeeperPatience)},
-          plane_kind_{left != nullptr ? plane_that_left(left_hosts_.held)
-                                      : chosen_plane(prepare.peers, options_.data_plane.empty()
-                                                                        ? options.data_plane
-                                                                        : options_.data_plane)},
+          plane_kind_{left != nullptr
+                          ? plane_that_left(left_hosts_.held)
+                          : chosen_plane({.peers = peers_,
+                                          .has_vxlan = ways.vxlan.open(),
+                                          .encrypt = options_.encrypt},
+                                         options_.data_plane.empty() ? options.data_plane
+                                                                     : options_.data_plane)},
           plane_{open_plane(
               plane_kind_,
               PlaneContext{.folder = folder_,
@@ -87,11 +92,13 @@ class NodeRun::Impl {
                            .report = [this](const PlaneReport& report) { receive(report); },
                            .loop = loop,
                            .local_hosts = local_hosts_.size(),
-                           .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
-                                                     options_.encrypt, std::move(tunnel)),
+                           .tunnel = tunnel_settings(options.name, peers_, scenario_,
+                                                     options_.encrypt, std::move(ways.tunnel)),
                            .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
-          tunnel_{loop, *plane_, prepare.peers, [this] { announce_if_ready(); },
+          changes_{loop, schedule_, recorder_, outputs_of_changes()},
+          cuts_{*plane_, local_hosts_},
+          tunnel_{loop, *plane_, peers_, [this] { announce_if_ready(); },
                   [this](const std::string& warning) {
                       send_(pleat::Stage{.name = "machine", .text = warning});
                   }},
@@ -102,7 +109,7 @@ class NodeRun::Impl {
                                  .incarnation = static_cast<std::uint64_t>(
                                      monotonic_now().time_since_epoch().count()),
                                  .compare_shares = options_.compare_shares,
-                                 .peers = std::move(prepare.peers)},
+                                 .peers = peers_},
                    folder_,
                    tables_.base(),
                    sharing_outputs()},
@@ -113,6 +120,7 @@ class NodeRun::Impl {
                               .runtime_directory = options_.runtime_directory,
                               .keeper_program = options.keeper_program,
                               .attachment = plane_->attaches_to(),
+                              .vxlan = vxlan_of(std::move(ways)),
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
@@ -141,12 +149,20 @@ class NodeRun::Impl {
         const PathTableDelta& delta = epoch.delta;
         const std::uint32_t version = delta.version;
         const EpochId id = delta.epoch;
-        const Result<std::uint64_t> hash = tables_.add(std::move(epoch.delta));
+        const Result<std::uint64_t> hash = tables_.add(std::move(epoch.delta), epoch.based_on);
+        const bool by_hand = version != tables_.base()->version();
+        if (!hash && by_hand) {
+            return changes_.tables_refused(hash.error().message, monotonic_now());
+        }
         if (!hash) {
             send_(NodeFailed{.message = hash.error().message});
             return;
         }
         send_(Prepared{.version = version, .epoch = id, .hash = *hash});
+        if (by_hand) {
+            schedule_.top_up();
+            return changes_.tables_here(monotonic_now());
+        }
         announce_if_ready();
     }
 
@@ -190,8 +206,14 @@ class NodeRun::Impl {
         fleet_.end_applications([this] { dissolve(); });
     }
 
+    void change(AnnounceChange change) {
+        if (!recorder_.begun() || stage_ == Stage::ending || stage_ == Stage::ended) return;
+        changes_.announce(std::move(change), monotonic_now());
+    }
+
     HeldRun held() const {
         HeldRun result{.run = options_.run};
+        result.changes = changes_.count();
         if (!recorder_.begun()) return result;
         result.stage = HeldRun::Stage::under_way;
         result.at = recorder_.at(monotonic_now());
@@ -229,7 +251,7 @@ class NodeRun::Impl {
     void take_over(const JournaledRun& left) {
         is_taken_over_ = true;
         for (const PrepareEpoch& epoch : left.epochs) {
-            const Result<std::uint64_t> hash = tables_.add(epoch.delta);
+            const Result<std::uint64_t> hash = tables_.add(epoch.delta, epoch.based_on);
             if (!hash) throw Failure{hash.error().message};
         }
         recorder_.begin(left.t0);
@@ -240,6 +262,7 @@ class NodeRun::Impl {
         if (in_kernel) sharer_.resume(so_far_.demands, now);
         recall_hosts();
         put_in_force(now);
+        changes_.resume(left.changes, now);
         if (!sharer_.idle()) share_timer_.start();
         last_bytes_out_.reset();  // what the plane counts may go on
         const Duration gap = recorder_.at(now) - so_far_.last;
@@ -264,9 +287,9 @@ class NodeRun::Impl {
         for (const HostId host : local_hosts_) {
             // In a kernel plane it is as it was left, if nothing was half done.
             if (done.cut.contains(host)) {
-                plane_->cut(host);
+                cuts_.crash(host);
             } else {
-                plane_->connect(host);
+                cuts_.revive(host);
             }
             if (done.ended.contains(host)) results_.ended_by_us(host);
         }
@@ -296,10 +319,25 @@ class NodeRun::Impl {
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
         if (!sharing_.all_heard() || !tunnel_.open()) return;
         stage_ = Stage::ready;
-        const std::string warning = tunnel_.too_quick_paths(node_, folder_, *tables_.base());
-        if (!warning.empty()) send_(pleat::Stage{.name = "machine", .text = warning});
+        warn_of_ways();
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
+    }
+
+    void warn_of_ways() {
+        std::vector<std::string> warnings;
+        if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
+            warnings = vxlan_warnings(node_, peers_, plane_->peers());
+        }
+        warnings.push_back(tunnel_.too_quick_paths(node_, folder_, *tables_.base()));
+        for (const std::string& text : warnings) {
+            if (!text.empty()) send_(pleat::Stage{.name = "machine", .text = text});
+        }
+    }
+
+    std::optional<VxlanSettings> vxlan_of(RunWays ways) const {
+        if (plane_->attaches_to() != AttachmentKind::kernel_interface) return {};
+        return vxlan_settings(options_.run, node_, peers_, scenario_, addresses_, std::move(ways));
     }
 
     void refuse_begin(Instant t0, std::string why) {
@@ -340,21 +378,48 @@ class NodeRun::Impl {
     // Events of applications; those of the topology are the tables' business.
     void play(const TimedEvent& event, std::size_t done) {
         progress_.events_done(done);
-        const Instant now = monotonic_now();
         if (!changes_topology(event.event)) {
-            if (is_ours(event.event)) recorder_.event(event.at, now, event.text);
-            std::visit(Overload{
-                           [this, &event](const HostAction& action) { act(action, event.text); },
-                           [this](const Execute& execute) {
-                               if (!is_local(execute.host)) return;
-                               commands_.execute(execute.host, execute.arguments);
-                           },
-                           [this](const Quit&) { end("an event said quit", false); },
-                           [](const auto&) {},
-                       },
-                       event.event);
+            if (is_ours(event.event)) recorder_.event(event.at, monotonic_now(), event.text);
+            carry_out(event);
         }
         end_if_over();
+    }
+
+    void carry_out(const TimedEvent& event) {
+        std::visit(Overload{
+                       [this, &event](const HostAction& action) { act(action, event.text); },
+                       [this](const Execute& execute) {
+                           if (!is_local(execute.host)) return;
+                           commands_.execute(execute.host, execute.arguments);
+                       },
+                       [this](const Quit&) { end("an event said quit", false); },
+                       [](const auto&) {},
+                   },
+                   event.event);
+    }
+
+    AnnouncedChanges::Outputs outputs_of_changes() {
+        return {.send = send_,
+                .play =
+                    [this](const TimedEvent& event) {
+                        if (stage_ == Stage::ending || stage_ == Stage::ended) return;
+                        carry_out(event);
+                        end_if_over();
+                    },
+                .done = [this](std::uint32_t changes) { sharing_.tell_changes(changes); },
+                .fence = [this](bool closed) { fence(closed); },
+                .problem = [this](const std::string& text) { problems_.push_back(text); }};
+    }
+
+    void fence(bool closed) {
+        const Instant now = monotonic_now();
+        failed_ = true;
+        cuts_.fence(closed);
+        recorder_.event(recorder_.at(now), now,
+                        closed ? "cut from the network: a change by hand was missed"
+                               : "connected again: the change by hand is in force");
+        if (!closed) return;
+        for (const HostId host : local_hosts_) sharer_.host_crashed(host, now);
     }
 
     // Does this node write the event into its log? Those of no host, the one that has the
@@ -398,7 +463,7 @@ class NodeRun::Impl {
             case Kind::crash: {
                 // A power failure: the paths are cut in the instant of the kill.
                 results_.ended_by_us(host);
-                plane_->cut(host);
+                cuts_.crash(host);
                 fleet_.crash(host);
                 sharer_.host_crashed(host, monotonic_now());
                 return;
@@ -415,7 +480,7 @@ class NodeRun::Impl {
     void revive(HostId host) {
         if (options_.no_applications) return;
         restart_when_ended_.erase(host);
-        plane_->connect(host);
+        cuts_.revive(host);
         results_.revived(host);
         progress_.started_by_event(host);
         fleet_.start(host);
@@ -434,6 +499,7 @@ class NodeRun::Impl {
 
     void each_second(Instant now) {
         plane_->read_counters(now);
+        changes_.check(now);
         const PlaneTotals totals = plane_->totals();
         const std::uint64_t bytes = totals.bytes_out - last_bytes_out_.value_or(totals.bytes_out);
         last_bytes_out_ = totals.bytes_out;
@@ -537,10 +603,14 @@ class NodeRun::Impl {
     }
 
     void table_activated(const TableActivated& activated) {
-        const std::shared_ptr<const PathTable> table = schedule_.activated(activated.epoch);
-        if (table) sharer_.table_activated(table, monotonic_now());
+        const auto activation = schedule_.activated(activated);
+        if (activation) {
+            sharer_.table_activated(activation->table, monotonic_now());
+            changes_.in_force(activated.version, activated.actual);
+            if (!activation->opens_epoch) return;
+        }
         // Of a run that was taken over, what came into force while nobody was there.
-        if (!table && (!is_taken_over_ || so_far_.epochs.contains(activated.epoch))) return;
+        if (!activation && (!is_taken_over_ || so_far_.epochs.contains(activated.epoch))) return;
         so_far_.epochs.insert(activated.epoch);
         record_epoch(activated);
     }
@@ -569,7 +639,9 @@ class NodeRun::Impl {
                 [this](const std::string& problem) {
                     failed_ = true;
                     problems_.push_back(problem);
-                }};
+                },
+            .changes_heard =
+                [this](std::uint32_t changes) { changes_.heard(changes, monotonic_now()); }};
     }
 
     // Whether it is dead or only cut off, the controller may know better.
@@ -610,6 +682,7 @@ class NodeRun::Impl {
     void finish() {
         stage_ = Stage::ended;
         recorder_.flush();
+        if (const auto fenced = changes_.fenced()) problems_.push_back(*fenced);
         if (recorder_.problem()) problems_.push_back(*recorder_.problem());
         ended_(EndedRun{.results = RunEnded{.reason = end_reason_,
                                             .failed = failed_ || progress_.failed(),
@@ -637,7 +710,8 @@ class NodeRun::Impl {
     std::vector<HostId> local_hosts_;
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
-    std::string node_;    // our name
+    std::string node_;  // our name
+    std::vector<Peer> peers_;
     bool sends_outputs_;  // the controller can't read them
     Send send_;
     Ended ended_;
@@ -653,11 +727,13 @@ class NodeRun::Impl {
     PlaneKind plane_kind_;
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
     TableSchedule schedule_;            // when which table
-    RunTunnel tunnel_;                  // to the planes of other nodes
-    RunSharing sharing_;                // with the other nodes
-    Sharer& sharer_;                    // its counters -> demands -> caps
-    HostFleet fleet_;                   // applications
-    HostCommands commands_;             // and others, on the same hosts
+    AnnouncedChanges changes_;          // by hand
+    HostCuts cuts_;
+    RunTunnel tunnel_;       // to the planes of other nodes
+    RunSharing sharing_;     // with the other nodes
+    Sharer& sharer_;         // its counters -> demands -> caps
+    HostFleet fleet_;        // applications
+    HostCommands commands_;  // and others, on the same hosts
     HostResults results_;
     EventPlayer events_;
     RepeatingTimer share_timer_;
@@ -677,13 +753,13 @@ class NodeRun::Impl {
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(tunnel),
+                 PrepareRun prepare, RunWays ways, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(ways),
                                    nullptr, std::move(send), std::move(ended))} {}
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 JournaledRun left, FileDescriptor tunnel, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(tunnel), &left,
+                 JournaledRun left, RunWays ways, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(ways), &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;
@@ -706,6 +782,10 @@ HeldRun NodeRun::held() const {
 
 void NodeRun::end(const std::string& reason, bool interrupted) {
     impl_->end(reason, interrupted);
+}
+
+void NodeRun::change(AnnounceChange change) {
+    impl_->change(std::move(change));
 }
 
 void NodeRun::execute(const std::string& host, std::vector<std::string> arguments, Executed done) {

@@ -37,6 +37,7 @@ std::optional<JournaledRun> read_journal(const std::string& path) {
     std::optional<PrepareRun> prepare;
     std::vector<PrepareEpoch> epochs;
     std::optional<Instant> t0;
+    std::vector<AnnounceChange> changes;
     std::string way;
     std::uint32_t size = 0;
     std::string body;
@@ -50,6 +51,9 @@ std::optional<JournaledRun> read_journal(const std::string& path) {
         if (auto* const epoch = std::get_if<PrepareEpoch>(&*message)) {
             epochs.push_back(std::move(*epoch));
         }
+        if (auto* const change = std::get_if<AnnounceChange>(&*message)) {
+            changes.push_back(std::move(*change));
+        }
         if (const auto* const opened = std::get_if<WayOpened>(&*message)) way = opened->endpoint;
         if (const auto* const begin = std::get_if<ConfirmBegin>(&*message)) t0 = begin->t0;
     }
@@ -57,6 +61,7 @@ std::optional<JournaledRun> read_journal(const std::string& path) {
     return JournaledRun{.prepare = *std::move(prepare),
                         .epochs = std::move(epochs),
                         .t0 = *t0,
+                        .changes = std::move(changes),
                         .way = std::move(way)};
 }
 

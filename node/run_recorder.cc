@@ -34,6 +34,16 @@ void RunRecorder::event(ExperimentTime planned, Instant now, const std::string& 
     flush();
 }
 
+void RunRecorder::change(ExperimentTime planned, Instant now, const std::string& text,
+                         std::uint32_t number) {
+    write(EventRecord{.planned = planned,
+                      .actual = at(now),
+                      .epoch = std::nullopt,
+                      .text = text,
+                      .change = number});
+    flush();
+}
+
 void RunRecorder::epoch(const TableActivated& activated, ExperimentTime planned, std::string text) {
     write(EventRecord{.planned = planned,
                       .actual = at(activated.actual),

@@ -32,6 +32,8 @@ class RunRecorder {
     Instant instant(ExperimentTime at) const { return t0_ + at.time_since_epoch(); }
 
     void event(ExperimentTime planned, Instant now, const std::string& text);
+    // What was changed by hand: its number of the run's changes.
+    void change(ExperimentTime planned, Instant now, const std::string& text, std::uint32_t number);
     // `text`: the events that made the epoch.
     void epoch(const TableActivated& activated, ExperimentTime planned, std::string text);
     void host(HostId host, Instant at, std::string what);  // "started", "exited 1"

@@ -126,7 +126,13 @@ void RunSharing::heartbeat() {
                    .incarnation = member_.incarnation,
                    .sequence = sequence_,
                    .digest = digest(),
-                   .shares = shares});
+                   .shares = shares,
+                   .changes = changes_});
+}
+
+void RunSharing::tell_changes(std::uint32_t changes) {
+    changes_ = changes;
+    if (!alone()) greet();
 }
 
 void RunSharing::sign_of_life() {
@@ -181,6 +187,7 @@ void RunSharing::receive(const Peer& from, StateMessage message) {
                        if (!is_from(from, heartbeat.publisher)) return;
                        carry_out(replica_.receive(heartbeat, now));
                        compare(heartbeat);
+                       if (outputs_.changes_heard) outputs_.changes_heard(heartbeat.changes);
                    },
                    [&](const Alive&) { replica_.receive_alive(from.name, now); },
                },
@@ -239,7 +246,7 @@ void RunSharing::drop(const DropStates& change, Instant now) {
 }
 
 void RunSharing::compare(const Heartbeat& heartbeat) {
-    if (!heartbeat.shares) return;
+    if (!heartbeat.shares || heartbeat.changes != changes_) return;
     const std::optional<SharesDigest> ours = sharer_.shares_digest();
     if (!ours || ours->epoch != heartbeat.shares->epoch ||
         ours->states != heartbeat.shares->states) {

@@ -55,6 +55,8 @@ struct RunSharingOutputs {
     std::function<void(const Peer&)> peer_heard;          // for the first time, or again
     std::function<void(const Peer&)> peer_lost;           // silent for three heartbeats
     std::function<void(const std::string&)> problem;
+    // So many changes by hand are in force on another node.
+    std::function<void(std::uint32_t changes)> changes_heard = {};
 };
 
 class RunSharing {
@@ -74,6 +76,9 @@ class RunSharing {
     void tell(HostId host, const HostStatus& status);
 
     void heartbeat();
+
+    // So many changes by hand are in force here; others hear it with each heartbeat, and now.
+    void tell_changes(std::uint32_t changes);
 
     bool alone() const { return member_.peers.empty(); }
 
@@ -125,6 +130,7 @@ class RunSharing {
     boost::asio::steady_timer greet_timer_;
 
     std::uint64_t sequence_ = 0;
+    std::uint32_t changes_ = 0;
     HostStatuses hosts_;  // ours, as published
     HostStatuses news_;   // to be published
     std::set<std::string> heard_;

@@ -1,5 +1,6 @@
 #include "node/table_schedule.hh"
 
+#include <algorithm>
 #include <utility>
 
 namespace pleat {
@@ -13,7 +14,8 @@ void TableSchedule::prepare(Instant now) {
 }
 
 void TableSchedule::begin() {
-    for (std::size_t i = 0; i < EpochTables::kAhead; ++i) schedule_next();
+    begun_ = true;
+    top_up();
 }
 
 std::shared_ptr<const PathTable> TableSchedule::resume(Instant now) {
@@ -28,23 +30,69 @@ std::shared_ptr<const PathTable> TableSchedule::resume(Instant now) {
     return table;
 }
 
-std::shared_ptr<const PathTable> TableSchedule::activated(EpochId epoch) {
-    if (epoch <= in_force_) return nullptr;  // since the run was prepared, or taken over
-    std::shared_ptr<const PathTable> table;
-    while (!scheduled_.empty() && scheduled_.front()->epoch() <= epoch) {
-        table = std::move(scheduled_.front());
-        scheduled_.pop_front();
+EpochId TableSchedule::epoch_at(Instant at) const {
+    const auto next = std::ranges::upper_bound(epoch_starts_, recorder_.at(at));
+    const auto begun = next - epoch_starts_.begin();
+    return EpochId{begun > 0 ? static_cast<std::uint32_t>(begun - 1) : 0};
+}
+
+bool TableSchedule::switch_version(std::uint32_t version, Instant at, Instant now) {
+    const EpochId epoch = epoch_at(std::max(at, now));
+    // When it is late: in place of the epoch's own table, should that not be in force yet.
+    const Instant when = std::max(at, recorder_.instant(epoch_starts_[epoch.value]));
+    EpochId last = epoch;
+    for (const Activation& each : scheduled_) last = std::max(last, each.table->epoch());
+    if (!tables_.has(version, epoch) || !tables_.has(version, last)) return false;
+
+    while (tables_.next() <= epoch && tables_.has(tables_.version(), tables_.next()))
+        schedule_next();
+    std::erase_if(scheduled_, [epoch](const Activation& each) {
+        return each.opens_epoch && each.table->epoch() > epoch;
+    });
+    std::shared_ptr<const PathTable> table = tables_.switch_to(version, epoch);
+    scheduled_.push_back({table, false});
+    plane_.activate_at(std::move(table), when);
+    while (tables_.next() <= last) schedule_next();
+    top_up();
+    return true;
+}
+
+void TableSchedule::top_up() {
+    const auto waiting = [this] {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(scheduled_, &Activation::opens_epoch));
+    };
+    while (begun_ && waiting() < EpochTables::kAhead &&
+           tables_.has(tables_.version(), tables_.next())) {
+        schedule_next();
     }
-    in_force_ = epoch;
-    schedule_next();
-    return table;
+}
+
+bool TableSchedule::overdue(Instant now) const {
+    const EpochId next = tables_.next();
+    return begun_ && next.value < epoch_starts_.size() && !tables_.has(tables_.version(), next) &&
+           recorder_.instant(epoch_starts_[next.value]) <= now;
+}
+
+std::optional<TableSchedule::Activation> TableSchedule::activated(const TableActivated& activated) {
+    const auto is_it = [&activated](const Activation& each) {
+        return each.table->version() == activated.version && each.table->epoch() == activated.epoch;
+    };
+    // Not so: it is of before the run began, or was taken over.
+    const auto found = std::ranges::find_if(scheduled_, is_it);
+    if (found == scheduled_.end()) return {};
+    Activation result = std::move(*found);
+    scheduled_.erase(scheduled_.begin(), found + 1);
+    in_force_ = result.table->epoch();
+    top_up();
+    return result;
 }
 
 void TableSchedule::schedule_next() {
     std::shared_ptr<const PathTable> table = tables_.take_next();
-    if (!table) return;
+    PLEAT_ASSERT(table != nullptr);
     const Instant when = recorder_.instant(epoch_starts_[table->epoch().value]);
-    scheduled_.push_back(table);
+    scheduled_.push_back({table, true});
     plane_.activate_at(std::move(table), when);
 }
 

@@ -78,6 +78,7 @@ class Reader {
   private:
     Deeds set();
     Deeds links(bool up);
+    Deeds reset();
     Deeds hosts(Kind kind, std::optional<Kind> opposite, std::string_view opposite_verb);
     Deeds connect(bool up);
     Deeds join_or_leave(bool join);
@@ -108,6 +109,7 @@ Parsed<EventLine> Reader::read() {
     };
     if (verb == "set") return deeds(set());
     if (verb == "up" || verb == "down") return deeds(links(verb == "up"));
+    if (verb == "reset") return deeds(reset());
     if (verb == "flap") return flap();
     if (verb == "partition") return deeds(partition());
     if (verb == "heal") return deeds(nothing_more(overlaid("heal", only(Heal{}))));
@@ -129,10 +131,10 @@ Parsed<EventLine> Reader::read() {
         const std::string text{line_.rest.text};
         return EventLine{only(final_deed("mark " + text, Mark{text}))};
     }
-    constexpr std::array<std::string_view, 20> kVerbs{
+    constexpr std::array<std::string_view, 21> kVerbs{
         "set",  "up",    "down",    "flap",  "partition", "heal",       "start",
         "stop", "crash", "restart", "pause", "resume",    "disconnect", "reconnect",
-        "join", "leave", "churn",   "trace", "exec",      "mark"};
+        "join", "leave", "churn",   "trace", "exec",      "mark",       "reset"};
     return refuse(0, "unknown-action", "there is no action '" + verb + "'",
                   nearest_word(verb, kVerbs));
 }
@@ -231,6 +233,20 @@ Deeds Reader::links(bool up) {
     auto objects = link_list(squeezed, take_patterns(squeezed.text, false), line_.verb + " A--B");
     if (!objects) return tl::unexpected{std::move(objects.error())};
     return link_deeds(*objects, up);
+}
+
+Deeds Reader::reset() {
+    const Squeezed squeezed{line_.rest};
+    auto objects = link_list(squeezed, take_patterns(squeezed.text, false), "reset A--B");
+    if (!objects) return tl::unexpected{std::move(objects.error())};
+    std::vector<Deed> deeds;
+    for (const LinkObject& object : *objects) {
+        Deed& deed = deeds.emplace_back();
+        deed.text = "reset " + object.text;
+        for (const LinkId id : object.forward) deed.events.emplace_back(LinkReset{id});
+        for (const LinkId id : object.backward) deed.events.emplace_back(LinkReset{id});
+    }
+    return deeds;
 }
 
 Parsed<EventLine> Reader::flap() {

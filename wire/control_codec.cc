@@ -6,6 +6,7 @@
 #include "wire/machine_codec.hh"
 #include "wire/parse.hh"
 #include "wire/run_codec.hh"
+#include "wire/scenario_codec.hh"
 #include "wire/table_codec.hh"
 
 namespace pleat {
@@ -50,10 +51,12 @@ void put(const Submitted& m, Body& out) {
     submitted.set_epochs(m.epochs);
     submitted.set_paths(m.paths);
     submitted.set_took_ns(m.took.count());
+    for (const std::string& note : m.notes) submitted.add_notes(note);
 }
 
 void put(const Refused& m, Body& out) {
     out.mutable_refused()->set_message(m.message);
+    out.mutable_refused()->set_exit_code(m.exit_code);
 }
 
 void put(const Stage& m, Body& out) {
@@ -85,6 +88,7 @@ void put(const Hello& m, Body& out) {
         run.set_run(held.run);
         run.set_stage(static_cast<proto::HeldRun::Stage>(held.stage));
         run.set_at_ns(nanoseconds_of(held.at));
+        run.set_changes(held.changes);
     }
     out.mutable_hello()->set_processors(m.processors);
 }
@@ -95,6 +99,7 @@ void put(const PrepareRun& m, Body& out) {
 
 void put(const PrepareEpoch& m, Body& out) {
     codec::put(m.delta, *out.mutable_prepare_epoch()->mutable_delta());
+    if (m.based_on) out.mutable_prepare_epoch()->set_based_on(*m.based_on);
 }
 
 void put(const Prepared& m, Body& out) {
@@ -114,6 +119,7 @@ void put(const OpenWay&, Body& out) {
 
 void put(const WayOpened& m, Body& out) {
     out.mutable_way_opened()->set_endpoint(m.endpoint);
+    codec::put(m.vxlan, *out.mutable_way_opened()->mutable_vxlan());
 }
 
 void put(const OutputChunk& m, Body& out) {
@@ -178,6 +184,33 @@ void put(const BeginRefused& m, Body& out) {
 
 void put(const ConfirmBegin& m, Body& out) {
     out.mutable_confirm_begin()->set_t0_ns(nanoseconds_of_instant(m.t0));
+}
+
+void put(const ChangeRun& m, Body& out) {
+    out.mutable_change_run()->set_run(m.run);
+    for (const std::string& line : m.lines) out.mutable_change_run()->add_lines(line);
+}
+
+void put(const RunChanged& m, Body& out) {
+    codec::put(m.change, *out.mutable_run_changed()->mutable_change());
+}
+
+void put(const AnnounceChange& m, Body& out) {
+    proto::AnnounceChange& change = *out.mutable_announce_change();
+    change.set_number(m.number);
+    if (m.version) change.set_version(*m.version);
+    change.set_at_ns(nanoseconds_of(m.at));
+    for (const TimedEvent& action : m.actions) codec::put(action, *change.add_actions());
+    change.set_text(m.text);
+}
+
+void put(const ChangeDone& m, Body& out) {
+    out.mutable_change_done()->set_number(m.number);
+    out.mutable_change_done()->set_late_ns(m.late.count());
+}
+
+void put(const ChangeMissed& m, Body& out) {
+    out.mutable_change_missed()->set_changes(m.changes);
 }
 
 void put(const EndRun& m, Body& out) {
@@ -272,6 +305,39 @@ void put(const Joined& m, Body& out) {
     out.mutable_joined()->set_name(m.name);
 }
 
+void put(const CheckMachines& m, Body& out) {
+    out.mutable_check_machines()->set_despite_runs(m.despite_runs);
+}
+
+void put(const Ways& m, Body& out) {
+    codec::put(m, *out.mutable_ways());
+}
+
+void put(const CheckPlacement& m, Body& out) {
+    codec::put(m.scenario, *out.mutable_check_placement()->mutable_scenario());
+}
+
+void put(const PlacementChecked& m, Body& out) {
+    proto::PlacementChecked& checked = *out.mutable_placement_checked();
+    for (const std::string& machine : m.machines) checked.add_machines(machine);
+    for (const std::string& problem : m.problems) checked.add_problems(problem);
+    for (const std::string& note : m.notes) checked.add_notes(note);
+    checked.set_refusal(m.refusal);
+}
+
+void put(const MeasureWay& m, Body& out) {
+    proto::MeasureWay& measure = *out.mutable_measure_way();
+    measure.set_peer(m.peer);
+    measure.set_way(m.way);
+    measure.set_way_key(m.way_key);
+    measure.set_leads(m.leads);
+    measure.set_rates(m.rates);
+}
+
+void put(const WayMeasured& m, Body& out) {
+    codec::put(m.quality, *out.mutable_way_measured()->mutable_quality());
+}
+
 Hello hello(const Body& in, codec::Refusal& refusal) {
     Hello result{.node = in.hello().node(),
                  .version = in.hello().version(),
@@ -286,7 +352,27 @@ Hello hello(const Body& in, codec::Refusal& refusal) {
         refusal.require(run.stage() <= proto::HeldRun::ENDED, "a run is at an unknown stage");
         result.runs.push_back({.run = run.run(),
                                .stage = static_cast<HeldRun::Stage>(run.stage()),
-                               .at = experiment_time(run.at_ns())});
+                               .at = experiment_time(run.at_ns()),
+                               .changes = run.changes()});
+    }
+    return result;
+}
+
+PrepareEpoch prepare_epoch(const proto::PrepareEpoch& in, codec::Refusal& refusal) {
+    PrepareEpoch result{.delta = codec::path_table_delta(in.delta(), refusal)};
+    if (in.has_based_on()) result.based_on = in.based_on();
+    return result;
+}
+
+AnnounceChange announce_change(const proto::AnnounceChange& in, codec::Refusal& refusal) {
+    AnnounceChange result{.number = in.number(),
+                          .version = {},
+                          .at = experiment_time(in.at_ns()),
+                          .actions = {},
+                          .text = in.text()};
+    if (in.has_version()) result.version = in.version();
+    for (const proto::TimedEvent& each : in.actions()) {
+        result.actions.push_back(codec::timed_event_of_any_topology(each, refusal));
     }
     return result;
 }
@@ -298,7 +384,8 @@ Submitted submitted(const proto::Submitted& in) {
             .links = in.links(),
             .epochs = in.epochs(),
             .paths = in.paths(),
-            .took = Duration{in.took_ns()}};
+            .took = Duration{in.took_ns()},
+            .notes = {in.notes().begin(), in.notes().end()}};
 }
 
 Progress progress(const proto::Progress& in) {
@@ -324,7 +411,9 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kSubmitted:
             return submitted(in.submitted());
         case Body::kRefused:
-            return Refused{.message = in.refused().message()};
+            return Refused{
+                .message = in.refused().message(),
+                .exit_code = in.refused().exit_code() == 0 ? 1 : in.refused().exit_code()};
         case Body::kStage:
             return Stage{.name = in.stage().name(), .text = in.stage().text()};
         case Body::kProgress:
@@ -339,8 +428,7 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
             return *std::move(prepare);
         }
         case Body::kPrepareEpoch:
-            return PrepareEpoch{.delta =
-                                    codec::path_table_delta(in.prepare_epoch().delta(), refusal)};
+            return prepare_epoch(in.prepare_epoch(), refusal);
         case Body::kPrepared:
             return Prepared{.version = in.prepared().version(),
                             .epoch = EpochId{in.prepared().epoch()},
@@ -423,7 +511,8 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kOpenWay:
             return OpenWay{};
         case Body::kWayOpened:
-            return WayOpened{.endpoint = in.way_opened().endpoint()};
+            return WayOpened{.endpoint = in.way_opened().endpoint(),
+                             .vxlan = codec::vxlan_end(in.way_opened().vxlan(), refusal)};
         case Body::kOutputChunk:
             return OutputChunk{.host = HostId{in.output_chunk().host()},
                                .offset = in.output_chunk().offset_bytes(),
@@ -449,6 +538,43 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
             return RanOnHost{.ticket = in.executed().ticket(),
                              .exit_code = in.executed().exit_code(),
                              .output = in.executed().output()};
+        case Body::kChangeRun:
+            return ChangeRun{
+                .run = in.change_run().run(),
+                .lines = {in.change_run().lines().begin(), in.change_run().lines().end()}};
+        case Body::kRunChanged:
+            return RunChanged{codec::change_result(in.run_changed().change())};
+        case Body::kAnnounceChange:
+            return announce_change(in.announce_change(), refusal);
+        case Body::kChangeDone:
+            return ChangeDone{.number = in.change_done().number(),
+                              .late = Duration{in.change_done().late_ns()}};
+        case Body::kChangeMissed:
+            return ChangeMissed{.changes = in.change_missed().changes()};
+        case Body::kCheckMachines:
+            return CheckMachines{.despite_runs = in.check_machines().despite_runs()};
+        case Body::kWays:
+            return codec::ways(in.ways(), refusal);
+        case Body::kCheckPlacement:
+            return CheckPlacement{.scenario =
+                                      codec::scenario(in.check_placement().scenario(), refusal)};
+        case Body::kPlacementChecked: {
+            const proto::PlacementChecked& checked = in.placement_checked();
+            return PlacementChecked{
+                .machines = {checked.machines().begin(), checked.machines().end()},
+                .problems = {checked.problems().begin(), checked.problems().end()},
+                .refusal = checked.refusal(),
+                .notes = {checked.notes().begin(), checked.notes().end()}};
+        }
+        case Body::kMeasureWay:
+            refusal.require(in.measure_way().way_key().size() == codec::kKeySize, codec::kBadKey);
+            return MeasureWay{.peer = in.measure_way().peer(),
+                              .way = in.measure_way().way(),
+                              .way_key = in.measure_way().way_key(),
+                              .leads = in.measure_way().leads(),
+                              .rates = in.measure_way().rates()};
+        case Body::kWayMeasured:
+            return WayMeasured{.quality = codec::way_quality(in.way_measured().quality(), refusal)};
         case Body::BODY_NOT_SET:
             break;
     }

@@ -1,5 +1,6 @@
 // Events of a timeline.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/overload.hh"
@@ -44,17 +45,28 @@ void put(const Event& event, proto::Event& out) {
                    },
                    [&out](const Mark& e) { out.set_mark(e.text); },
                    [&out](const Quit&) { out.mutable_quit(); },
+                   [&out](const LinkReset& e) { out.set_link_reset(e.link.value); },
                },
                event);
 }
 
-Partition partition(const proto::Event::Partition& in, const Topology& topology, Refusal& refusal) {
+// How many of each there are.
+struct Counts {
+    std::size_t links;
+    std::size_t hosts;
+    std::size_t vertices;
+};
+
+Counts counts_of(const Topology& topology) {
+    return {topology.links().size(), topology.hosts().size(), topology.vertex_count()};
+}
+
+Partition partition(const proto::Event::Partition& in, const Counts& counts, Refusal& refusal) {
     Partition result;
     for (const proto::Side& side : in.sides()) {
         std::vector<VertexId> members;
         for (const std::uint32_t vertex : side.vertices()) {
-            members.push_back(
-                id<VertexId>(vertex, topology.vertex_count(), kNoSuchVertex, refusal));
+            members.push_back(id<VertexId>(vertex, counts.vertices, kNoSuchVertex, refusal));
         }
         refusal.require(std::ranges::is_sorted(members), "a side that is not in order");
         result.sides.push_back(std::move(members));
@@ -63,10 +75,8 @@ Partition partition(const proto::Event::Partition& in, const Topology& topology,
     return result;
 }
 
-Event event(const proto::Event& in, const Topology& topology, Refusal& refusal) {
-    const std::size_t links = topology.links().size();
-    const std::size_t hosts = topology.hosts().size();
-    const std::size_t vertices = topology.vertex_count();
+Event event(const proto::Event& in, const Counts& counts, Refusal& refusal) {
+    const auto& [links, hosts, vertices] = counts;
     switch (in.kind_case()) {
         case proto::Event::kLinkChange:
             return LinkChange{
@@ -81,7 +91,7 @@ Event event(const proto::Event& in, const Topology& topology, Refusal& refusal) 
         case proto::Event::kVertexDown:
             return VertexDown{id<VertexId>(in.vertex_down(), vertices, kNoSuchVertex, refusal)};
         case proto::Event::kPartition:
-            return partition(in.partition(), topology, refusal);
+            return partition(in.partition(), counts, refusal);
         case proto::Event::kHeal:
             return Heal{};
         case proto::Event::kHostAction:
@@ -97,6 +107,8 @@ Event event(const proto::Event& in, const Topology& topology, Refusal& refusal) 
             return Mark{in.mark()};
         case proto::Event::kQuit:
             return Quit{};
+        case proto::Event::kLinkReset:
+            return LinkReset{id<LinkId>(in.link_reset(), links, kNoSuchLink, refusal)};
         case proto::Event::KIND_NOT_SET:
             break;
     }
@@ -114,12 +126,25 @@ void put(const TimedEvent& timed, proto::TimedEvent& out) {
     out.set_text(timed.text);
 }
 
-TimedEvent timed_event(const proto::TimedEvent& in, const Topology& topology, Refusal& refusal) {
+namespace {
+
+TimedEvent timed_event(const proto::TimedEvent& in, const Counts& counts, Refusal& refusal) {
     return {.at = ExperimentTime{length_of_time(in.at_ns(), "an event before the start", refusal)},
-            .event = event(in.event(), topology, refusal),
-            .phase = enumeration<Phase>(in.phase(), 3, "an unknown phase of an event", refusal),
+            .event = event(in.event(), counts, refusal),
+            .phase = enumeration<Phase>(in.phase(), 4, "an unknown phase of an event", refusal),
             .overlay = in.overlay(),
             .text = in.text()};
+}
+
+}  // namespace
+
+TimedEvent timed_event(const proto::TimedEvent& in, const Topology& topology, Refusal& refusal) {
+    return timed_event(in, counts_of(topology), refusal);
+}
+
+TimedEvent timed_event_of_any_topology(const proto::TimedEvent& in, Refusal& refusal) {
+    constexpr std::size_t kAny = std::numeric_limits<std::uint32_t>::max();
+    return timed_event(in, Counts{kAny, kAny, kAny}, refusal);
 }
 
 }  // namespace pleat::codec

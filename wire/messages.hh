@@ -17,6 +17,10 @@
 //   node -> ctl   Progress, once a second        ctl -> cli    the same, and every stage above
 //   node -> ctl   RunEnded{hosts, reason}, LogChunk…, OutputChunk…, LogEnd
 //   ctl  -> cli   RunFinished{results}
+//   cli  -> ctl   ChangeRun (by hand)            (controller/hand_changes)
+//   ctl  -> node  PrepareEpoch{delta} of a new version     node -> ctl   Prepared
+//   ctl  -> node  AnnounceChange{instant}        node -> ctl   ChangeDone | ChangeMissed
+//   ctl  -> cli   RunChanged
 //   cli  -> ctl   StopRun (Ctrl-C)               ctl -> node   EndRun
 //   ctl  -> node  Forget                         (all of the run's part is here)
 //   cli  -> ctl   Shutdown                       ctl -> node   Shutdown
@@ -25,6 +29,11 @@
 //   node -> ctl   Hello{…, the runs that it has}
 //   ctl  -> node  Collect{offset} of a run that has ended: RunEnded and the log come (again)
 //   cli  -> ctl   Watch{run}
+//
+// The network between two machines is measured, as asked for by CheckMachines{}:
+//   ctl  -> nodes OpenWay                        node -> ctl   WayOpened
+//   ctl  -> nodes MeasureWay{the other's end, a key, who leads}
+//   node -> ctl   WayMeasured | NodeFailed       (then a pair more, or Ways to the cli)
 //
 // A node, or an operator, joins a controller once, over a connection whose key is a token:
 //   new  -> ctl   Join{name, its own key}        ctl -> new   Joined | Refused
@@ -42,6 +51,7 @@
 #include "model/host_status.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
+#include "model/way_quality.hh"
 
 namespace pleat {
 
@@ -71,6 +81,8 @@ struct Submit {
     RunOptions options;
     // The run does not end with the connection that submitted it.
     bool detached = false;
+    // Goes on although the network between the machines can't carry it.
+    bool ignore_network = false;
 
     friend bool operator==(const Submit&, const Submit&) = default;
 };
@@ -145,6 +157,14 @@ struct RanOnHost {
     friend bool operator==(const RanOnHost&, const RanOnHost&) = default;
 };
 
+// Changes a run under way: event lines as in a file, without a time, all at one instant.
+struct ChangeRun {
+    std::string run;
+    std::vector<std::string> lines;  // "set s1--s2 90Mbps"
+
+    friend bool operator==(const ChangeRun&, const ChangeRun&) = default;
+};
+
 struct MakeToken {
     bool for_operator = false;  // else for a machine
 
@@ -168,6 +188,21 @@ struct LabelMachine {  // in place of the labels that it had
     friend bool operator==(const LabelMachine&, const LabelMachine&) = default;
 };
 
+// Measures the network between all machines, a pair at a time: Stages say how far that is, Ways
+// what came of it. Rates only where neither machine has hosts of runs under way.
+struct CheckMachines {
+    bool despite_runs = false;  // rates there, too
+
+    friend bool operator==(const CheckMachines&, const CheckMachines&) = default;
+};
+
+// Where would hosts be placed now, and can the network between the machines carry that?
+struct CheckPlacement {
+    Scenario scenario;
+
+    friend bool operator==(const CheckPlacement&, const CheckPlacement&) = default;
+};
+
 struct Shutdown {
     friend bool operator==(const Shutdown&, const Shutdown&) = default;
 };
@@ -181,12 +216,14 @@ struct Submitted {
     std::uint32_t epochs = 0;
     std::uint64_t paths = 0;
     Duration took{};
+    std::vector<std::string> notes{};  // what could not be checked, and why
 
     friend bool operator==(const Submitted&, const Submitted&) = default;
 };
 
 struct Refused {
     std::string message;
+    int exit_code = 1;  // what pleat should exit with; see cli/exit_code.hh
 
     friend bool operator==(const Refused&, const Refused&) = default;
 };
@@ -226,6 +263,34 @@ struct Machines {
     std::vector<MachineInfo> machines;  // by name
 
     friend bool operator==(const Machines&, const Machines&) = default;
+};
+
+// The network between two machines, as it was last measured.
+struct WayInfo {
+    std::string from;  // before `to`, by name
+    std::string to;
+    std::optional<WayQuality> quality{};
+    std::string measured_at{};        // UTC, ISO 8601
+    std::string rates_measured_at{};  // earlier when only the rest was measured since
+    std::string problem{};            // why it could not be measured now; mostly empty
+    std::string note{};               // why rates were not; mostly empty
+
+    friend bool operator==(const WayInfo&, const WayInfo&) = default;
+};
+
+struct Ways {
+    std::vector<WayInfo> ways;  // by names
+
+    friend bool operator==(const Ways&, const Ways&) = default;
+};
+
+struct PlacementChecked {
+    std::vector<std::string> machines;  // by HostId
+    std::vector<std::string> problems;  // what the network can't do, with the numbers
+    std::string refusal;                // what Submit would be refused with; mostly empty
+    std::vector<std::string> notes;     // what could not be checked, and why
+
+    friend bool operator==(const PlacementChecked&, const PlacementChecked&) = default;
 };
 
 struct Token {
@@ -307,6 +372,19 @@ struct MachineResult {  // one machine's part in a run
     friend bool operator==(const MachineResult&, const MachineResult&) = default;
 };
 
+// A change by hand, and when it took effect.
+struct ChangeResult {
+    std::uint32_t number = 0;              // of the run's changes, from 1
+    std::optional<std::uint32_t> version;  // of the path tables that it made
+    EpochId epoch;                         // in which it took effect
+    ExperimentTime at{};
+    Duration late{};                   // of the machine that was latest
+    std::vector<std::string> lines;    // as they were given
+    std::vector<std::string> missing;  // machines that have not carried it out
+
+    friend bool operator==(const ChangeResult&, const ChangeResult&) = default;
+};
+
 struct RunFinished {
     std::string run;
     bool failed = false;  // a main host failed, or the run could not go on
@@ -319,8 +397,16 @@ struct RunFinished {
     ControlTraffic control;               // of all machines
     std::vector<MachineResult> machines;  // by name
     int exit_code = 0;  // what `pleat run` should exit with; 0: it follows from the fields above
+    std::vector<ChangeResult> changes = {};  // by number
 
     friend bool operator==(const RunFinished&, const RunFinished&) = default;
+};
+
+// The answer to ChangeRun: it has taken effect.
+struct RunChanged {
+    ChangeResult change;
+
+    friend bool operator==(const RunChanged&, const RunChanged&) = default;
 };
 
 // The answer to Inspect.
@@ -363,7 +449,8 @@ struct HeldRun {
 
     std::string run;
     Stage stage = Stage::before_t0;
-    ExperimentTime at{};  // of one under way
+    ExperimentTime at{};        // of one under way
+    std::uint32_t changes = 0;  // made by hand, that have been announced to it
 
     friend bool operator==(const HeldRun&, const HeldRun&) = default;
 };
@@ -381,12 +468,21 @@ struct Hello {
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+// Where a machine receives what kernel planes of others send to its hosts, by VXLAN.
+struct VxlanEnd {
+    std::uint32_t port = 0;     // UDP, at the address of its end of the tunnel; 0: it has none
+    std::uint32_t network = 0;  // VNI
+
+    friend bool operator==(const VxlanEnd&, const VxlanEnd&) = default;
+};
+
 struct Peer {  // another node of a run
     std::string name;
     NodeAddress address;
     std::vector<HostId> hosts;  // placed there
     std::string way = {};       // ADDRESS:PORT of its end of the tunnel; empty: there is none
     std::string way_key = {};   // of this pair and run, 32 bytes
+    VxlanEnd vxlan = {};        // nothing without a way
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };
@@ -398,8 +494,27 @@ struct OpenWay {
 
 struct WayOpened {
     std::string endpoint;  // ADDRESS:PORT, UDP
+    VxlanEnd vxlan = {};
 
     friend bool operator==(const WayOpened&, const WayOpened&) = default;
+};
+
+// Measures the way to another node, through the socket that OpenWay has made; "run" is the
+// measurement's name. The one that leads says what came of it, each whether it failed.
+struct MeasureWay {
+    std::string peer;
+    std::string way;      // ADDRESS:PORT of its end
+    std::string way_key;  // of this pair and measurement, 32 bytes
+    bool leads = false;   // the other one answers
+    bool rates = false;
+
+    friend bool operator==(const MeasureWay&, const MeasureWay&) = default;
+};
+
+struct WayMeasured {
+    WayQuality quality;
+
+    friend bool operator==(const WayMeasured&, const WayMeasured&) = default;
 };
 
 struct PrepareRun {
@@ -425,6 +540,9 @@ struct PrepareRun {
 
 struct PrepareEpoch {
     PathTableDelta delta;
+    // The first of a version: what the delta applies to is the table of its epoch of this
+    // version. Nothing: that of the epoch before, of the same version.
+    std::optional<std::uint32_t> based_on = {};
 
     friend bool operator==(const PrepareEpoch&, const PrepareEpoch&) = default;
 };
@@ -483,6 +601,31 @@ struct BeginRefused {
     std::string reason;  // learned later than T0 - 10 ms: announce anew
 
     friend bool operator==(const BeginRefused&, const BeginRefused&) = default;
+};
+
+// A change by hand comes into force at this instant; or at once, when that is past.
+struct AnnounceChange {
+    std::uint32_t number = 0;
+    std::optional<std::uint32_t> version;  // of path tables, that have been prepared
+    ExperimentTime at{};
+    std::vector<TimedEvent> actions;  // of applications, in their order
+    std::string text;                 // its lines
+
+    friend bool operator==(const AnnounceChange&, const AnnounceChange&) = default;
+};
+
+struct ChangeDone {
+    std::uint32_t number = 0;
+    Duration late{};
+
+    friend bool operator==(const ChangeDone&, const ChangeDone&) = default;
+};
+
+// Its tables, or changes before it, are not here: they have to come (again).
+struct ChangeMissed {
+    std::uint32_t changes = 0;  // the last one that has been announced and can be carried out
+
+    friend bool operator==(const ChangeMissed&, const ChangeMissed&) = default;
 };
 
 struct EndRun {
@@ -550,14 +693,14 @@ struct NodeFailed {
     friend bool operator==(const NodeFailed&, const NodeFailed&) = default;
 };
 
-using ControlMessage =
-    std::variant<Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress,
-                 RunFinished, Hello, PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing,
-                 ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
-                 LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
-                 MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece,
-                 RunOnHost, RanOnHost>;
+using ControlMessage = std::variant<
+    Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress, RunFinished, Hello,
+    PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing, ClockPong, Begin, BeginAccepted,
+    BeginRefused, ConfirmBegin, EndRun, RunEnded, LogChunk, LogEnd, NodeFailed, Watch, ListRuns,
+    Runs, Inspect, RunDetails, MakeToken, Token, ListMachines, Machines, RemoveMachine,
+    LabelMachine, Done, Join, Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput,
+    OutputPiece, RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
+    ChangeMissed, CheckMachines, Ways, CheckPlacement, PlacementChecked, MeasureWay, WayMeasured>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications
@@ -565,6 +708,7 @@ struct EventRecord {  // an epoch switch, or an event of applications
     ExperimentTime actual{};
     std::optional<EpochId> epoch;  // when it opened one
     std::string text;
+    std::optional<std::uint32_t> change = {};  // the number of the change by hand that it was
 
     friend bool operator==(const EventRecord&, const EventRecord&) = default;
 };
@@ -648,6 +792,7 @@ struct Heartbeat {
     std::uint64_t sequence = 0;  // of the last StateUpdate
     std::uint64_t digest = 0;    // of the full state
     std::optional<SharesDigest> shares;
+    std::uint32_t changes = 0;  // made by hand, that are in force there
 
     friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };

@@ -28,6 +28,7 @@ void put(const EventRecord& record, proto::LogRecord& out) {
     event.set_actual_ns(nanoseconds_of(record.actual));
     if (record.epoch) event.set_epoch(record.epoch->value);
     event.set_text(record.text);
+    if (record.change) event.set_change(*record.change);
 }
 
 void put(const DemandRecord& record, proto::LogRecord& out) {
@@ -71,6 +72,7 @@ EventRecord event_record(const proto::EventRecord& in) {
                        .epoch = {},
                        .text = in.text()};
     if (in.has_epoch()) record.epoch = EpochId{in.epoch()};
+    if (in.has_change()) record.change = in.change();
     return record;
 }
 

@@ -148,13 +148,15 @@ void put(const Submit& submit, proto::Submit& out) {
     out.set_source_text(submit.source_text);
     put(submit.options, *out.mutable_options());
     out.set_detached(submit.detached);
+    out.set_ignore_network(submit.ignore_network);
 }
 
 Submit submit(const proto::Submit& in, Refusal& refusal) {
     return {.scenario = scenario(in.scenario(), refusal),
             .source_text = in.source_text(),
             .options = run_options(in.options(), refusal),
-            .detached = in.detached()};
+            .detached = in.detached(),
+            .ignore_network = in.ignore_network()};
 }
 
 void put(const NodeAddress& address, proto::NodeAddress& out) {
@@ -166,6 +168,19 @@ void put(const NodeAddress& address, proto::NodeAddress& out) {
 NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal) {
     refusal.require(in.key().empty() || in.key().size() == kKeySize, kBadKey);
     return {.states = in.states(), .snapshots = in.snapshots(), .key = in.key()};
+}
+
+void put(const VxlanEnd& end, proto::VxlanEnd& out) {
+    out.set_port(end.port);
+    out.set_network(end.network);
+}
+
+VxlanEnd vxlan_end(const proto::VxlanEnd& in, Refusal& refusal) {
+    constexpr std::uint32_t kMostPort = 0xffff;
+    constexpr std::uint32_t kMostNetwork = 0xffffff;
+    refusal.require(in.port() <= kMostPort && in.network() <= kMostNetwork,
+                    "a VXLAN port or network that can't be");
+    return VxlanEnd{.port = in.port(), .network = in.network()};
 }
 
 void put(const PrepareRun& prepare, proto::PrepareRun& out) {
@@ -187,6 +202,7 @@ void put(const PrepareRun& prepare, proto::PrepareRun& out) {
         for (const HostId host : peer.hosts) added.add_hosts(host.value);
         added.set_way(peer.way);
         added.set_way_key(peer.way_key);
+        put(peer.vxlan, *added.mutable_vxlan());
     }
 }
 
@@ -215,6 +231,7 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
         peer.address = node_address(each.address(), refusal);
         peer.way = each.way();
         peer.way_key = each.way_key();
+        peer.vxlan = vxlan_end(each.vxlan(), refusal);
         const std::size_t key = peer.way.empty() ? 0 : kKeySize;
         refusal.require(peer.way_key.size() == key, "a key of a way that is not 32 bytes");
         for (const std::uint32_t host : each.hosts()) {
@@ -251,6 +268,28 @@ RunEnded run_ended(const proto::RunEnded& in) {
             .control = control_traffic(in.control())};
 }
 
+void put(const ChangeResult& change, proto::ChangeResult& out) {
+    out.set_number(change.number);
+    if (change.version) out.set_version(*change.version);
+    out.set_epoch(change.epoch.value);
+    out.set_at_ns(nanoseconds_of(change.at));
+    out.set_late_ns(change.late.count());
+    for (const std::string& line : change.lines) out.add_lines(line);
+    for (const std::string& machine : change.missing) out.add_missing(machine);
+}
+
+ChangeResult change_result(const proto::ChangeResult& in) {
+    ChangeResult result{.number = in.number(),
+                        .version = {},
+                        .epoch = EpochId{in.epoch()},
+                        .at = experiment_time(in.at_ns()),
+                        .late = Duration{in.late_ns()},
+                        .lines = texts(in.lines()),
+                        .missing = texts(in.missing())};
+    if (in.has_version()) result.version = in.version();
+    return result;
+}
+
 void put(const RunFinished& finished, proto::RunFinished& out) {
     out.set_run(finished.run);
     out.set_failed(finished.failed);
@@ -268,6 +307,7 @@ void put(const RunFinished& finished, proto::RunFinished& out) {
         put(machine.control, *added.mutable_control());
         added.set_clock_error_ns(machine.clock_error.count());
     }
+    for (const ChangeResult& change : finished.changes) put(change, *out.add_changes());
     out.set_exit_code(finished.exit_code);
 }
 
@@ -289,6 +329,9 @@ RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal) {
                                    .data_plane = each.data_plane(),
                                    .control = control_traffic(each.control()),
                                    .clock_error = Duration{each.clock_error_ns()}});
+    }
+    for (const proto::ChangeResult& each : in.changes()) {
+        result.changes.push_back(change_result(each));
     }
     result.exit_code = in.exit_code();
     return result;

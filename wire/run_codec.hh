@@ -9,8 +9,10 @@
 #include "wire/refusal.hh"
 
 namespace pleat::proto {
+class ChangeResult;
 class PrepareRun;
 class NodeAddress;
+class VxlanEnd;
 class RunEnded;
 class RunFinished;
 class Submit;
@@ -27,11 +29,17 @@ Submit submit(const proto::Submit& in, Refusal& refusal);
 void put(const NodeAddress& address, proto::NodeAddress& out);
 NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal);
 
+void put(const VxlanEnd& end, proto::VxlanEnd& out);
+VxlanEnd vxlan_end(const proto::VxlanEnd& in, Refusal& refusal);
+
 void put(const PrepareRun& prepare, proto::PrepareRun& out);
 std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refusal);
 
 void put(const RunEnded& ended, proto::RunEnded& out);
 RunEnded run_ended(const proto::RunEnded& in);
+
+void put(const ChangeResult& change, proto::ChangeResult& out);
+ChangeResult change_result(const proto::ChangeResult& in);
 
 void put(const RunFinished& finished, proto::RunFinished& out);
 RunFinished run_finished(const proto::RunFinished& in, Refusal& refusal);

@@ -28,6 +28,9 @@ Topology topology(const proto::Topology& in, Refusal& refusal);
 void put(const TimedEvent& event, proto::TimedEvent& out);
 TimedEvent timed_event(const proto::TimedEvent& in, const Topology& topology, Refusal& refusal);
 
+// What is right in itself, whatever the topology: its ids may name nothing of it.
+TimedEvent timed_event_of_any_topology(const proto::TimedEvent& in, Refusal& refusal);
+
 void put(const Scenario& scenario, proto::Scenario& out);
 Scenario scenario(const proto::Scenario& in, Refusal& refusal);
 

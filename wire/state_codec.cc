@@ -128,6 +128,7 @@ std::string encode(const StateMessage& message) {
                        out.set_incarnation_ns(heartbeat.incarnation);
                        out.set_sequence(heartbeat.sequence);
                        out.mutable_heartbeat()->set_digest(heartbeat.digest);
+                       out.mutable_heartbeat()->set_changes(heartbeat.changes);
                        if (!heartbeat.shares) return;
                        auto& shares = *out.mutable_heartbeat()->mutable_shares();
                        shares.set_epoch(heartbeat.shares->epoch.value);
@@ -152,7 +153,8 @@ Result<StateMessage> decode_state(std::string_view bytes) {
                             .incarnation = in.incarnation_ns(),
                             .sequence = in.sequence(),
                             .digest = in.heartbeat().digest(),
-                            .shares = {}};
+                            .shares = {},
+                            .changes = in.heartbeat().changes()};
         if (in.heartbeat().has_shares()) {
             const auto& shares = in.heartbeat().shares();
             heartbeat.shares = SharesDigest{.epoch = EpochId{shares.epoch()},

@@ -170,7 +170,8 @@ class DataPlane {
     virtual void remove_host(HostId host) = 0;
 
     // Puts a table in force at `when` (at once when that is past). Of two with the same
-    // instant the later call wins; a prepared one with the same (version, epoch) is replaced.
+    // instant the later call wins (so a later version of an epoch takes the place of one that is
+    // prepared); a prepared one with the same (version, epoch) is replaced.
     virtual void activate_at(std::shared_ptr<const PathTable> table, Instant when) = 0;
 
     // New caps for these flows; others keep theirs.
@@ -192,6 +193,10 @@ class DataPlane {
     // The way to this machine takes so long, one way, as measured since; for packets that have not
     // departed.
     virtual void set_underlay_latency(MachineNumber /*machine*/, Duration /*latency*/) {}
+
+    // What goes to these hosts is given on so much before it is due, at the earliest at once: for
+    // a way behind a kernel plane that takes so long (greeting_plane.hh).
+    virtual void give_early(const std::vector<HostId>& /*destinations*/, Duration /*early*/) {}
 };
 
 }  // namespace pleat

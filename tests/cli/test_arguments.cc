@@ -138,8 +138,27 @@ TEST_CASE("an unknown option gets a suggestion, a near one of another verb does 
     CHECK_THAT(answered({"version", "--dry-run"}).error, Contains("unknown option '--dry-run'"));
 }
 
+TEST_CASE("verbs that change a run make the lines that a file would have") {
+    const auto lines = [](const std::vector<std::string>& words) {
+        const auto parsed = parse_command_line(words);
+        const auto* const line = std::get_if<CommandLine>(&parsed);
+        REQUIRE(line != nullptr);
+        return std::get<ChangeArguments>(line->verb).lines;
+    };
+    using Lines = std::vector<std::string>;
+    CHECK(lines({"set", "s1--s2", "90Mbps", "loss=1%"}) == Lines{"set s1--s2 90Mbps loss=1%"});
+    CHECK(lines({"do", "down s1--s2", "crash a", "--run", "r-1"}) ==
+          Lines{"down s1--s2", "crash a"});
+    CHECK(lines({"partition", "a", "|", "b"}) == Lines{"partition a | b"});
+    CHECK(lines({"heal", "--json"}) == Lines{"heal"});
+    CHECK(lines({"link", "reset", "s1--s2"}) == Lines{"reset s1--s2"});
+    CHECK(lines({"mark", "half", "way"}) == Lines{"mark half way"});
+    CHECK_THAT(answered({"link", "cut", "s1--s2"}).error, Contains("expected up, down or reset"));
+    CHECK(answered({"set"}).code == ExitCode::usage);
+}
+
 TEST_CASE("verbs of the manual that are not built say so, and are absent from the help") {
-    for (const char* name : {"replay", "runs", "do", "set", "top", "selftest"}) {
+    for (const char* name : {"replay", "runs", "events", "report", "top", "selftest"}) {
         CAPTURE(name);
         const Answer answer = answered({name, "r-7f3a", "--whatever"});
         CHECK(answer.code == ExitCode::usage);

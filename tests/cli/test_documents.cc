@@ -41,6 +41,26 @@ TEST_CASE("the document of a run has the fields of the manual") {
     CHECK(document.at("control") == Json::parse(R"({"messages_sent":13,"bytes_sent":412})"));
 }
 
+TEST_CASE("a change by hand is told with its instant, in the results, too") {
+    const ChangeResult change{.number = 3,
+                              .version = 2,
+                              .epoch = EpochId{1},
+                              .at = ExperimentTime{31'200ms},
+                              .late = 120us,
+                              .lines = {"set s1--s2 90Mbps"},
+                              .missing = {"m3"}};
+    const Json alone = Json::parse(change_document("r-7f3a", change));
+    CHECK(alone == Json::parse(R"({"v":1,"run":"r-7f3a","change":3,"version":2,"epoch":1,
+        "t_s":31.2,"late_us":120,"events":["set s1--s2 90Mbps"],"missing":["m3"]})"));
+    RunFinished finished = testing::small_results();
+    finished.changes.push_back(change);
+    finished.changes.back().version.reset();
+    const Json document =
+        Json::parse(run_document(results(finished), testing::small_scenario(), false, true));
+    CHECK(document.at("changes").at(0).at("t_s") == 31.2);
+    CHECK(document.at("changes").at(0).at("version").is_null());
+}
+
 TEST_CASE("with several machines, each one's control traffic is told") {
     RunFinished finished = testing::small_results();
     finished.machines.push_back(MachineResult{.name = "m2",

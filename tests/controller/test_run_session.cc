@@ -1,4 +1,6 @@
 // The life of a run, told by hand: messages and instants go in, messages come out.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "controller/run_session.hh"
@@ -543,7 +545,7 @@ TEST_CASE("a session resumes a run by what its node says of it") {
         w.session.node_arrived(hello, w.now);
         w.node_says(Progress{ExperimentTime{3s}, EpochId{0}, 0, 2, 2});
         CHECK(w.last_to_cli<Progress>().at == ExperimentTime{3s});
-        // What T0 was on its clock nobody knows any more: nothing is said of how far that has gone.
+        // What T0 was on its clock nobody knows any more: it is followed from here on.
         for (int i = 0; i < 40; ++i) {
             w.now += 1s;
             w.node_says(Progress{ExperimentTime{4s}, EpochId{0}, 0, 2, 2});
@@ -551,6 +553,21 @@ TEST_CASE("a session resumes a run by what its node says of it") {
             w.node_says(ClockPong{ping.sequence, ping.sent, w.now + 96h});
         }
         CHECK(w.last_to_cli<Progress>().at == ExperimentTime{4s});
+        const auto warned = [&w] {
+            return std::ranges::any_of(w.to_cli, [](const ControlMessage& m) {
+                const auto* stage = std::get_if<Stage>(&m);
+                return stage != nullptr &&
+                       stage->text.find("from ours since T0") != std::string::npos;
+            });
+        };
+        CHECK_FALSE(warned());
+        for (int i = 1; i <= 40; ++i) {
+            w.now += 1s;
+            w.node_says(Progress{ExperimentTime{4s}, EpochId{0}, 0, 2, 2});
+            const auto ping = w.last_to_node<ClockPing>();
+            w.node_says(ClockPong{ping.sequence, ping.sent, w.now + 96h + i * 200us});
+        }
+        CHECK(warned());
         w.node_ends(run_ended("over"));
         CHECK_FALSE(w.result().failed);
         CHECK(w.result().data_plane == "tun");

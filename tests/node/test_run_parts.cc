@@ -31,10 +31,15 @@ std::vector<LogRecord> records(const std::string& path) {
     return result;
 }
 
+TableActivated told_of(std::uint32_t epoch, std::uint32_t version = 1) {
+    return {.version = version, .epoch = EpochId{epoch}, .planned = {}, .actual = {}};
+}
+
 // Seven epochs, a second each; their tables in a schedule.
 struct Schedule {
     TemporaryDirectory directory{};
     Topology world = topology({"a -- s1: 5ms 10Mbps", "s1 -- b: 5ms 10Mbps"});
+    Scenario scenario{};
     std::vector<ExperimentTime> starts{};
     RunRecorder recorder{directory.path() + "/log"};
     RecordingPlane plane{};
@@ -57,6 +62,7 @@ struct Schedule {
             starts.emplace_back(Duration{static_cast<std::int64_t>(i) * 1s});
         }
         REQUIRE(starts.size() == 7);
+        scenario = testing::scenario(world, timeline);
         schedule.emplace(*tables, starts, recorder, plane);
     }
 
@@ -79,17 +85,18 @@ TEST_CASE("the plane has the tables of a few epochs ahead, each with its instant
     schedule.begin();
     REQUIRE(world.told().size() == 1 + EpochTables::kAhead);
     CHECK(world.told().at(4) == kT0 + 4s);
-    CHECK(schedule.activated(EpochId{0}) == nullptr);  // since prepare()
-    const auto first = schedule.activated(EpochId{1});
-    REQUIRE(first != nullptr);
-    CHECK(first->epoch() == EpochId{1});
+    CHECK_FALSE(schedule.activated(told_of(0)));  // since prepare()
+    const auto first = schedule.activated(told_of(1));
+    REQUIRE(first);
+    CHECK(first->opens_epoch);
+    CHECK(first->table->epoch() == EpochId{1});
     CHECK(schedule.in_force() == EpochId{1});
     CHECK(world.told().at(5) == kT0 + 5s);
     // A plane that was late says only the last of several.
-    const auto third = schedule.activated(EpochId{3});
-    REQUIRE(third != nullptr);
-    CHECK(third->epoch() == EpochId{3});
-    CHECK(schedule.activated(EpochId{2}) == nullptr);
+    const auto third = schedule.activated(told_of(3));
+    REQUIRE(third);
+    CHECK(third->table->epoch() == EpochId{3});
+    CHECK_FALSE(schedule.activated(told_of(2)));
 }
 
 TEST_CASE("a schedule that is resumed goes on with the table of now") {
@@ -102,8 +109,123 @@ TEST_CASE("a schedule that is resumed goes on with the table of now") {
     CHECK(world.told() ==
           std::map<std::uint32_t, Instant>{
               {2, kT0 + 2s}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}, {6, kT0 + 6s}});
-    CHECK(world.schedule->activated(EpochId{2}) == nullptr);
-    CHECK(world.schedule->activated(EpochId{3}) != nullptr);
+    CHECK_FALSE(world.schedule->activated(told_of(2)));
+    CHECK(world.schedule->activated(told_of(3)));
+}
+
+namespace {
+
+// A change by hand: s1->b has this latency from `epoch` on.
+std::vector<PathTableDelta> slower(const Schedule& world, std::vector<HandChange>& before,
+                                   std::uint32_t epoch, Duration latency) {
+    LinkPatch patch;
+    patch.latency = latency;
+    const auto version = static_cast<std::uint32_t>(before.size()) + 2;
+    const HandChange change{.version = version,
+                            .epoch = EpochId{epoch},
+                            .events = {{.at = {},
+                                        .event = LinkChange{link(world.world, "s1->b"), patch},
+                                        .phase = Phase::by_hand,
+                                        .overlay = 100 + version,
+                                        .text = {}}}};
+    std::vector<PathTableDelta> deltas = compute_version(world.scenario, before, change);
+    before.push_back(change);
+    return deltas;
+}
+
+Duration latency_of(const Schedule& world, const PathTable& table) {
+    return table.link(link(world.world, "s1->b")).properties.latency;
+}
+
+void add(Schedule& world, const std::vector<PathTableDelta>& deltas, std::uint32_t based_on) {
+    for (std::size_t i = 0; i < deltas.size(); ++i) {
+        std::optional<std::uint32_t> base;
+        if (i == 0) base = based_on;
+        const auto hash = world.tables->add(deltas[i], base);
+        REQUIRE(hash);
+        CHECK(*hash == deltas[i].hash);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a version that comes in the midst of an epoch replaces the tables that are scheduled") {
+    Schedule world;
+    TableSchedule& schedule = *world.schedule;
+    schedule.prepare(Instant{90s});
+    world.recorder.begin(kT0);
+    schedule.begin();
+    REQUIRE(schedule.activated(told_of(1)));
+    std::vector<HandChange> changes;
+    add(world, slower(world, changes, 1, 70ms), 1);
+    const std::size_t before = world.plane.activations.size();
+    REQUIRE(schedule.switch_version(2, kT0 + 1500ms, kT0 + 1400ms));
+    // The plane had those of 2 to 5 already: each is replaced at its instant.
+    std::map<std::uint32_t, Instant> replaced;
+    for (std::size_t i = before; i < world.plane.activations.size(); ++i) {
+        const auto& [table, when] = world.plane.activations[i];
+        CHECK(table->version() == 2);
+        CHECK(latency_of(world, *table) == 70ms);
+        replaced[table->epoch().value] = when;
+    }
+    CHECK(replaced ==
+          std::map<std::uint32_t, Instant>{
+              {1, kT0 + 1500ms}, {2, kT0 + 2s}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}});
+    const auto by_hand = schedule.activated(told_of(1, 2));
+    REQUIRE(by_hand);
+    CHECK_FALSE(by_hand->opens_epoch);
+    const auto second = schedule.activated(told_of(2, 2));
+    REQUIRE(second);
+    CHECK(second->opens_epoch);
+    CHECK(world.told().at(6) == kT0 + 6s);
+    // Another one on top of it, announced late: at once.
+    add(world, slower(world, changes, 2, 90ms), 2);
+    REQUIRE(schedule.switch_version(3, kT0 + 2100ms, kT0 + 2200ms));
+    const auto& latest = *std::ranges::find_if(
+        world.plane.activations, [](const auto& each) { return each.table->version() == 3; });
+    CHECK(latest.when == kT0 + 2100ms);
+    CHECK(latest.table->epoch() == EpochId{2});
+    CHECK(latency_of(world, *latest.table) == 90ms);
+}
+
+TEST_CASE("a version whose tables are not all here is not taken, and one that is late is overdue") {
+    Schedule world;
+    TableSchedule& schedule = *world.schedule;
+    schedule.prepare(Instant{90s});
+    world.recorder.begin(kT0);
+    schedule.begin();
+    REQUIRE(schedule.activated(told_of(1)));
+    std::vector<HandChange> changes;
+    const std::vector<PathTableDelta> deltas = slower(world, changes, 1, 70ms);
+    REQUIRE(world.tables->add(deltas[0], 1));
+    // The plane has the old table of epoch 5, whose new one is not here.
+    CHECK_FALSE(schedule.switch_version(2, kT0 + 1500ms, kT0 + 1400ms));
+    for (std::size_t i = 1; i < 5; ++i) REQUIRE(world.tables->add(deltas[i]));
+    CHECK(schedule.switch_version(2, kT0 + 1500ms, kT0 + 1400ms));
+    CHECK_FALSE(schedule.overdue(kT0 + 5900ms));
+    CHECK(schedule.overdue(kT0 + 6s));  // epoch 6 is not here
+    REQUIRE(world.tables->add(deltas[5]));
+    CHECK_FALSE(schedule.overdue(kT0 + 6s));
+}
+
+TEST_CASE("a version is in place of another that is based on the same and was never in force") {
+    Schedule world;
+    std::vector<HandChange> changes;
+    std::vector<PathTableDelta> first = slower(world, changes, 1, 70ms);
+    add(world, first, 1);
+    add(world, first, 1);  // pushed again: answered again
+    changes.clear();
+    std::vector<PathTableDelta> other = slower(world, changes, 2, 80ms);
+    for (PathTableDelta& delta : other) delta.version = 3;
+    add(world, other, 1);
+    CHECK_FALSE(world.tables->has(2, EpochId{1}));
+    CHECK(world.tables->has(3, EpochId{2}));
+    CHECK_FALSE(world.tables->has(3, EpochId{1}));
+    // Based on what is not here, or from the middle.
+    CHECK_FALSE(world.tables->add(first[1]));
+    PathTableDelta lost = other[0];
+    lost.version = 5;
+    CHECK_FALSE(world.tables->add(lost, 4));
 }
 
 TEST_CASE("what happens to hosts before T0 is recorded once T0 is known, and at once") {

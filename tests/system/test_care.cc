@@ -10,14 +10,14 @@ using namespace pleat::system_test;
 namespace {
 
 const std::vector<std::string> later_verbs{
-    "init", "graph", "generate", "events", "capture", "set",    "do",     "partition",
-    "heal", "link",  "mark",     "runs",   "report",  "export", "replay", "compare",
-    "rm",   "prune", "selftest", "attach", "top",     "open"};
+    "init",   "graph",   "generate", "events", "capture",  "runs",   "report", "export",
+    "replay", "compare", "rm",       "prune",  "selftest", "attach", "top",    "open"};
 
 const std::vector<std::string> built_verbs{
-    "validate", "paths",   "expand",   "import", "run",  "shell", "doctor",
-    "clean",    "submit",  "start",    "stop",   "wait", "ps",    "completion",
-    "version",  "inspect", "machines", "up",     "down", "logs",  "exec"};
+    "validate",   "paths",   "expand",    "import", "run",  "shell", "doctor",
+    "clean",      "submit",  "start",     "stop",   "wait", "ps",    "version",
+    "completion", "inspect", "machines",  "up",     "down", "logs",  "exec",
+    "set",        "do",      "partition", "heal",   "link", "mark"};
 
 // Is it a word of the text, between blanks?
 bool has_word(const std::string& text, const std::string& word) {

@@ -27,6 +27,10 @@ std::uint32_t number32(Random& random) {
     return static_cast<std::uint32_t>(number(random));
 }
 
+VxlanEnd vxlan_end(Random& random) {
+    return {.port = number32(random) >> 16U, .network = number32(random) >> 8U};
+}
+
 bool flag(Random& random) {
     return below(random, 1) == 1;
 }
@@ -158,7 +162,7 @@ TimedEvent other_event(Random& random, const Topology& topology) {
     timed.text = text(random);
     timed.overlay = number32(random);
     timed.phase = static_cast<Phase>(below(random, 2));
-    switch (below(random, 3)) {
+    switch (below(random, 4)) {
         case 0:
             timed.event = HostAction{static_cast<HostAction::Kind>(below(random, 5)),
                                      a_host(random, topology)};
@@ -168,6 +172,9 @@ TimedEvent other_event(Random& random, const Topology& topology) {
             break;
         case 2:
             timed.event = Mark{text(random)};
+            break;
+        case 3:
+            timed.event = LinkReset{LinkId{0}};
             break;
         default:
             timed.event = Quit{};
@@ -220,8 +227,21 @@ NodeAddress address(Random& random) {
     return {text(random), text(random), flag(random) ? std::string(32, '\x7f') : std::string{}};
 }
 
+ChangeResult change_result(Random& random) {
+    ChangeResult change{number32(random),
+                        {},
+                        EpochId{number32(random)},
+                        instant(random),
+                        duration(random),
+                        texts(random),
+                        texts(random)};
+    if (flag(random)) change.version = number32(random);
+    return change;
+}
+
 RunFinished finished(Random& random) {
     RunFinished f;
+    while (flag(random)) f.changes.push_back(change_result(random));
     f.run = text(random);
     f.failed = flag(random);
     f.interrupted = flag(random);
@@ -273,6 +293,7 @@ PrepareRun prepare_run(Random& random) {
         if (!flag(random)) continue;
         prepare.peers.back().way = "[::1]:" + text(random);
         prepare.peers.back().way_key = std::string(32, static_cast<char>(below(random, 255)));
+        prepare.peers.back().vxlan = vxlan_end(random);
     }
     return prepare;
 }
@@ -308,7 +329,7 @@ Message make(Random& random);
 
 template <>
 Submit make(Random& r) {
-    return {random_scenario(r), text(r), options(r), flag(r)};
+    return {random_scenario(r), text(r), options(r), flag(r), flag(r)};
 }
 
 template <>
@@ -328,12 +349,14 @@ Shutdown make(Random&) {
 
 template <>
 Submitted make(Random& r) {
-    return submitted(r);
+    Submitted message = submitted(r);
+    message.notes = texts(r);
+    return message;
 }
 
 template <>
 Refused make(Random& r) {
-    return {text(r)};
+    return {text(r), 1 + below(r, 10)};
 }
 
 template <>
@@ -356,7 +379,8 @@ Hello make(Random& r) {
     Hello hello{text(r), text(r), number(r), address(r)};
     if (flag(r)) hello.room = number32(r);
     while (flag(r)) {
-        hello.runs.push_back({text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r)});
+        hello.runs.push_back(
+            {text(r), static_cast<HeldRun::Stage>(number32(r) % 3), instant(r), number32(r)});
     }
     hello.processors = number32(r);
     return hello;
@@ -369,7 +393,9 @@ PrepareRun make(Random& r) {
 
 template <>
 PrepareEpoch make(Random& r) {
-    return prepare_epoch(r);
+    PrepareEpoch epoch = prepare_epoch(r);
+    if (flag(r)) epoch.based_on = number32(r);
+    return epoch;
 }
 
 template <>
@@ -413,6 +439,35 @@ ConfirmBegin make(Random& r) {
 }
 
 template <>
+ChangeRun make(Random& r) {
+    return {text(r), texts(r)};
+}
+
+template <>
+RunChanged make(Random& r) {
+    return {change_result(r)};
+}
+
+template <>
+AnnounceChange make(Random& r) {
+    AnnounceChange change{number32(r), {}, instant(r), {}, text(r)};
+    if (flag(r)) change.version = number32(r);
+    const Topology topology = random_topology(r);
+    while (flag(r)) change.actions.push_back(other_event(r, topology));
+    return change;
+}
+
+template <>
+ChangeDone make(Random& r) {
+    return {number32(r), duration(r)};
+}
+
+template <>
+ChangeMissed make(Random& r) {
+    return {number32(r)};
+}
+
+template <>
 EndRun make(Random& r) {
     return {text(r), flag(r)};
 }
@@ -434,7 +489,7 @@ OpenWay make(Random&) {
 
 template <>
 WayOpened make(Random& r) {
-    return {text(r)};
+    return {text(r), vxlan_end(r)};
 }
 
 template <>
@@ -541,6 +596,58 @@ Machines make(Random& r) {
     return machines;
 }
 
+std::optional<MeasuredRate> measured_rate(Random& r) {
+    if (flag(r)) return {};
+    return MeasuredRate{Bandwidth::bits_per_second(1 + below(r, 1'000'000)), below(r, 1000)};
+}
+
+WayQuality way_quality(Random& r) {
+    return {.round_trips = {.least = Duration{below(r, 1'000'000)},
+                            .median = Duration{below(r, 1'000'000)}},
+            .mtu = DataSize::bytes(below(r, 70'000)),
+            .there = measured_rate(r),
+            .back = measured_rate(r)};
+}
+
+template <>
+CheckMachines make(Random& r) {
+    return {flag(r)};
+}
+
+template <>
+Ways make(Random& r) {
+    Ways ways;
+    for (int i = below(r, 4); i > 0; --i) {
+        WayInfo way{.from = text(r), .to = text(r), .quality = {}, .measured_at = text(r)};
+        if (flag(r)) way.quality = way_quality(r);
+        way.rates_measured_at = text(r);
+        way.problem = text(r);
+        way.note = text(r);
+        ways.ways.push_back(way);
+    }
+    return ways;
+}
+
+template <>
+CheckPlacement make(Random& r) {
+    return {random_scenario(r)};
+}
+
+template <>
+PlacementChecked make(Random& r) {
+    return {texts(r), texts(r), text(r), texts(r)};
+}
+
+template <>
+MeasureWay make(Random& r) {
+    return {text(r), text(r), std::string(32, 'w'), flag(r), flag(r)};
+}
+
+template <>
+WayMeasured make(Random& r) {
+    return {way_quality(r)};
+}
+
 template <>
 RemoveMachine make(Random& r) {
     return {text(r)};
@@ -607,7 +714,8 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 StateMessage random_state(Random& random) {
     if (below(random, 10) == 0) return Alive{};
     if (flag(random)) {
-        Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}};
+        Heartbeat heartbeat{text(random), number(random),  number(random), number(random),
+                            {},           number32(random)};
         if (flag(random)) {
             heartbeat.shares = {EpochId{number32(random)}, number(random), number(random)};
         }
@@ -634,6 +742,7 @@ LogRecord random_record(Random& random) {
         case 0: {
             EventRecord event{instant(random), instant(random), {}, text(random)};
             if (flag(random)) event.epoch = EpochId{number32(random)};
+            if (flag(random)) event.change = number32(random);
             return event;
         }
         case 1:
