@@ -51,7 +51,7 @@ constexpr std::array kVerbs{
     Verb{"compare", "results", "", kNotYet},
     Verb{"rm", "results", "", kNotYet},
     Verb{"prune", "results", "", kNotYet},
-    Verb{"machines", "machines", "machines of a controller: ls, token, join, add, rm, label, check",
+    Verb{"machines", "machines", "machines of a controller: ls, token, join, add, rm, label, check, logs",
          kBuilt},
     Verb{"doctor", "care", "say what this machine can do, and what to mend", kBuilt},
     Verb{"selftest", "care", "", kNotYet},
