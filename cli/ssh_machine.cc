@@ -329,7 +329,7 @@ ExitCode logs(const MachinesArguments& arguments, const Ssh& ssh, Output& output
     }
     const Result<std::string> text = ssh.script(logs_script(places_of(*account)));
     if (!text) return failed(text.error(), output);
-    output.data(*text);
+    output.data(log_in(*text));
     return ExitCode::ok;
 }
 

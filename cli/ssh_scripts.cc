@@ -70,18 +70,18 @@ std::string parents_inside_out(const RemotePlaces& places) {
 std::string start_lines(const RemotePlaces& places, const RemoteNode& node) {
     if (places.manager == RemoteManager::none) {
         return fmt::format(
-            R"(session=$(command -v setsid || true)
+            R"sh(session=$(command -v setsid || true)
 $session "$d/pleat-node" {} </dev/null >>"$d/node.log" 2>&1 &
 echo $! >"$d/pid"
-)",
+)sh",
             node_arguments(places, node));
     }
     return fmt::format(
-        R"({runtime}cat >{unit} <<'END_OF_UNIT'
+        R"sh({runtime}cat >{unit} <<'END_OF_UNIT'
 {text}END_OF_UNIT
 {systemctl} daemon-reload </dev/null
 {systemctl} enable --now pleat-machine.service </dev/null
-)",
+)sh",
         fmt::arg("runtime", kRuntimeDirectory), fmt::arg("unit", places.unit()),
         fmt::arg("text", unit_text(places, node)),
         fmt::arg("systemctl", systemctl(places.manager)));
@@ -109,7 +109,7 @@ RemotePlaces places_of(const RemoteAccount& account) {
 
 // A user's manager ends with the last login unless the user lingers; we do not change that.
 std::string probe_script() {
-    return fmt::format(R"({{
+    return fmt::format(R"sh({{
 export LC_ALL=C
 {runtime}echo "pleat:home=$HOME"
 echo "pleat:architecture=$(uname -m)"
@@ -128,11 +128,7 @@ if [ -e "$d" ]; then
     echo "pleat:directory=$d"
     [ -r "$d/mark" ] && sed 's/^/pleat:mark_/' "$d/mark"
     manager_then=$(sed -n 's/^manager=//p' "$d/mark" 2>/dev/null)
-    manager=${
-        {
-        manager_then:
-            -$manager
-        }}
+    manager=${{manager_then:-$manager}}
 fi
 echo "pleat:manager=$manager"
 other=${{XDG_STATE_HOME:-$HOME/.local/state}}/pleat/node/membership
@@ -140,9 +136,8 @@ other=${{XDG_STATE_HOME:-$HOME/.local/state}}/pleat/node/membership
 [ -e "$other" ] && echo "pleat:other=$other"
 echo "pleat:end=yes"
 exit 0
-}
-}
-)",
+}}
+)sh",
                        fmt::arg("runtime", kRuntimeDirectory));
 }
 
@@ -183,7 +178,7 @@ Result<RemoteAccount> parse_probe(std::string_view text) {
 
 std::string prepare_script(const RemotePlaces& places, const InstalledNode& mark) {
     constexpr std::array<std::string_view, 3> kManagers{"none", "user", "system"};
-    return fmt::format(R"({{
+    return fmt::format(R"sh({{
 set -u
 umask 077
 d={directory}
@@ -199,7 +194,7 @@ mkdir "$d" || exit 1
   printf '%s' "$made" | sed 's/^/made=/'; }} >"$d/mark" || {{ rm -f "$d/mark"; rmdir "$d"; exit 1; }}
 exit 0
 }}
-)",
+)sh",
                        fmt::arg("directory", places.directory()),
                        fmt::arg("parents", parents(places)), fmt::arg("name", quoted(mark.name)),
                        fmt::arg("version", quoted(mark.version)),
@@ -213,7 +208,7 @@ std::string upload_command(const RemotePlaces& places, std::string_view program)
 
 std::string install_script(const RemotePlaces& places, const RemoteNode& node,
                            std::string_view version, std::string_view token) {
-    return fmt::format(R"({{
+    return fmt::format(R"sh({{
 set -eu
 umask 077
 d={directory}
@@ -231,43 +226,45 @@ fi
 {token}
 END_OF_TOKEN
 {start}exit 0
-}
-}
-)",
+}}
+)sh",
                        fmt::arg("directory", places.directory()), fmt::arg("version", version),
                        fmt::arg("arguments", node_arguments(places, node)),
                        fmt::arg("token", token), fmt::arg("start", start_lines(places, node)));
 }
 
 std::string remove_script(const RemotePlaces& places, std::string_view name) {
-    std::string stop = R"(pid=$(cat "$d/pid" 2>/dev/null)
+    std::string stop = R"sh(pid=$(cat "$d/pid" 2>/dev/null)
 ours() {
     [ -n "$pid" ] || return 1
     [ "$({ tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1; } 2>/dev/null)" = "$d/pleat-node" ]
 }
-
-if ours
-    ;
-then kill "$pid" || exit 1 tries = 0 while ours && [$tries - lt 300];
-do sleep 0.2 tries = $((tries + 1)) done if ours; then
+if ours; then
+    kill "$pid" || exit 1
+    tries=0
+    while ours && [ $tries -lt 300 ]; do
+        sleep 0.2
+        tries=$((tries + 1))
+    done
+    if ours; then
         echo "process $pid does not end: nothing was removed" >&2
         exit 1
     fi
 fi
-)";
+)sh";
     if (places.manager != RemoteManager::none) {
-    stop = fmt::format(R"({runtime}u={unit}
+        stop = fmt::format(R"sh({runtime}u={unit}
 if [ -f "$u" ]; then
     grep -q "^ExecStart=$d/pleat-node " "$u" || {{ echo "$u is not of our making" >&2; exit 1; }}
     {systemctl} disable --now pleat-machine.service </dev/null || exit 1
     rm -f -- "$u" || exit 1
     {systemctl} daemon-reload </dev/null
 fi
-)",
-                       fmt::arg("runtime", kRuntimeDirectory), fmt::arg("unit", places.unit()),
-                       fmt::arg("systemctl", systemctl(places.manager)));
-}
-return fmt::format(R"({{
+)sh",
+                           fmt::arg("runtime", kRuntimeDirectory), fmt::arg("unit", places.unit()),
+                           fmt::arg("systemctl", systemctl(places.manager)));
+    }
+    return fmt::format(R"sh({{
 set -u
 d={directory}
 grep -qx {name} "$d/mark" || {{ echo "$d/mark does not say {plain}: nothing was removed" >&2; exit 1; }}
@@ -285,19 +282,28 @@ for p in {parents}; do
 done
 exit 0
 }}
-)",
-                   fmt::arg("directory", places.directory()),
-                   fmt::arg("name", quoted(fmt::format("name={}", name))), fmt::arg("plain", name),
-                   fmt::arg("stop", stop), fmt::arg("parents", parents_inside_out(places)));
+)sh",
+                       fmt::arg("directory", places.directory()),
+                       fmt::arg("name", quoted(fmt::format("name={}", name))),
+                       fmt::arg("plain", name), fmt::arg("stop", stop),
+                       fmt::arg("parents", parents_inside_out(places)));
 }
 
 std::string logs_script(const RemotePlaces& places) {
-    return fmt::format("{{ cat {}/node.log; exit; }}\n", places.directory());
+    return fmt::format("{{ echo {0}log=; cat {1}/node.log; exit; }}\n", kPrefix,
+                       places.directory());
+}
+
+std::string log_in(std::string_view said) {
+    const std::string line = fmt::format("{}log=\n", kPrefix);
+    const std::size_t begin = said.find(line);
+    return begin == std::string_view::npos ? std::string{}
+                                           : std::string{said.substr(begin + line.size())};
 }
 
 std::string unit_text(const RemotePlaces& places, const RemoteNode& node) {
     return fmt::format(
-        R"(# Made by `pleat machines add --ssh`; `pleat machines rm {name} --ssh` removes it.
+        R"sh(# Made by `pleat machines add --ssh`; `pleat machines rm {name} --ssh` removes it.
 [Unit]
 Description=pleat node {name}
 
@@ -312,7 +318,7 @@ LimitNOFILE=65536
 
 [Install]
 WantedBy={target}
-)",
+)sh",
         fmt::arg("name", node.name), fmt::arg("directory", places.directory()),
         fmt::arg("arguments", node_arguments(places, node)),
         fmt::arg("target",

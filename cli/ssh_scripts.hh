@@ -82,6 +82,8 @@ std::string install_script(const RemotePlaces& places, const RemoteNode& node,
 std::string remove_script(const RemotePlaces& places, std::string_view name);
 
 std::string logs_script(const RemotePlaces& places);
+// The log in what that has written, without what the login shell said before.
+std::string log_in(std::string_view said);
 
 std::string unit_text(const RemotePlaces& places, const RemoteNode& node);
 

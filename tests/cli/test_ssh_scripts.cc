@@ -61,11 +61,11 @@ class Account {
 
 // As the real one where it matters: says its version, joins with what it reads, and stays.
 std::string pleat_node(const std::string& version) {
-    return fmt::format(R"(case "$*" in
+    return fmt::format(R"sh(case "$*" in
 *--version*) echo 'pleat-node {}' ;;
 *--join-only*) cat >"$(dirname "$0")/../token"; echo "$@" >"$(dirname "$0")/../joined" ;;
 esac
-)",
+)sh",
                        version);
 }
 

@@ -26,11 +26,11 @@ class Neighbour {
         fs::create_directory(home());
         fs::create_directory(cluster.place.path("programs"));
         fs::create_directory(cluster.place.path("operator"));
-        ssh(fmt::format(R"(while [ "$1" != -- ]; do shift; done
+        ssh(fmt::format(R"sh(while [ "$1" != -- ]; do shift; done
 [ "$2" = root@m2 ] || {{ echo "ssh: connect to host $2: No route to host" >&2; exit 255; }}
 echo "Welcome to m2"
 HOME={0} exec ip netns exec n2 sh -c "$3"
-)",
+)sh",
                         home()));
     }
 
@@ -85,7 +85,8 @@ TEST_CASE("a machine is added, looked at and removed by ssh, and is then as it w
 
     const Ended log = neighbour.machines({"logs", "m2"});
     CHECK(log.code == 0);
-    CHECK(has(log.out, "m2"));
+    CHECK(has(log.out, "[info]"));
+    CHECK_FALSE(has(log.out, "Welcome"));
     CHECK(neighbour.machines({"logs", "m9"}).code == 6);
 
     const Ended wrong = neighbour.machines({"rm", "m9", "--ssh=root@m2"});
@@ -107,14 +108,14 @@ TEST_CASE("hosts run on a machine that was added by ssh") {
     const Ended added = neighbour.machines({"add", "--ssh", "root@m2", "--name", "m2"});
     INFO(added.err);
     REQUIRE(added.code == 0);
-    const std::string file = cluster.place.write("one.yaml", R"(
+    const std::string file = cluster.place.write("one.yaml", R"sh(
 pleat: 1
 name: one
 hosts:
   a: {run: "ping -c 1 b", main: true}
   b: {}
 links: [a -- b: 1ms 10Mbps]
-)");
+)sh");
     const Ended ran = cluster.pleat({"run", file, "--json"});
     INFO(ran.err);
     CHECK(ran.code == 0);
