@@ -295,6 +295,13 @@ ExitCode take_away(const MachinesArguments& arguments, const Ssh& ssh, const Con
                         ssh.destination(), name));
         return ExitCode::not_found;
     }
+    if (account->installed->controller != place.endpoint) {
+        output.error(
+            fmt::format("{0} on {1} was added to the controller at {2}: give --controller "
+                        "{2}. Nothing was removed",
+                        name, ssh.destination(), account->installed->controller));
+        return ExitCode::not_found;
+    }
     // First here, where it is refused while runs have hosts there.
     ControllerLink link{place};
     const auto machines = link.ask<Machines>(ListMachines{});

@@ -83,15 +83,27 @@ TEST_CASE("a machine is added, looked at and removed by ssh, and is then as it w
     CHECK(again.code == 1);
     CHECK(has(again.err, "is a machine already: m2"));
 
+    // A node to which nothing happens has nothing to say.
+    write_new_file(neighbour.home() + "/.local/lib/pleat/machine/node.log", "a line\n");
     const Ended log = neighbour.machines({"logs", "m2"});
     CHECK(log.code == 0);
-    CHECK(has(log.out, "[info]"));
-    CHECK_FALSE(has(log.out, "Welcome"));
+    CHECK(log.out == "a line\n");  // and no greeting of that machine's
     CHECK(neighbour.machines({"logs", "m9"}).code == 6);
 
     const Ended wrong = neighbour.machines({"rm", "m9", "--ssh=root@m2"});
     CHECK(wrong.code == 6);
     CHECK(neighbour.has_node());
+
+    const std::string mark_file = neighbour.home() + "/.local/lib/pleat/machine/mark";
+    const std::string mark = read_file(mark_file).value_or("");
+    std::string foreign = mark;
+    foreign.replace(foreign.find("ipc://"), 6, "ipc:///other");
+    write_new_file(mark_file, foreign);
+    const Ended of_another = neighbour.machines({"rm", "m2", "--ssh"});
+    CHECK(of_another.code == 6);
+    CHECK(has(of_another.err, "was added to the controller at ipc:///other"));
+    CHECK(neighbour.has_node());
+    write_new_file(mark_file, mark);
 
     const Ended removed = neighbour.machines({"rm", "m2", "--ssh"});
     INFO(removed.err);
