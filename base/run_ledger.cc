@@ -72,16 +72,35 @@ void check_name(const std::string& run) {
     if (!good) throw Failure{"'" + run + "' cannot be the name of a run"};
 }
 
-// Begins a ledger in `directory`, owned by this process.
-std::string begin(const std::string& directory, const std::string& run) {
-    std::string mark = run + ":" + random_mark();
-    const std::string content =
-        ledger::header_line(ledger::this_machine(), run, mark) +
-        ledger::process_line("owner", ::getpid(), process_start_ticks(::getpid()).value_or(0));
+std::string owner_line() {
+    return ledger::process_line("owner", ::getpid(), process_start_ticks(::getpid()).value_or(0));
+}
+
+// In one step: the ledger has the owner before or this one, and all else, at any moment.
+void replace_ledger(const std::string& directory, const std::string& content) {
     const std::string path = directory + "/" + ledger::kFileName;
     const std::string draft = path + ".new";
     write_new_file(draft, content);
-    check("cannot create " + path, ::rename(draft.c_str(), path.c_str()));
+    check("cannot write " + path, ::rename(draft.c_str(), path.c_str()));
+}
+
+void change_owner(const std::string& directory, const ledger::Content& known) {
+    std::string content = ledger::header_line(known.machine, known.run, known.mark) + owner_line();
+    for (std::size_t i = 1; i < known.processes.size(); ++i) {
+        const ledger::Process& process = known.processes[i];
+        content += ledger::process_line(process.role, process.pid, process.start_ticks);
+    }
+    for (const ledger::Path& path : known.paths) {
+        content += ledger::path_line(path.path, path.device, path.inode);
+    }
+    replace_ledger(directory, content);
+}
+
+// Begins a ledger in `directory`, owned by this process.
+std::string begin(const std::string& directory, const std::string& run) {
+    std::string mark = run + ":" + random_mark();
+    replace_ledger(directory,
+                   ledger::header_line(ledger::this_machine(), run, mark) + owner_line());
     return mark;
 }
 
@@ -161,6 +180,21 @@ RunLedger RunLedger::open(const std::string& directory, const std::string& run) 
     const auto content = ledger::read(directory);
     std::string mark = content ? content->mark : begin(directory, run);
     return {run, directory, std::move(mark), open_to_append(directory)};
+}
+
+std::optional<RunLedger> RunLedger::adopt(const std::string& run,
+                                          const std::vector<std::string>& places) {
+    check_name(run);
+    for (const std::string& place : places) {
+        const std::string directory = run_directory(place, run);
+        const auto content = ledger::read(directory);
+        if (!content || content->run != run || content->processes.empty()) continue;
+        if (content->machine != ledger::this_machine()) continue;
+        if (ledger::alive(content->processes.front())) continue;
+        change_owner(directory, *content);
+        return open(directory, run);
+    }
+    return {};
 }
 
 std::string RunLedger::environment_mark() const {

@@ -10,9 +10,11 @@
 // (2) What a process may make before it can be written down carries the run's mark in its
 //     environment (PLEAT_MARK), and is found by it.
 // (3) A path outside of the directory is removed only while it is the same inode.
-// (4) A run is live as long as its owner, the process that created it, is.
+// (4) A run is live as long as its owner is: the process that created it, or that has adopted
+//     it after the one before had died.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,11 @@ class [[nodiscard]] RunLedger {
     // For a process of the run that was told its directory: adds to the ledger there.
     // Begins one, with this process as owner, where there is none.
     static RunLedger open(const std::string& directory, const std::string& run);
+
+    // Makes this process the owner of a run whose owner is gone. Nothing when there is none of
+    // that name, its owner lives, or it was of another boot.
+    static std::optional<RunLedger> adopt(const std::string& run,
+                                          const std::vector<std::string>& places);
 
     const std::string& run() const { return run_; }
 

@@ -102,7 +102,7 @@ struct Problem {
         std::mt19937_64 random{43};
         for (const FlowKey pair : random_pairs(count, of)) {
             const FlowPath* const path = paths.find(pair);
-            flows.push_back({path->links, path->weight, random_demand(random)});
+            flows.push_back({path->links(), path->weight, random_demand(random)});
         }
     }
 
@@ -127,7 +127,7 @@ void all_entitlements(benchmark::State& state) {
     FairShare solver{problem.paths.capacities()};
     const std::vector<double> rates = solver.solve(problem.flows);
     for (auto _ : state) {
-        Entitlements entitlements{solver.capacities(), problem.flows, rates};
+        Entitlements entitlements{solver, problem.flows, rates};
         for (std::size_t i = 0; i < problem.flows.size(); ++i) {
             const FlowDemand& flow = problem.flows[i];
             benchmark::DoNotOptimize(entitlements.of(flow.links, flow.weight, i));

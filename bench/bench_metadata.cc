@@ -238,7 +238,8 @@ void print_pings() {
         for (const std::string& message : std::exchange(said, {})) {
             for (std::size_t to = 0; to < kMachines; ++to) {
                 const auto from = static_cast<std::size_t>(message[0] - '0');
-                if (to != from) machines[to]->hear(message.substr(1), now);
+                if (to == from) continue;
+                machines[to]->hear(machines[from]->name(), message.substr(1), now);
             }
         }
     }

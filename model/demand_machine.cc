@@ -167,6 +167,13 @@ void DemandMachine::start(const FlowCount& before) {
     cap_changed_ = before.at;
 }
 
+void DemandMachine::resume(const FlowCount& now, DemandState state) {
+    start(now);
+    state_ = state;
+    if (state.is_greedy()) phase_ = Phase::greedy;
+    if (state.is_limited()) phase_ = Phase::limited;
+}
+
 std::optional<DemandState> DemandMachine::stop() {
     phase_ = Phase::idle;
     history_.clear();

@@ -56,6 +56,9 @@ class DemandMachine {
     // A byte has come after idleness; `before`: the count before it.
     void start(const FlowCount& before);
 
+    // A flow that is under way and was judged so until now.
+    void resume(const FlowCount& now, DemandState state);
+
     // Looks at the flow, each tick while it is not idle. Returns the state to publish,
     // when it is another than the last.
     std::optional<DemandState> observe(const FlowReading& reading, const FlowTerms& terms);

@@ -2,66 +2,38 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace pleat {
 
-Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
+Entitlements::Entitlements(const FairShare& solver, std::span<const FlowDemand> flows,
                            std::span<const double> rates)
-    : Entitlements{capacities, flows, rates, {}} {}
-
-Entitlements::Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
-                           std::span<const double> rates, std::span<const LinkId> only)
-    : capacities_{capacities} {
+    : solver_{solver}, flows_{flows}, rates_{rates}, places_(solver.capacities().size()) {
     PLEAT_ASSERT(flows.size() == rates.size());
-    collect(flows, rates, only);
-    in_order_.assign(capacities_.size(), false);
+    levels_.reserve(flows.size());
+    for (std::size_t i = 0; i < flows.size(); ++i) levels_.push_back(rates[i] / flows[i].weight);
 }
 
-// Counts the uses of each link, then puts them side by side.
-void Entitlements::collect(std::span<const FlowDemand> flows, std::span<const double> rates,
-                           std::span<const LinkId> only) {
-    const auto matters = [this, only](LinkId link) {
-        if (capacities_[link.value] == kUnlimitedRate) return false;
-        return only.empty() || std::find(only.begin(), only.end(), link) != only.end();
-    };
-    first_.assign(capacities_.size() + 1, 0);
-    for (const FlowDemand& flow : flows) {
-        for (const LinkId link : flow.links) first_[link.value + 1] += matters(link) ? 1 : 0;
-    }
-    for (std::size_t link = 0; link < capacities_.size(); ++link) first_[link + 1] += first_[link];
-    uses_.resize(first_.back());
-    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    levels_.resize(flows.size());
-    weights_.assign(capacities_.size(), 0.0);
-    for (std::size_t i = 0; i < flows.size(); ++i) {
-        const FlowDemand& flow = flows[i];
-        levels_[i] = rates[i] / flow.weight;
-        for (const LinkId link : flow.links) {
-            if (!matters(link)) continue;
-            weights_[link.value] += flow.weight;
-            uses_[next[link.value]++] = {levels_[i], rates[i], flow.weight,
-                                         0.0,        0.0,      static_cast<std::uint32_t>(i)};
+// Valid until the next call. Of equal levels the first flow comes first.
+std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
+    Place& place = places_[link.value];
+    if (!place.asked) {
+        order_.clear();
+        for (const std::uint32_t flow : solver_.flows_of(link)) {
+            order_.emplace_back(levels_[flow], flow);
+        }
+        std::sort(order_.begin(), order_.end());
+        place = {static_cast<std::uint32_t>(uses_.size()),
+                 static_cast<std::uint32_t>(order_.size()), true};
+        double rate = 0.0;
+        double weight = 0.0;
+        for (const auto& [level, flow] : order_) {
+            uses_.push_back({level, rates_[flow], flows_[flow].weight, rate, weight, flow});
+            rate += rates_[flow];
+            weight += flows_[flow].weight;
         }
     }
-}
-
-std::span<const Entitlements::Use> Entitlements::uses_of(LinkId link) {
-    const std::span<Use> uses =
-        std::span{uses_}.subspan(first_[link.value], first_[link.value + 1] - first_[link.value]);
-    if (in_order_[link.value]) return uses;
-    in_order_[link.value] = true;
-    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
-        return std::tie(a.level, a.flow) < std::tie(b.level, b.flow);
-    });
-    double rate = 0.0;
-    double weight = 0.0;
-    for (Use& use : uses) {
-        use.rate_before = rate;
-        use.weight_before = weight;
-        rate += use.rate;
-        weight += use.weight;
-    }
-    return uses;
+    return std::span{uses_}.subspan(place.first, place.count);
 }
 
 // The flows of a link are by level, then by flow.
@@ -103,7 +75,7 @@ double Entitlements::level_of(double capacity, std::span<const Use> uses, double
 // links are ruled out by that.
 double Entitlements::of(std::span<const LinkId> links, double weight, std::size_t except) {
     const auto at_least = [this, weight](LinkId link) {
-        return weight * capacities_[link.value] / (weights_[link.value] + weight);
+        return weight * solver_.capacities()[link.value] / (solver_.weight_of(link) + weight);
     };
     LinkId narrowest{};
     double least = kUnlimitedRate;
@@ -123,7 +95,7 @@ double Entitlements::of(std::span<const LinkId> links, double weight, std::size_
 }
 
 double Entitlements::on(LinkId link, double weight, std::size_t except) {
-    const double capacity = capacities_[link.value];
+    const double capacity = solver_.capacities()[link.value];
     const std::span<const Use> uses = uses_of(link);
     return uses.empty() ? capacity : weight * level_of(capacity, uses, weight, except);
 }

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "model/fair_share.hh"
@@ -22,14 +23,10 @@ namespace pleat {
 
 class Entitlements {
   public:
-    // `rates`: of `flows`, by FairShare::solve with these `capacities`, which must live
-    // as long as this.
-    Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
+    // `rates` are of `flows`, by the last solve() of `solver`. All three must live as long as
+    // this, and the solver must not solve anything else.
+    Entitlements(const FairShare& solver, std::span<const FlowDemand> flows,
                  std::span<const double> rates);
-
-    // The same for flows over no other than these links.
-    Entitlements(std::span<const double> capacities, std::span<const FlowDemand> flows,
-                 std::span<const double> rates, std::span<const LinkId> only);
 
     // Of a flow of `weight` over `links`. `except`: the index of a flow to leave out (the
     // flow itself), or the number of flows. Infinity when no link limits it.
@@ -48,8 +45,6 @@ class Entitlements {
         std::uint32_t flow;
     };
 
-    void collect(std::span<const FlowDemand> flows, std::span<const double> rates,
-                 std::span<const LinkId> only);
     std::span<const Use> uses_of(LinkId link);
 
     std::span<const Use>::iterator find(std::span<const Use> uses, std::size_t flow) const;
@@ -57,13 +52,19 @@ class Entitlements {
     double level_of(double capacity, std::span<const Use> uses, double weight,
                     std::size_t except) const;
 
-    std::span<const double> capacities_;
-    // The uses of a limited link are [first_[link], first_[link + 1]), by level once in order.
-    std::vector<std::uint32_t> first_;
-    std::vector<Use> uses_;
-    std::vector<double> levels_;   // by flow
-    std::vector<double> weights_;  // by LinkId: of its uses together
-    std::vector<bool> in_order_;   // by LinkId
+    struct Place {
+        std::uint32_t first = 0;
+        std::uint32_t count = 0;
+        bool asked = false;
+    };
+
+    const FairShare& solver_;
+    std::span<const FlowDemand> flows_;
+    std::span<const double> rates_;
+    std::vector<double> levels_;  // by flow
+    std::vector<Use> uses_;       // of the links that were asked for, by level
+    std::vector<Place> places_;   // by LinkId: where its uses are
+    std::vector<std::pair<double, std::uint32_t>> order_;  // scratch: levels and flows
 };
 
 }  // namespace pleat

@@ -58,6 +58,7 @@ void FairShare::set_capacity(LinkId link, double bits_per_second) {
 
 // Finds the limited links that matter, and for each the flows that cross it.
 void FairShare::collect_loads(std::span<const FlowDemand> flows) {
+    for (const Load& load : loads_) load_of_link_[load.link.value] = kNoLoad;
     loads_.clear();
     loads_of_flows_.clear();
     first_load_.assign(1, 0);
@@ -70,7 +71,7 @@ void FairShare::collect_loads(std::span<const FlowDemand> flows) {
             std::uint32_t& slot = load_of_link_[link.value];
             if (slot == kNoLoad) {
                 slot = static_cast<std::uint32_t>(loads_.size());
-                loads_.push_back({link, capacities_[link.value], 0.0, 0, 0, 0});
+                loads_.push_back({link, capacities_[link.value], 0.0, 0.0, 0, 0, 0});
             }
             loads_[slot].weight += flow.weight;
             ++loads_[slot].count;
@@ -81,6 +82,7 @@ void FairShare::collect_loads(std::span<const FlowDemand> flows) {
     std::uint32_t next = 0;
     for (Load& load : loads_) {
         load.first = load.last = next;
+        load.total = load.weight;
         next += load.count;
     }
     flows_of_links_.resize(next);
@@ -147,14 +149,25 @@ std::vector<double> FairShare::solve(std::span<const FlowDemand> flows) {
             if (frozen[i] == 0) stop(i, level * flows[i].weight);
         }
     }
-    for (const Load& load : loads_) load_of_link_[load.link.value] = kNoLoad;
     return rates;
+}
+
+std::span<const std::uint32_t> FairShare::flows_of(LinkId link) const {
+    const std::uint32_t slot = load_of_link_[link.value];
+    if (slot == kNoLoad) return {};
+    const Load& load = loads_[slot];
+    return std::span{flows_of_links_}.subspan(load.first, load.last - load.first);
+}
+
+double FairShare::weight_of(LinkId link) const {
+    const std::uint32_t slot = load_of_link_[link.value];
+    return slot == kNoLoad ? 0.0 : loads_[slot].total;
 }
 
 double FairShare::entitlement(std::span<const FlowDemand> flows, std::span<const double> rates,
                               std::span<const LinkId> links, double weight,
                               std::size_t except) const {
-    return Entitlements{capacities_, flows, rates, links}.of(links, weight, except);
+    return Entitlements{*this, flows, rates}.of(links, weight, except);
 }
 
 }  // namespace pleat

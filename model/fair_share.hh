@@ -40,9 +40,15 @@ class FairShare {
     // gets infinity.
     std::vector<double> solve(std::span<const FlowDemand> flows);
 
+    // Of the last solve(): which of its flows cross a link, ascending, and their weight together.
+    // Nobody, and 0, for a link without limit.
+    std::span<const std::uint32_t> flows_of(LinkId link) const;
+    double weight_of(LinkId link) const;
+
     // The rate that a new greedy flow of `weight` over `links` would get, the others
-    // demanding what they now have in `rates` (and no less than that is theirs).
-    // `except`: the index of a flow to leave out (the flow itself), or flows.size().
+    // demanding what they now have in `rates` (and no less than that is theirs). `flows` and
+    // `rates` are those of the last solve(). `except`: the index of a flow to leave out (the
+    // flow itself), or flows.size().
     // For many questions about the same rates, see Entitlements.
     double entitlement(std::span<const FlowDemand> flows, std::span<const double> rates,
                        std::span<const LinkId> links, double weight, std::size_t except) const;
@@ -53,6 +59,7 @@ class FairShare {
         LinkId link;
         double remaining;     // capacity not yet given to frozen flows
         double weight;        // of the flows not yet frozen
+        double total;         // weight of all
         std::uint32_t count;  // of the flows not yet frozen: says when it is empty, for
                               // `weight` may keep a residue
         std::uint32_t first;  // its flows are flows_of_links_[first, last)
@@ -68,7 +75,7 @@ class FairShare {
     }
 
     std::vector<double> capacities_;
-    // Scratch of solve(), kept for its memory.
+    // Of the last solve().
     std::vector<std::uint32_t> load_of_link_;  // by LinkId; kNoLoad
     std::vector<Load> loads_;
     std::vector<std::uint32_t> flows_of_links_;

@@ -10,6 +10,8 @@ namespace {
 
 // The largest packet of a layer-2 network without jumbo frames: 1500 + 14.
 constexpr DataSize kFullPacket = DataSize::bytes(1514);
+// Few paths have more.
+constexpr std::size_t kUsualLinks = 16;
 constexpr DataSize kNoLimit = DataSize::bytes(std::numeric_limits<std::int64_t>::max());
 
 // Like either(), but keeps the very number where there is only one chance.
@@ -25,6 +27,8 @@ PathFolder::PathFolder(const Topology& topology, Routing routing)
     : topology_{&topology},
       metric_{routing, topology.bridges().size()},
       access_(topology.hosts().size()) {
+    ends_.reserve(topology.links().size());
+    for (const Link& link : topology.links()) ends_.push_back({link.from, link.to});
     const std::vector<VertexId> sources = tree_sources(topology);
     const auto tree_of = [&sources](VertexId v) -> std::optional<TreeId> {
         const auto found = std::ranges::lower_bound(sources, v);
@@ -50,7 +54,7 @@ template <typename Step>
 bool PathFolder::walk_back(const PathTable& table, HostId source, LinkId last, Step step) const {
     const VertexId start = Topology::vertex(source);
     step(last);
-    VertexId at = topology_->link(last).from;
+    VertexId at = ends_[last.value].from;
     if (at == start) return true;
     const Access& access = access_[source.value];
     if (!access.tree || access.tree->value >= table.trees().size()) return false;
@@ -63,15 +67,15 @@ bool PathFolder::walk_back(const PathTable& table, HostId source, LinkId last, S
         const LinkId parent = parents[bridge.value];
         if (parent == kNoLink) {
             const LinkId uplink = access.uplink;
-            if (uplink == kNoLink || topology_->link(uplink).to != at) return false;
+            if (uplink == kNoLink || ends_[uplink.value].to != at) return false;
             if (!table.link(uplink).up) return false;
             step(uplink);
             return true;
         }
-        if (parent.value >= topology_->links().size()) return false;
-        if (topology_->link(parent).to != at) return false;
+        if (parent.value >= ends_.size()) return false;
+        if (ends_[parent.value].to != at) return false;
         step(parent);
-        at = topology_->link(parent).from;
+        at = ends_[parent.value].from;
         if (at == start) return true;
         if (topology_->is_host(at)) return false;
     }
@@ -87,7 +91,7 @@ std::optional<LinkId> PathFolder::last_link(const PathTable& table, HostId sourc
     bool alone = true;
     const auto candidates = topology_->in_links(Topology::vertex(destination));
     const auto usable = [&](LinkId id) {
-        const VertexId from = topology_->link(id).from;
+        const VertexId from = ends_[id.value].from;
         return table.link(id).up && (from == Topology::vertex(source) || !topology_->is_host(from));
     };
     for (const LinkId id : candidates) {
@@ -116,6 +120,7 @@ std::optional<std::vector<LinkId>> PathFolder::links(const PathTable& table, Hos
     const auto last = last_link(table, source, destination);
     if (!last) return std::nullopt;
     std::vector<LinkId> links;
+    links.reserve(kUsualLinks);
     if (!walk_back(table, source, *last, [&links](LinkId id) { links.push_back(id); })) {
         return std::nullopt;
     }

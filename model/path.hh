@@ -64,6 +64,11 @@ class PathFolder {
         LinkId uplink = kNoLink;
     };
 
+    struct Ends {
+        VertexId from;
+        VertexId to;
+    };
+
     template <typename Step>
     bool walk_back(const PathTable& table, HostId source, LinkId last, Step step) const;
 
@@ -74,6 +79,7 @@ class PathFolder {
 
     const Topology* topology_;
     RouteMetric metric_;
+    std::vector<Ends> ends_;      // by LinkId; side by side, as walks go through millions
     std::vector<Access> access_;  // by HostId
 };
 

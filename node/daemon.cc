@@ -1,15 +1,18 @@
 #include "node/daemon.hh"
 
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
+#include "base/files.hh"
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
 #include "node/chosen_plane.hh"
 #include "node/join.hh"
+#include "node/left_run.hh"
 #include "wire/output_file.hh"
 
 namespace pleat {
@@ -36,7 +39,33 @@ SharingSockets NodeDaemon::open_sharing() {
                 directory + "/full-" + options_.name};
     }
     const std::string any_port = "tcp://" + options_.advertise + ":*";
+    std::error_code none;
+    if (std::filesystem::exists(sharing_file(), none)) {
+        try {
+            return open_known_sharing(any_port);
+        } catch (const std::exception& problem) {
+            spdlog::warn("other nodes will find this one at new ports: {}", problem.what());
+        }
+    }
+    same_ports_ = false;
     return {loop_, any_port, any_port, options_.membership->keys};
+}
+
+// Where the node daemon before us was. Throws when that can't be.
+SharingSockets NodeDaemon::open_known_sharing(const std::string& any_port) const {
+    std::ifstream file{sharing_file()};
+    std::string states;
+    std::string snapshots;
+    file >> states >> snapshots;
+    const std::string own = any_port.substr(0, any_port.size() - 1);
+    if (!states.starts_with(own) || !snapshots.starts_with(own)) {
+        throw Failure{sharing_file() + " is of another address"};
+    }
+    return {loop_, states, snapshots, options_.membership->keys};
+}
+
+std::string NodeDaemon::sharing_file() const {
+    return options_.state_directory + "/sharing";
 }
 
 ClientConnection NodeDaemon::connection() {
@@ -73,6 +102,16 @@ void NodeDaemon::say_hello() {
                            .room = options_.room,
                            .runs = std::move(held),
                            .processors = options_.processors});
+}
+
+// For the next one. Not before runs were taken over: it must not say that we are somewhere else.
+void NodeDaemon::write_sharing_file() const {
+    try {
+        const NodeAddress own = sharing_.address();
+        write_new_file(sharing_file(), own.states + "\n" + own.snapshots + "\n");
+    } catch (const std::exception& problem) {
+        spdlog::warn("{}", problem.what());
+    }
 }
 
 // ---- runs that have ended
@@ -206,29 +245,45 @@ NodeRun::Ended NodeDaemon::ender(const std::string& run) {
     };
 }
 
-std::string NodeDaemon::journal_file() const {
-    return options_.runtime_directory + "/journal";
-}
-
-// On a machine of a cluster runtime directories are owned by the process that is gone.
 void NodeDaemon::take_over() {
-    if (options_.membership) return;
-    std::optional<JournaledRun> left = read_journal(journal_file());
+    if (options_.membership) {
+        for (LeftRun& left : adopt_left_runs(options_.state_directory, options_.name)) {
+            Part& part = runs_[left.run];
+            part.ledger = std::move(left.ledger);
+            if (take_over(std::move(left.journal), part)) continue;
+            remove_left_run(*std::exchange(part.ledger, {}));
+            runs_.erase(left.run);
+        }
+        if (!same_ports_) write_sharing_file();
+        return;
+    }
+    const std::string file = journal_in(options_.runtime_directory);
+    std::optional<JournaledRun> left = read_journal(file);
     if (!left) return;
     const std::string run = left->prepare.options.run;
+    if (take_over(*std::move(left), runs_[run])) return;
+    runs_.erase(run);
+    std::error_code gone;
+    std::filesystem::remove(file, gone);
+}
+
+// False when it can't be: then we don't have the run, and the controller hears that.
+bool NodeDaemon::take_over(JournaledRun left, Part& part) {
+    const std::string run = left.prepare.options.run;
     spdlog::info("taking over run={}", run);
-    // Hosts of other planes can't be taken over: adopt() says so, without a probe of all.
-    left->prepare.options.data_plane = name_of(PlaneKind::tun);
+    part.directory = left.prepare.options.run_directory;
     try {
-        Part& part = runs_[run];
-        part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, *std::move(left),
-                                             sender(run), ender(run));
+        FileDescriptor way;
+        if (!left.way.empty()) way = reopen_tunnel_end(left.way);
+        if (!left.prepare.peers.empty() && !same_ports_) {
+            throw Failure{"its peers would not find this machine's flows at its new ports"};
+        }
+        part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(left),
+                                             std::move(way), sender(run), ender(run));
+        return true;
     } catch (const std::exception& problem) {
-        // Then we don't have the run, and the controller hears that.
         spdlog::error("run={} can't be taken over: {}", run, problem.what());
-        runs_.erase(run);
-        std::error_code gone;
-        std::filesystem::remove(journal_file(), gone);
+        return false;
     }
 }
 
@@ -267,10 +322,12 @@ void NodeDaemon::prepare(PrepareRun prepare) {
         ways_.erase(run);
         make_place(prepare, part);
         part.directory = prepare.options.run_directory;
-        if (!options_.membership) {
-            part.journal.emplace(journal_file());
-            part.journal->add(prepare);
+        part.journal.emplace(
+            journal_in(part.ledger ? part.ledger->directory() : options_.runtime_directory));
+        if (way.open()) {
+            part.journal->add(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))});
         }
+        part.journal->add(prepare);
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(prepare),
                                              std::move(way), sender(run), ender(run));
     } catch (const std::exception& error) {
@@ -293,7 +350,7 @@ void NodeDaemon::make_place(PrepareRun& prepare, Part& part) const {
     const std::string& run = prepare.options.run;
     prepare.options.run_directory = options_.state_directory + "/runs/" + run;
     std::filesystem::create_directories(prepare.options.run_directory);
-    part.ledger = RunLedger::create(run + "-" + options_.name);
+    part.ledger = RunLedger::create(ledger_name(run, options_.name));
     prepare.options.runtime_directory = part.ledger->directory();
 }
 

@@ -5,8 +5,10 @@
 //     anew, or had lost us, knows us again, and our runs. What waited meanwhile is sent
 //     before it.
 // (2) A machine of a cluster makes the directories of its part of a run itself.
-// (3) A node of `pleat run` that is started anew takes over the run in whose runtime
-//     directory it finds a journal.
+// (3) A node that is started anew takes over the runs whose journals it finds: that of `pleat
+//     run` in its runtime directory, a machine of a cluster in those of the runs that its
+//     state directory names. There it listens at the ports of before, for the peers of
+//     these runs know no others.
 // (4) What an ended run has come to is kept until the controller says Forget, and told again
 //     when it says Collect; on a machine of a cluster it outlives this process.
 #pragma once
@@ -44,13 +46,16 @@ class NodeDaemon {
     };
 
     SharingSockets open_sharing();
+    SharingSockets open_known_sharing(const std::string& any_port) const;
+    std::string sharing_file() const;
+    void write_sharing_file() const;
     ClientConnection connection();
     void say_hello();
     void receive(const std::string& run, ControlMessage message);
     void make_place(PrepareRun& prepare, Part& part) const;
     void read_ended_runs();
-    std::string journal_file() const;
     void take_over();
+    bool take_over(JournaledRun left, Part& part);
     NodeRun::Send sender(const std::string& run);
     NodeRun::Ended ender(const std::string& run);
     void collect(const std::string& run, std::uint64_t offset);
@@ -69,6 +74,7 @@ class NodeDaemon {
     boost::asio::io_context& loop_;
     NodeOptions options_;
     std::uint64_t incarnation_;
+    bool same_ports_ = true;  // for sharing, as the node daemon before us had
     SharingSockets sharing_;
     ControlClient controller_;
     std::map<std::string, Part> runs_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <variant>
 
 #include "base/error.hh"
@@ -20,6 +21,7 @@ std::size_t LogSoFar::events_done(const std::vector<TimedEvent>& timeline) const
 LogSoFar read_log_so_far(const std::string& path) {
     LogSoFar result;
     const auto seen = [&result](ExperimentTime at) { result.last = std::max(result.last, at); };
+    std::map<FlowKey, DemandState> demands;
     LogDecoder decoder;
     std::ifstream file{path, std::ios::binary};
     std::array<char, std::size_t{1} << 16> bytes{};
@@ -36,6 +38,9 @@ LogSoFar read_log_so_far(const std::string& path) {
                                    seen(host.at);
                                },
                                [&](const SampleRecord& sample) { seen(sample.at); },
+                               [&](const DemandRecord& demand) {
+                                   demands.insert_or_assign(demand.flow, demand.state);
+                               },
                                [](const auto&) {},
                            },
                            record);
@@ -43,6 +48,9 @@ LogSoFar read_log_so_far(const std::string& path) {
         if (!fed) throw Failure{path + " is damaged: " + fed.error().message};
     }
     file.close();
+    for (const auto& [flow, state] : demands) {
+        if (!state.is_gone()) result.demands.push_back({flow, state});
+    }
     if (decoder.incomplete() > 0) {
         std::filesystem::resize_file(path, std::filesystem::file_size(path) - decoder.incomplete());
     }

@@ -11,9 +11,10 @@
 namespace pleat {
 
 struct LogSoFar {
-    std::vector<HostRecord> hosts;  // in order
-    std::set<EpochId> epochs;       // that have been switched to
-    ExperimentTime last{};          // of its latest record
+    std::vector<HostRecord> hosts;   // in order
+    std::set<EpochId> epochs;        // that have been switched to
+    std::vector<FlowState> demands;  // that are not gone, in FlowKey order
+    ExperimentTime last{};           // of its latest record
 
     // Events of the timeline up to here have been carried out.
     std::size_t events_done(const std::vector<TimedEvent>& timeline) const;

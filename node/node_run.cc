@@ -20,6 +20,7 @@
 #include "node/host_commands.hh"
 #include "node/host_results.hh"
 #include "node/hosts/host_fleet.hh"
+#include "node/hosts/takeover.hh"
 #include "node/log_so_far.hh"
 #include "node/repeating_timer.hh"
 #include "node/run_recorder.hh"
@@ -34,6 +35,8 @@ constexpr Duration kShareTick = std::chrono::milliseconds{10};
 constexpr Duration kSecond = std::chrono::seconds{1};
 // A start that is announced later than this before it is refused.
 constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
+// With keepers that may still wait for the end of the node daemon before us.
+constexpr Duration kKeeperPatience = std::chrono::seconds{10};
 
 std::int64_t microseconds(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -68,9 +71,15 @@ class NodeRun::Impl {
           progress_{scenario_, !options_.no_applications, local_hosts_},
           so_far_{left == nullptr ? LogSoFar{} : read_log_so_far(log_path(options))},
           recorder_{log_path(options)},
+          left_hosts_{left == nullptr ? LeftHosts{}
+                                      : ask_keepers(options_.runtime_directory, options_.run,
+                                                    local_hosts_, kKeeperPatience)},
+          plane_kind_{left != nullptr ? plane_that_left(left_hosts_.held)
+                                      : chosen_plane(prepare.peers, options_.data_plane.empty()
+                                                                        ? options.data_plane
+                                                                        : options_.data_plane)},
           plane_{open_plane(
-              chosen_plane(prepare.peers,
-                           options_.data_plane.empty() ? options.data_plane : options_.data_plane),
+              plane_kind_,
               PlaneContext{.folder = folder_,
                            .addresses = addresses_,
                            .seed = scenario_.seed,
@@ -79,7 +88,8 @@ class NodeRun::Impl {
                            .loop = loop,
                            .local_hosts = local_hosts_.size(),
                            .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
-                                                     options_.encrypt, std::move(tunnel))})},
+                                                     options_.encrypt, std::move(tunnel)),
+                           .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
           tunnel_{loop, *plane_, prepare.peers, [this] { announce_if_ready(); },
                   [this](const std::string& warning) {
@@ -118,6 +128,7 @@ class NodeRun::Impl {
             return;
         }
         add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
+        for (const auto& [name, descriptor] : plane_->leaves()) fleet_.hold(name, descriptor);
         schedule_.prepare(monotonic_now());
         send_(Prepared{.version = tables_.base()->version(),
                        .epoch = tables_.base()->epoch(),
@@ -216,26 +227,29 @@ class NodeRun::Impl {
     // ---- taking over
 
     void take_over(const JournaledRun& left) {
-        if (plane_->attaches_to() != AttachmentKind::tun_device) {
-            throw Failure{
-                fmt::format("a run on the data plane {} can't be taken over yet", plane_->name())};
-        }
+        is_taken_over_ = true;
         for (const PrepareEpoch& epoch : left.epochs) {
             const Result<std::uint64_t> hash = tables_.add(epoch.delta);
             if (!hash) throw Failure{hash.error().message};
         }
         recorder_.begin(left.t0);
         stage_ = Stage::counting;
-        add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_).ports);
+        add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_, left_hosts_));
         const Instant now = monotonic_now();
+        const bool in_kernel = plane_->attaches_to() == AttachmentKind::kernel_interface;
+        if (in_kernel) sharer_.resume(so_far_.demands, now);
         recall_hosts();
         put_in_force(now);
+        if (!sharer_.idle()) share_timer_.start();
+        last_bytes_out_.reset();  // what the plane counts may go on
         const Duration gap = recorder_.at(now) - so_far_.last;
         const std::string text = fmt::format(
             "the node daemon was started anew and took over the run at {:.3f} s; nothing of the "
-            "{:.3f} s before is recorded, and packets under way were lost",
+            "{:.3f} s before is recorded, and {}",
             std::chrono::duration<double>{recorder_.at(now).time_since_epoch()}.count(),
-            std::chrono::duration<double>{gap}.count());
+            std::chrono::duration<double>{gap}.count(),
+            in_kernel ? "packets were shaped by the kernel meanwhile"
+                      : "packets under way were lost");
         spdlog::warn("{}", text);
         problems_.push_back(text);
         recorder_.event(so_far_.last, now, "node daemon started anew");
@@ -248,7 +262,12 @@ class NodeRun::Impl {
             std::span{scenario_.timeline}.first(so_far_.events_done(scenario_.timeline));
         const ActionsDone done = actions_done(events);
         for (const HostId host : local_hosts_) {
-            if (done.cut.contains(host)) plane_->cut(host);
+            // In a kernel plane it is as it was left, if nothing was half done.
+            if (done.cut.contains(host)) {
+                plane_->cut(host);
+            } else {
+                plane_->connect(host);
+            }
             if (done.ended.contains(host)) results_.ended_by_us(host);
         }
         for (const HostRecord& record : so_far_.hosts) {
@@ -269,16 +288,7 @@ class NodeRun::Impl {
     }
 
     // The table of now, and the next ones at their instants.
-    void put_in_force(Instant now) {
-        const std::shared_ptr<const PathTable> table = schedule_.resume(now);
-        sharer_.table_activated(table, now);
-        if (so_far_.epochs.contains(table->epoch())) return;
-        record_epoch(
-            TableActivated{.version = table->version(),
-                           .epoch = table->epoch(),
-                           .planned = recorder_.instant(epoch_starts_[table->epoch().value]),
-                           .actual = now});
-    }
+    void put_in_force(Instant now) { sharer_.table_activated(schedule_.resume(now), now); }
 
     // Says HostsReady once everything is prepared and the barrier is reached.
     void announce_if_ready() {
@@ -425,7 +435,7 @@ class NodeRun::Impl {
     void each_second(Instant now) {
         plane_->read_counters(now);
         const PlaneTotals totals = plane_->totals();
-        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_;
+        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_.value_or(totals.bytes_out);
         last_bytes_out_ = totals.bytes_out;
         if (sharing_.alone()) sharing_.heartbeat();
         send_(Progress{.at = recorder_.at(now),
@@ -528,8 +538,10 @@ class NodeRun::Impl {
 
     void table_activated(const TableActivated& activated) {
         const std::shared_ptr<const PathTable> table = schedule_.activated(activated.epoch);
-        if (!table) return;
-        sharer_.table_activated(table, monotonic_now());
+        if (table) sharer_.table_activated(table, monotonic_now());
+        // Of a run that was taken over, what came into force while nobody was there.
+        if (!table && (!is_taken_over_ || so_far_.epochs.contains(activated.epoch))) return;
+        so_far_.epochs.insert(activated.epoch);
         record_epoch(activated);
     }
 
@@ -637,6 +649,8 @@ class NodeRun::Impl {
     LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
 
+    LeftHosts left_hosts_;  // that are taken over
+    PlaneKind plane_kind_;
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
     TableSchedule schedule_;            // when which table
     RunTunnel tunnel_;                  // to the planes of other nodes
@@ -653,9 +667,10 @@ class NodeRun::Impl {
     Lifeline lifeline_;
 
     Stage stage_ = Stage::preparing;
+    bool is_taken_over_ = false;
     std::set<HostId> restart_when_ended_;
     std::vector<std::string> problems_;
-    std::uint64_t last_bytes_out_ = 0;
+    std::optional<std::uint64_t> last_bytes_out_ = 0;
     std::string end_reason_;
     bool interrupted_ = false;
     bool failed_ = false;
@@ -667,8 +682,8 @@ NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, Shar
                                    nullptr, std::move(send), std::move(ended))} {}
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 JournaledRun left, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, FileDescriptor{}, &left,
+                 JournaledRun left, FileDescriptor tunnel, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(tunnel), &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;

@@ -72,10 +72,10 @@ class NodeRun {
             PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended);
     ~NodeRun();
 
-    // Takes over the run that a node daemon before us has left to its keepers. Throws Failure
-    // when that can't be.
+    // Takes over the run that a node daemon before us has left to its keepers. `tunnel`: of
+    // reopen_tunnel_end(), where it had one. Throws Failure when that can't be.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-            JournaledRun left, Send send, Ended ended);
+            JournaledRun left, FileDescriptor tunnel, Send send, Ended ended);
 
     void add_epoch(PrepareEpoch epoch);
     void begin(Instant t0);

@@ -37,6 +37,7 @@ std::optional<JournaledRun> read_journal(const std::string& path) {
     std::optional<PrepareRun> prepare;
     std::vector<PrepareEpoch> epochs;
     std::optional<Instant> t0;
+    std::string way;
     std::uint32_t size = 0;
     std::string body;
     while (file.read(reinterpret_cast<char*>(&size), sizeof size)) {
@@ -49,10 +50,14 @@ std::optional<JournaledRun> read_journal(const std::string& path) {
         if (auto* const epoch = std::get_if<PrepareEpoch>(&*message)) {
             epochs.push_back(std::move(*epoch));
         }
+        if (const auto* const opened = std::get_if<WayOpened>(&*message)) way = opened->endpoint;
         if (const auto* const begin = std::get_if<ConfirmBegin>(&*message)) t0 = begin->t0;
     }
     if (!prepare || !t0) return {};
-    return JournaledRun{.prepare = *std::move(prepare), .epochs = std::move(epochs), .t0 = *t0};
+    return JournaledRun{.prepare = *std::move(prepare),
+                        .epochs = std::move(epochs),
+                        .t0 = *t0,
+                        .way = std::move(way)};
 }
 
 }  // namespace pleat

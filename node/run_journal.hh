@@ -1,6 +1,8 @@
 // RunJournal: what the controller has told this node of one run, for a node daemon that is
 // started anew after this one was killed: PrepareRun, each PrepareEpoch, ConfirmBegin, as
-// they came, each with its length before it. A file that was cut off gives all before the cut.
+// they came, and before them where our end of the way to other machines is (WayOpened); each with
+// its length before it. A file that was cut off gives all before the cut. It holds the keys of
+// the ways, so its mode is 0600.
 #pragma once
 
 #include <optional>
@@ -31,6 +33,7 @@ struct JournaledRun {
     PrepareRun prepare;
     std::vector<PrepareEpoch> epochs;
     Instant t0;
+    std::string way;  // our end, as the peers know it; empty: none
 };
 
 // Nothing when there is no such file, or the run had not begun.

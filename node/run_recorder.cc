@@ -60,6 +60,7 @@ void RunRecorder::demands(const std::vector<FlowState>& flows, Instant now) {
     for (const FlowState& flow : flows) {
         write(DemandRecord{.at = at(now), .flow = flow.flow, .state = flow.state});
     }
+    flush();  // for who takes over
 }
 
 void RunRecorder::sample(const FlowSample& flow, Instant now) {

@@ -12,7 +12,7 @@ namespace pleat {
 
 namespace {
 
-constexpr Duration kHeartbeatInterval = std::chrono::seconds{1};
+constexpr Duration kHalfHeartbeat = std::chrono::milliseconds{500};
 constexpr Duration kReplicaInterval = std::chrono::milliseconds{100};
 constexpr Duration kCompany = std::chrono::milliseconds{10};
 
@@ -33,7 +33,7 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
                   .set_caps = outputs_.set_caps,
                   .publish = [this](std::vector<FlowState> flows) { publish(std::move(flows)); },
                   .share = outputs_.share}},
-      heartbeat_timer_{loop, kHeartbeatInterval, [this](Instant) { heartbeat(); }},
+      heartbeat_timer_{loop, kHalfHeartbeat, [this](Instant) { sign_of_life(); }},
       replica_timer_{loop, kReplicaInterval,
                      [this](Instant now) {
                          carry_out(replica_.tick(now));
@@ -129,6 +129,14 @@ void RunSharing::heartbeat() {
                    .shares = shares});
 }
 
+void RunSharing::sign_of_life() {
+    if (std::exchange(heartbeat_next_, !heartbeat_next_)) {
+        heartbeat();
+    } else {
+        send(Alive{});
+    }
+}
+
 // One for all that subscribe at about the same time: at the start of a run they are as many as
 // there are nodes, and each greeting goes to all of them.
 void RunSharing::greet() {
@@ -174,6 +182,7 @@ void RunSharing::receive(const Peer& from, StateMessage message) {
                        carry_out(replica_.receive(heartbeat, now));
                        compare(heartbeat);
                    },
+                   [&](const Alive&) { replica_.receive_alive(from.name, now); },
                },
                message);
     if (!replica_.heard(from.name) || !heard_.insert(from.name).second) return;
@@ -225,7 +234,7 @@ void RunSharing::drop(const DropStates& change, Instant now) {
     sharer_.drop_publisher(change.publisher, now);
     if (!change.lost) return;
     heard_.erase(change.publisher);
-    spdlog::warn("peer lost: three heartbeats are missing peer={}", change.publisher);
+    spdlog::warn("peer lost: silent for three heartbeats peer={}", change.publisher);
     if (outputs_.peer_lost) outputs_.peer_lost(*find(change.publisher));
 }
 

@@ -3,7 +3,10 @@
 // made of them in sharing/state_replica.hh.
 //
 // (1) Every change of a state is one numbered update; a heartbeat comes once a second, and
-//     within 10 ms to whoever subscribes. Both are counted, once each, whoever listens.
+//     within 10 ms to whoever subscribes. Half way between two heartbeats a word without
+//     content says that we are there, so that a machine that is lost is missed within three
+//     heartbeats, without false alarms (sharing/state_replica.hh, (4)). All are counted, once
+//     each, whoever listens.
 // (2) Changes of hosts wait 10 ms for each other, or go with the next update of flows.
 // (3) Only peers are listened to, and each only about itself: what comes through the connection
 //     to a peer and is in another's name is dropped; so are states of flows and hosts that are
@@ -50,7 +53,7 @@ struct RunSharingOutputs {
     std::function<void(const std::vector<FlowState>&)> published;
     std::function<void(HostId, const HostStatus&)> host;  // of a peer
     std::function<void(const Peer&)> peer_heard;          // for the first time, or again
-    std::function<void(const Peer&)> peer_lost;           // three heartbeats are missing
+    std::function<void(const Peer&)> peer_lost;           // silent for three heartbeats
     std::function<void(const std::string&)> problem;
 };
 
@@ -99,6 +102,7 @@ class RunSharing {
     std::uint64_t digest() const;
     void publish(std::vector<FlowState> flows);
     void greet();
+    void sign_of_life();
     void send(const StateMessage& message);
     void receive(const Peer& from, StateMessage message);
     void receive_whole(const Peer& from, const StateUpdate& full);
@@ -115,7 +119,7 @@ class RunSharing {
     Sharer sharer_;
     StateReplica replica_;
     std::map<std::string, Connection> connections_;  // by peer
-    RepeatingTimer heartbeat_timer_;
+    RepeatingTimer heartbeat_timer_;                 // heartbeats and the words between, in turn
     RepeatingTimer replica_timer_;
     boost::asio::steady_timer news_timer_;
     boost::asio::steady_timer greet_timer_;
@@ -126,6 +130,7 @@ class RunSharing {
     std::set<std::string> heard_;
     ControlTraffic traffic_;
     std::uint64_t compared_ = 0;
+    bool heartbeat_next_ = true;
     bool refused_told_ = false;
     bool forged_told_ = false;
     bool greeting_ = false;

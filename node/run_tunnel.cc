@@ -102,6 +102,17 @@ Result<udp::endpoint> parse_endpoint(std::string_view text) {
     return udp::endpoint{parsed, *port};
 }
 
+FileDescriptor reopen_tunnel_end(const std::string& endpoint) {
+    const Result<udp::endpoint> known = parse_endpoint(endpoint);
+    if (!known) throw Failure{known.error().message};
+    try {
+        return open_tunnel_socket(*known);
+    } catch (const std::system_error& error) {
+        throw Failure{fmt::format("the peers' packets come to {}, and it can't be opened again: {}",
+                                  endpoint, error.code().message())};
+    }
+}
+
 std::optional<TunnelSettings> tunnel_settings(const std::string& node,
                                               const std::vector<Peer>& peers,
                                               const Scenario& scenario, bool encrypt,

@@ -40,6 +40,9 @@ Result<PortRange> parse_port_range(std::string_view text);
 // is IPv6). Throws Failure when no port is free.
 FileDescriptor open_tunnel_end(const std::string& address, PortRange ports);
 
+// Binds it where it was before: the peers know no other place. Throws Failure when that can't be.
+FileDescriptor reopen_tunnel_end(const std::string& endpoint);
+
 // "10.0.0.1:7500", "[fd00::1]:7500", and back.
 std::string endpoint_text(const boost::asio::ip::udp::endpoint& endpoint);
 Result<boost::asio::ip::udp::endpoint> parse_endpoint(std::string_view text);

@@ -23,7 +23,7 @@ std::shared_ptr<const PathTable> TableSchedule::resume(Instant now) {
         table = tables_.take_next();
     }
     in_force_ = table->epoch();
-    plane_.activate_at(table, now);
+    plane_.activate_at(table, recorder_.instant(epoch_starts_[in_force_.value]));
     begin();
     return table;
 }

@@ -26,7 +26,7 @@ class TableSchedule {
     void begin();
 
     // As prepare() and begin(), in the midst of a run: the table of now, which it returns, and
-    // the next ones.
+    // the next ones. The plane reports it, too, with the instant at which it came into force.
     std::shared_ptr<const PathTable> resume(Instant now);
 
     // The plane says that an epoch's table came into force: that table. Nothing when it was in

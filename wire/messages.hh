@@ -652,6 +652,11 @@ struct Heartbeat {
     friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
-using StateMessage = std::variant<StateUpdate, Heartbeat>;
+// Between two heartbeats. It is of whoever the connection leads to.
+struct Alive {
+    friend bool operator==(const Alive&, const Alive&) = default;
+};
+
+using StateMessage = std::variant<StateUpdate, Heartbeat, Alive>;
 
 }  // namespace pleat

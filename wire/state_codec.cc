@@ -134,6 +134,7 @@ std::string encode(const StateMessage& message) {
                        shares.set_states(heartbeat.shares->states);
                        shares.set_shares(heartbeat.shares->shares);
                    },
+                   [&out](const Alive&) { out.mutable_alive(); },
                },
                message);
     return out.SerializeAsString();
@@ -159,6 +160,8 @@ Result<StateMessage> decode_state(std::string_view bytes) {
                                             .shares = shares.shares()};
         }
         result = std::move(heartbeat);
+    } else if (in.has_alive()) {
+        result = Alive{};
     } else {
         result = StateUpdate{.publisher = in.publisher(),
                              .incarnation = in.incarnation_ns(),

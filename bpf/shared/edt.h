@@ -124,6 +124,9 @@ struct edt_control {
     __u32 outside; /* EDT_NO_DESTINATION: to none */
     __u32 run_network;
     __u32 run_mask;
+    /* Whose table a slot holds, for who takes over; the program does not look. */
+    __u32 versions[EDT_SLOTS];
+    __u32 epochs[EDT_SLOTS];
 };
 
 /* A path's first packet after silence. */

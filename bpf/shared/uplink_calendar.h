@@ -37,7 +37,8 @@
 #define EDT_CALENDAR_PAST 64 /* buckets before now that are kept: a packet may have begun there */
 
 struct edt_bucket {
-    __u32 number; /* the low bits of its begin >> shift; another's: nothing is booked */
+    /* The low bits of its begin >> shift, and the shift; another's: nothing is booked. */
+    __u32 number;
     __u32 booked; /* units */
 };
 
@@ -101,7 +102,13 @@ edt_calendar_credit(const struct edt_calendar* calendar) {
     return 2ULL << (shift < 30 ? shift : 30);
 }
 
-/* For a link of this rate from now on. Numbers of another width's are not met again. */
+/* A bucket's number as it is written down. Numbers of another width must not be met again: soon
+ * after the machine's start those of narrower buckets are the ones that come next. */
+static inline __attribute__((always_inline)) __u32 edt_bucket_number(__u64 number, __u32 shift) {
+    return (__u32)number ^ (shift << 26);
+}
+
+/* For a link of this rate from now on. */
 static inline __attribute__((always_inline)) void edt_calendar_reshape(
     struct edt_calendar* calendar, __u64 time_per_byte) {
     const __u32 shift = edt_calendar_shift(time_per_byte);
@@ -140,7 +147,7 @@ static inline __attribute__((always_inline)) __u64 edt_calendar_book(struct edt_
         number = edt_chosen(jump, full_until, number);
         if (number >= end) break;
         bucket = &calendar->buckets[number & (EDT_CALENDAR_BUCKETS - 1)];
-        const __u64 other = (__u64)bucket->number ^ (__u32)number;
+        const __u64 other = (__u64)bucket->number ^ edt_bucket_number(number, calendar->shift);
         const __u64 room = EDT_CALENDAR_WIDTH - (bucket->booked & edt_mask_less(other, 1));
         const __u64 full = edt_mask_less(room, 1);
         first = edt_chosen(jump | full, number + (full & 1), first);
@@ -161,13 +168,14 @@ static inline __attribute__((always_inline)) __u64 edt_calendar_book(struct edt_
     begin = edt_chosen(edt_mask_less(begin, first << bucket_shift), first << bucket_shift, begin);
     for (int i = 0; i < EDT_CALENDAR_REACH && first < number; ++i) {
         struct edt_bucket* filled = &calendar->buckets[first & (EDT_CALENDAR_BUCKETS - 1)];
-        filled->number = (__u32)first;
+        filled->number = edt_bucket_number(first, calendar->shift);
         filled->booked = EDT_CALENDAR_WIDTH;
         ++first;
     }
-    const __u64 same = edt_mask_less((__u64)bucket->number ^ (__u32)number, 1);
+    const __u32 written = edt_bucket_number(number, calendar->shift);
+    const __u64 same = edt_mask_less((__u64)bucket->number ^ written, 1);
     bucket->booked = (__u32)((bucket->booked & same) + left);
-    bucket->number = (__u32)number;
+    bucket->number = written;
     calendar->remainder = (__u32)(exact & less_than_unit);
     return begin + time;
 }

@@ -14,12 +14,18 @@
 // (5) All functions are called from the node's main thread; counters may be read there
 //     at any time. A plane whose packets the kernel moves brings them up to date when it
 //     is told to: read_counters().
+// (6) A plane whose packets the kernel moves can be taken over: what is in force on the hosts'
+//     interfaces stays in force without a process, and a plane that is opened with what
+//     it leaves() goes on with it. All hosts are to be added again, then the tables: that of now
+//     with the instant at which it came into force, and those to come. What came into force
+//     meanwhile is reported as if it had been here.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +67,9 @@ struct FlowStarted {
     // Lives as long as anyone holds it. Mostly the same object each time a flow starts anew;
     // after long silence it may be another one, which counts from zero.
     std::shared_ptr<const FlowCounters> counters;
+    // Of a flow that an earlier plane of the run knew, the first time: its cap, which is in
+    // force. Its counters go on from what they were.
+    std::optional<Bandwidth> left_cap{};
 };
 
 struct TableActivated {
@@ -139,6 +148,8 @@ struct PlaneContext {
     // make their arrays as large as that.
     std::size_t local_hosts = 0;
     std::optional<TunnelSettings> tunnel{};  // to other machines; for planes that have one
+    // DataPlane::leaves() of an earlier plane of this run, whose process is gone: rule (6).
+    std::map<std::string, FileDescriptor> left{};
 };
 
 enum class AttachmentKind : std::uint8_t { tun_device, kernel_interface };
@@ -150,6 +161,10 @@ class DataPlane {
     virtual std::string_view name() const = 0;
 
     virtual AttachmentKind attaches_to() const = 0;
+
+    // What must outlive this process so that another one can take over, by name: whoever holds
+    // it gives it to the next plane. Nothing: there is nothing, or no way.
+    virtual std::map<std::string, int> leaves() const { return {}; }
 
     virtual void add_host(HostPort port) = 0;
     virtual void remove_host(HostId host) = 0;

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "base/capabilities.hh"
 #include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/netem_plane.hh"
 #include "node/dataplane/recording_plane.hh"
 #include "node/dataplane/tun_plane.hh"
@@ -39,6 +42,23 @@ std::string in_one_line(std::string text) {
     return text;
 }
 
+// What is in force can be taken over, if this kernel has a bpffs for us.
+std::unique_ptr<DataPlane> open_edt(PlaneContext context) {
+    EdtPlaneOptions options;
+    if (auto left = context.left.extract(kEdtPins)) {
+        options.pins = std::move(left.mapped());
+        options.adopt = true;
+    } else {
+        try {
+            options.pins = open_private_bpffs(context.run);
+        } catch (const std::exception& error) {
+            spdlog::warn(R"(a node daemon that dies could not be replaced reason="{}")",
+                         error.what());
+        }
+    }
+    return open_edt_plane(std::move(context), std::move(options));
+}
+
 }  // namespace
 
 std::string missing_for(PlaneKind plane) {
@@ -59,10 +79,16 @@ std::string missing_for(PlaneKind plane) {
     return tun.ok ? "" : tun.text;
 }
 
+PlaneKind plane_that_left(const std::map<std::string, FileDescriptor>& left) {
+    if (left.contains(kEdtPins)) return PlaneKind::edt;
+    if (left.contains(kNetemMemory)) return PlaneKind::netem;
+    return PlaneKind::tun;
+}
+
 std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context) {
     switch (plane) {
         case PlaneKind::edt:
-            return open_edt_plane(std::move(context));
+            return open_edt(std::move(context));
         case PlaneKind::netem:
             return open_netem_plane(std::move(context));
         case PlaneKind::recording:

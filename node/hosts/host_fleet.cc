@@ -10,11 +10,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/files.hh"
 #include "base/run_ledger.hh"
+#include "node/hosts/descriptor_room.hh"
 #include "node/hosts/host_files.hh"
 #include "node/hosts/host_member.hh"
 #include "node/hosts/outside.hh"
@@ -32,22 +32,8 @@ namespace {
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 // Beyond the grace: for the kernel to end killed processes, and for keepers to say so.
 constexpr Duration kEndPatience = std::chrono::seconds{5};
-// A keeper's socket, its pidfd and what its host is attached by, and some for everything else.
-constexpr std::uint64_t kDescriptorsPerHost = 4;
-constexpr std::uint64_t kOtherDescriptors = 256;
-
-// Raises the soft limit for so many hosts, as far as it may; returns what it was.
-std::uint64_t make_room_for(std::size_t hosts) {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-    const std::uint64_t before = limit.rlim_cur;
-    const std::uint64_t wanted = hosts * kDescriptorsPerHost + kOtherDescriptors;
-    if (before < wanted) {
-        limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
-        static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
-    }
-    return before;
-}
+// A keeper's socket, its pidfd and what its host is attached by.
+constexpr std::size_t kDescriptorsPerHost = 4;
 
 std::string log_name(std::string host) {
     std::replace(host.begin(), host.end(), '/', '_');
@@ -77,7 +63,8 @@ class HostFleet::Impl {
 
     std::vector<HostPort> create(const Scenario& scenario, const AddressPlan& addresses,
                                  const std::vector<HostId>& hosts) {
-        const std::uint64_t open_files = make_room_for(members_.size() + hosts.size());
+        const std::uint64_t open_files =
+            make_descriptor_room(members_.size() + hosts.size(), kDescriptorsPerHost);
         prepare_files(scenario, addresses);
         Members fresh;
         try {
@@ -97,6 +84,9 @@ class HostFleet::Impl {
             }
             for (auto& [id, member] : fresh) member->listen();
             members_.merge(fresh);
+            if (underlay_) {
+                for (const auto& [name, descriptor] : underlay_->leaves()) hold(name, descriptor);
+            }
             return ports;
         } catch (const std::system_error& error) {
             kill(fresh);
@@ -107,19 +97,13 @@ class HostFleet::Impl {
         }
     }
 
-    Adopted adopt(const Scenario& scenario, const AddressPlan& addresses,
-                  const std::vector<HostId>& hosts) {
+    std::vector<HostPort> adopt(const Scenario& scenario, const AddressPlan& addresses,
+                                const std::vector<HostId>& hosts, LeftHosts& left) {
         PLEAT_ASSERT(members_.empty());
-        make_room_for(hosts.size());
         etc_ = options_.runtime_directory + "/etc";  // as the fleet before us has written it
-        std::map<HostId, std::string> sockets;
-        for (const HostId host : hosts) sockets[host] = socket_of(host);
-        std::map<HostId, TakenOver> taken =
-            take_over(ledger_.mark(), sockets, options_.keeper_deadline);
-        if (taken.empty()) throw Failure{"no keeper of run " + options_.run + " is there any more"};
-        Adopted result;
-        adopt_held(taken, result.held);
-        for (auto& [host, one] : taken) {
+        adopt_underlay(std::exchange(left.underlay, {}));
+        std::vector<HostPort> ports;
+        for (auto& [host, one] : left.hosts) {
             const Application& application = scenario.applications.at(host.value);
             HostPort port;
             port.host = host;
@@ -127,8 +111,8 @@ class HostFleet::Impl {
             port.ipv4 = addresses.ipv4(host);
             port.ipv6 = addresses.ipv6(host);
             port.outside = application.outside;
-            if (underlay_) underlay_->lead_to(interface_of(port));
-            result.ports.push_back(std::move(port));
+            if (underlay_ && !underlay_->goes_on()) underlay_->lead_to(interface_of(port));
+            ports.push_back(std::move(port));
             auto member = std::make_unique<HostMember>(
                 loop_, host, application, facts_of(scenario, addresses, host),
                 std::make_unique<KeeperProcess>(one.pid, std::move(one.pidfd),
@@ -138,10 +122,11 @@ class HostFleet::Impl {
             member->listen();
             members_[host] = std::move(member);
         }
+        left.hosts.clear();
         for (const HostId host : hosts) {
             if (!members_.contains(host)) report_lost(host);
         }
-        return result;
+        return ports;
     }
 
     void hold(const std::string& name, int descriptor) {
@@ -181,10 +166,6 @@ class HostFleet::Impl {
   private:
     using Members = std::map<HostId, std::unique_ptr<HostMember>>;
 
-    std::string socket_of(HostId host) const {
-        return options_.runtime_directory + "/hosts/" + std::to_string(host.value) + ".sock";
-    }
-
     HostFacts facts_of(const Scenario& scenario, const AddressPlan& addresses, HostId host) const {
         const std::string& name = scenario.topology.host(host).name;
         return {options_.run, name, ipv4_text(addresses.ipv4(host)),
@@ -192,12 +173,9 @@ class HostFleet::Impl {
                 options_.run_directory + "/logs/" + log_name(name)};
     }
 
-    // Each keeper gives its copies; the first of a name is kept.
-    void adopt_held(std::map<HostId, TakenOver>& taken,
-                    std::map<std::string, FileDescriptor>& held) {
-        for (auto& [host, one] : taken) held.merge(one.held);
-        if (auto underlay = held.extract(keeper::kUnderlay)) {
-            underlay_.emplace(std::move(underlay.mapped()));
+    void adopt_underlay(std::map<std::string, FileDescriptor> left) {
+        if (auto underlay = left.extract(keeper::kUnderlay)) {
+            underlay_.emplace(std::move(underlay.mapped()), std::move(left));
         }
         const bool in_kernel = options_.attachment == AttachmentKind::kernel_interface;
         if (in_kernel != underlay_.has_value()) {
@@ -243,7 +221,7 @@ class HostFleet::Impl {
         setup.ipv4_prefix = static_cast<std::uint8_t>(addresses.prefix_length);
         setup.ipv6 = addresses.ipv6(host);
         setup.etc = etc_;
-        setup.socket = socket_of(host);
+        setup.socket = keeper_socket(options_.runtime_directory, host);
         setup.sysctls.assign(application.sysctls.begin(), application.sysctls.end());
         setup.default_route = has_outside_ && !application.outside;
         setup.outside = application.outside;
@@ -419,9 +397,9 @@ std::vector<HostPort> HostFleet::create(const Scenario& scenario, const AddressP
     return impl_->create(scenario, addresses, hosts);
 }
 
-HostFleet::Adopted HostFleet::adopt(const Scenario& scenario, const AddressPlan& addresses,
-                                    const std::vector<HostId>& hosts) {
-    return impl_->adopt(scenario, addresses, hosts);
+std::vector<HostPort> HostFleet::adopt(const Scenario& scenario, const AddressPlan& addresses,
+                                       const std::vector<HostId>& hosts, LeftHosts& left) {
+    return impl_->adopt(scenario, addresses, hosts, left);
 }
 
 void HostFleet::hold(const std::string& name, int descriptor) {

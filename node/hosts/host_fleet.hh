@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,10 +14,10 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/clock.hh"
-#include "base/file_descriptor.hh"
 #include "model/addressing.hh"
 #include "model/scenario.hh"
 #include "node/dataplane/data_plane.hh"
+#include "node/hosts/takeover.hh"
 
 namespace pleat {
 
@@ -79,19 +78,14 @@ class HostFleet {
     std::vector<HostPort> create(const Scenario& scenario, const AddressPlan& addresses,
                                  const std::vector<HostId>& hosts);
 
-    // What an earlier fleet of this run has left to its keepers.
-    struct Adopted {
-        std::vector<HostPort> ports;
-        std::map<std::string, FileDescriptor> held;  // by hold()
-    };
-
     // Instead of create(), after the node daemon was restarted: takes over the hosts as they
-    // run. What they reported meanwhile is reported now; a host whose keeper does not answer
-    // is reported lost, and has no port. Throws Failure when there is none at all.
-    Adopted adopt(const Scenario& scenario, const AddressPlan& addresses,
-                  const std::vector<HostId>& hosts);
+    // run, and the underlay, which are no more in `left`. What they reported meanwhile is
+    // reported now; of `hosts` those whose keepers have not answered are reported lost, and have
+    // no port. Throws Failure when they are attached as another data plane wants it.
+    std::vector<HostPort> adopt(const Scenario& scenario, const AddressPlan& addresses,
+                                const std::vector<HostId>& hosts, LeftHosts& left);
 
-    // Has every keeper hold a copy of this descriptor as long as it lives, for adopt().
+    // Has every keeper hold a copy of this descriptor as long as it lives, for LeftHosts::held.
     void hold(const std::string& name, int descriptor);
 
     // Starts the host's application; a HostStarted or HostExited follows, and with a

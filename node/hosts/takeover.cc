@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "base/run_ledger.hh"
+#include "node/hosts/descriptor_room.hh"
 #include "node/keeper/channel.hh"
 
 namespace pleat {
@@ -22,6 +24,8 @@ namespace {
 
 // Between two questions to a keeper that still has a node.
 constexpr Duration kPause = std::chrono::milliseconds{20};
+// Of one keeper: its socket, its pidfd, its port, and copies of all that keepers hold.
+constexpr std::size_t kDescriptorsPerHost = 12;
 
 // The conversation with one keeper, until it has given all.
 class Asked {
@@ -125,6 +129,29 @@ std::map<HostId, TakenOver> take_over(const std::string& mark,
             return true;
         });
     }
+}
+
+std::string keeper_socket(const std::string& runtime_directory, HostId host) {
+    return runtime_directory + "/hosts/" + std::to_string(host.value) + ".sock";
+}
+
+LeftHosts ask_keepers(const std::string& runtime_directory, const std::string& run,
+                      const std::vector<HostId>& hosts, Duration patience) {
+    make_descriptor_room(hosts.size(), kDescriptorsPerHost);
+    const std::string mark = RunLedger::open(runtime_directory, run).mark();
+    std::map<HostId, std::string> sockets;
+    for (const HostId host : hosts) sockets[host] = keeper_socket(runtime_directory, host);
+    LeftHosts left{.hosts = take_over(mark, sockets, patience), .underlay = {}, .held = {}};
+    if (left.hosts.empty()) throw Failure{"no keeper of run " + run + " is there any more"};
+    // Each keeper gives its copies; the first of a name is kept.
+    for (auto& [host, one] : left.hosts) {
+        for (auto& [name, descriptor] : one.held) {
+            auto& place = name.starts_with(keeper::kUnderlay) ? left.underlay : left.held;
+            place.try_emplace(name, std::move(descriptor));
+        }
+        one.held.clear();
+    }
+    return left;
 }
 
 }  // namespace pleat

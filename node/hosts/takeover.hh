@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -29,5 +30,20 @@ struct TakenOver {
 std::map<HostId, TakenOver> take_over(const std::string& mark,
                                       const std::map<HostId, std::string>& sockets,
                                       Duration patience);
+
+// The hosts that a node daemon has left, and what it had their keepers hold.
+struct LeftHosts {
+    std::map<HostId, TakenOver> hosts;
+    std::map<std::string, FileDescriptor>
+        underlay;                                // of kernel planes: names of keeper::kUnderlay…
+    std::map<std::string, FileDescriptor> held;  // others
+};
+
+// Where the keeper of a host listens.
+std::string keeper_socket(const std::string& runtime_directory, HostId host);
+
+// Throws Failure when no keeper of the run is there any more.
+LeftHosts ask_keepers(const std::string& runtime_directory, const std::string& run,
+                      const std::vector<HostId>& hosts, Duration patience);
 
 }  // namespace pleat

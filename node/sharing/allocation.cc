@@ -23,7 +23,7 @@ Bandwidth bandwidth_of(double bits_per_second) {
 }  // namespace
 
 Allocation::Allocation(FlowPaths& paths, std::span<const FlowState> states)
-    : known_paths_{paths}, capacities_{paths.capacities()} {
+    : known_paths_{paths}, solver_{paths.capacities()} {
     flows_.reserve(states.size());
     paths_.reserve(states.size());
     demands_.reserve(states.size());
@@ -33,9 +33,9 @@ Allocation::Allocation(FlowPaths& paths, std::span<const FlowState> states)
         PLEAT_ASSERT(flows_.empty() || flows_.back() < state.flow);
         flows_.push_back(state.flow);
         paths_.push_back(path);
-        demands_.push_back({path->links, path->weight, state.state.rate()});
+        demands_.push_back({path->links(), path->weight, state.state.rate()});
     }
-    rates_ = FairShare{capacities_}.solve(demands_);
+    rates_ = solver_.solve(demands_);
 }
 
 std::uint64_t Allocation::digest() const {
@@ -66,8 +66,8 @@ std::optional<Allocation::PathTerms> Allocation::terms(FlowKey flow) {
     if (known && demands_[i].demand == kUnlimitedRate) {
         rate = rates_[i];
     } else {
-        if (!entitlements_) entitlements_.emplace(capacities_, demands_, rates_);
-        rate = entitlements_->of(path->links, path->weight, i);
+        if (!entitlements_) entitlements_.emplace(solver_, demands_, rates_);
+        rate = entitlements_->of(path->links(), path->weight, i);
     }
     return PathTerms{{std::min(bandwidth_of(rate), path->bandwidth), path->rtt}, path->bandwidth};
 }

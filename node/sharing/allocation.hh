@@ -40,7 +40,7 @@ class Allocation {
     std::size_t index(FlowKey flow);  // the number of flows when it is not in it
 
     FlowPaths& known_paths_;
-    std::vector<double> capacities_;
+    FairShare solver_;
     std::vector<FlowKey> flows_;  // ascending
     std::vector<const FlowPath*> paths_;
     std::vector<FlowDemand> demands_;

@@ -53,6 +53,26 @@ Instant Sharer::advance(Instant now) {
     return now_ = std::max(now_, now);
 }
 
+void Sharer::resume(std::span<const FlowState> published, Instant now) {
+    resumed_at_ = advance(now);
+    for (const FlowState& one : published) {
+        if (paths_.possible(one.flow)) own_.set(one.flow, one.state);
+    }
+    stale_ = true;
+}
+
+// Those that have ended while nobody was there.
+void Sharer::give_up_resumed(Instant now) {
+    if (!resumed_at_ || now - *resumed_at_ < kLinger) return;
+    resumed_at_.reset();
+    for (const FlowState& one : published()) {
+        if (flows_.contains(one.flow)) continue;
+        own_.set(one.flow, DemandState::gone());
+        new_states_.push_back({one.flow, DemandState::gone()});
+        stale_ = true;
+    }
+}
+
 void Sharer::flow_started(const FlowStarted& started, Instant now) {
     now = advance(now);
     PLEAT_ASSERT(paths_.possible(started.flow));
@@ -74,6 +94,11 @@ Sharer::LocalFlow& Sharer::find_or_create(const FlowStarted& started) {
     LocalFlow& flow = place->second;
     if (created) {
         flow.key = started.flow;
+        if (started.left_cap) {
+            flow.cap = *started.left_cap;
+            flow.last = read(*started.counters, {}, {}, now_);
+            flow.sampled_bytes = flow.last.count.bytes;
+        }
         if (const auto trace = forgotten_.find(started.flow); trace != forgotten_.end()) {
             flow.before.bytes = flow.last.count.bytes = flow.sampled_bytes = trace->second.bytes;
             flow.recorded = trace->second.recorded;
@@ -113,7 +138,7 @@ bool Sharer::may_forget(const LocalFlow& flow) const {
 
 void Sharer::start(LocalFlow& flow, Instant now) {
     flow.last.count.at = now;
-    flow.machine.start(flow.last.count);
+    flow.machine.resume(flow.last.count, resumed_at_ ? own_.state(flow.key) : DemandState::gone());
     if (!last_sample_) last_sample_ = now;
     if (!flow.watched) {
         const auto place = std::lower_bound(
@@ -138,6 +163,7 @@ void Sharer::tick(Instant now) {
     now = advance(now);
     for (LocalFlow* const flow : watched_) look(*flow, now);
     publish_changes(now);
+    give_up_resumed(now);
     std::erase_if(watched_, [this, now](LocalFlow* flow) {
         const bool forget = flow->machine.phase() == DemandMachine::Phase::idle &&
                             now - flow->idle_since >= kLinger && own_.state(flow->key).is_gone();
@@ -268,7 +294,8 @@ std::optional<SharesDigest> Sharer::shares_digest() const {
 }
 
 void Sharer::allocate(Instant now) {
-    allocation_.emplace(paths_, all_states());
+    if (stale_) all_ = all_states();
+    allocation_.emplace(paths_, all_);
     stale_ = false;
     for (LocalFlow* const flow : watched_) {
         if (flow->machine.phase() != DemandMachine::Phase::idle) allow(*flow, now);

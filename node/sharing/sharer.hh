@@ -19,6 +19,8 @@
 //     plane took for the end of its busy time.
 // (7) When the plane has forgotten a silent flow, so that its counters are nobody else's,
 //     so does the sharer, but for what samples and the log need when it comes back.
+// (8) Of a run that is taken over the flows count as they were published last, until their plane
+//     reports them as under way or kLinger has passed; and their caps are as the plane says.
 #pragma once
 
 #include <functional>
@@ -58,6 +60,9 @@ class Sharer {
     // `folder` must outlive it; `table` is in force.
     Sharer(const PathFolder& folder, std::shared_ptr<const PathTable> table, SharerOutputs outputs);
 
+    // Before all else, of a run that is taken over: what was published last, in FlowKey order.
+    void resume(std::span<const FlowState> published, Instant now);
+
     void flow_started(const FlowStarted& started, Instant now);
     void table_activated(std::shared_ptr<const PathTable> table, Instant now);
 
@@ -65,7 +70,7 @@ class Sharer {
     void tick(Instant now);
 
     // No flow of this machine is or was lately active.
-    bool idle() const { return watched_.empty(); }
+    bool idle() const { return watched_.empty() && !resumed_at_; }
 
     // The flows from and to `host` are gone.
     void host_crashed(HostId host, Instant now);
@@ -125,6 +130,7 @@ class Sharer {
     bool may_forget(const LocalFlow& flow) const;
     void look(LocalFlow& flow, Instant now);
     void start(LocalFlow& flow, Instant now);
+    void give_up_resumed(Instant now);
     void note_change(const LocalFlow& flow, Instant now);
     void publish_changes(Instant now);
     void rest(LocalFlow& flow, Instant now);
@@ -143,12 +149,14 @@ class Sharer {
     std::vector<LocalFlow*> watched_;  // the active and the lately active, by key
     std::vector<LocalFlow*> to_sample_;
     std::optional<Allocation> allocation_;
-    bool stale_ = true;  // states have changed since allocation_ was made
+    bool stale_ = true;           // states have changed since allocation_ was made
+    std::vector<FlowState> all_;  // all_states() of then
     Instant now_;
     std::optional<Instant> last_sample_;  // or the first flow's start, before any
     std::vector<FlowCap> new_caps_;       // to be sent
     std::vector<FlowState> new_states_;   // to be sent
     bool urgent_ = false;                 // a state has changed by much (5)
+    std::optional<Instant> resumed_at_;   // (8), until all is known
     std::optional<Instant> changed_at_;   // since when a state waits to be published
 };
 

@@ -11,8 +11,8 @@ using std::chrono::milliseconds;
 constexpr Duration kFirstPatience = milliseconds{200};
 constexpr Duration kMostPatience = milliseconds{3200};
 
-// Heartbeats come once a second; the third is missing when it is half a second late.
-constexpr Duration kLease = milliseconds{3500};
+// (4) Three heartbeats less the time between two calls of tick().
+constexpr Duration kLease = milliseconds{2900};
 
 // More than a snapshot's round trip can let gather: what is lost beyond is a gap again.
 constexpr std::size_t kMostWaiting = 1024;
@@ -75,6 +75,11 @@ StateReplica::Actions StateReplica::receive(const Heartbeat& heartbeat, Instant 
                       heartbeat.digest == digest_with(publisher->states.digest(), publisher->hosts);
     if (!same) ask(heartbeat.publisher, *publisher, now, actions);
     return actions;
+}
+
+void StateReplica::receive_alive(const std::string& publisher, Instant now) {
+    const auto found = publishers_.find(publisher);
+    if (found != publishers_.end()) found->second.heard = now;
 }
 
 StateReplica::Actions StateReplica::receive_snapshot(const StateUpdate& full, Instant now) {

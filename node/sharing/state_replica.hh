@@ -10,7 +10,9 @@
 //     applied after it when they are later.
 // (3) One request a publisher is in flight. After 200 ms without answer it is asked again,
 //     each time after twice as long, at most 3.2 s.
-// (4) A publisher that has said nothing for the time of three heartbeats is dropped.
+// (4) A publisher that has said nothing for almost three heartbeats (2.9 s) is dropped, so that
+//     its states have left everybody's shares within three. It speaks every half second, so
+//     five of its messages are missing by then.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +53,10 @@ class StateReplica {
 
     Actions receive(StateUpdate update, Instant now);
     Actions receive(const Heartbeat& heartbeat, Instant now);
+
+    // It is there still, and has said nothing else. One that is not known stays so: its next
+    // heartbeat makes it known.
+    void receive_alive(const std::string& publisher, Instant now);
 
     // The answer to AskSnapshot: the full state after update `sequence`.
     Actions receive_snapshot(const StateUpdate& full, Instant now);

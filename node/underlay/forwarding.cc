@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -62,6 +63,11 @@ Forwarding::Forwarding(int underlay) {
     object.load();
     program_ = object.program("underlay_forward");
     ports_ = object.map("ports");
+    in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
+}
+
+Forwarding::Forwarding(int underlay, FileDescriptor program, FileDescriptor ports)
+    : program_{std::move(program)}, ports_{std::move(ports)} {
     in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
 }
 

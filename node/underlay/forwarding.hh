@@ -19,6 +19,13 @@ class Forwarding {
     // Throws Failure when the kernel has no such programs.
     explicit Forwarding(int underlay);
 
+    // What an earlier one has at the ports: program and addresses. Nothing is changed.
+    Forwarding(int underlay, FileDescriptor program, FileDescriptor ports);
+
+    int program() const { return program_.value(); }
+
+    int ports() const { return ports_.value(); }
+
     // The host has been plugged in. Throws when its port can't have the program.
     void add(const keeper::Interface& interface) const;
 

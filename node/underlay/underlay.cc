@@ -23,6 +23,10 @@ namespace pleat {
 
 namespace {
 
+// Names of what is left.
+constexpr const char* kProgram = "underlay program";
+constexpr const char* kPorts = "underlay ports";
+
 // A namespace inherits some of these from the machine.
 constexpr std::array<std::pair<const char*, const char*>, 10> kSysctls{{
     {"net/ipv4/ip_forward", "1"},
@@ -88,11 +92,25 @@ Underlay::Underlay() {
     open_forwarding();
 }
 
-Underlay::Underlay(FileDescriptor network_namespace) : namespace_{std::move(network_namespace)} {
-    open_forwarding();
+Underlay::Underlay(FileDescriptor network_namespace, std::map<std::string, FileDescriptor> left)
+    : namespace_{std::move(network_namespace)} {
+    const auto program = left.find(kProgram);
+    const auto ports = left.find(kPorts);
+    if (program == left.end() || ports == left.end()) {
+        open_forwarding();
+        return;
+    }
+    forwarding_ = std::make_unique<Forwarding>(namespace_.value(), std::move(program->second),
+                                               std::move(ports->second));
+    goes_on_ = true;
 }
 
 Underlay::~Underlay() = default;
+
+std::map<std::string, int> Underlay::leaves() const {
+    if (!forwarding_) return {};
+    return {{kProgram, forwarding_->program()}, {kPorts, forwarding_->ports()}};
+}
 
 void Underlay::open_forwarding() {
     try {

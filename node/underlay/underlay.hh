@@ -15,7 +15,9 @@
 // Why not a bridge: docs/design/underlay.md.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "base/file_descriptor.hh"
 #include "node/keeper/interface.hh"
@@ -28,12 +30,19 @@ class [[nodiscard]] Underlay {
   public:
     // Throws when the namespace can't be made.
     Underlay();
-    // One that keepers have held.
-    explicit Underlay(FileDescriptor network_namespace);
+    // One that keepers have held, with what it leaves(), if they have that.
+    explicit Underlay(FileDescriptor network_namespace,
+                      std::map<std::string, FileDescriptor> left = {});
     Underlay(Underlay&&) = delete;
     ~Underlay();
 
     int network_namespace() const { return namespace_.value(); }
+
+    // What must outlive this process, beside the namespace, for another to go on with it.
+    std::map<std::string, int> leaves() const;
+
+    // An earlier process's: hosts that it has led to need it no more.
+    bool goes_on() const { return goes_on_; }
 
     // Makes `pleat0` in the namespace `host`. Keepers do this for themselves; it is for
     // hosts that have none. Throws.
@@ -49,6 +58,7 @@ class [[nodiscard]] Underlay {
     void open_forwarding();
 
     FileDescriptor namespace_;
+    bool goes_on_ = false;
     std::unique_ptr<Forwarding> forwarding_;
 };
 

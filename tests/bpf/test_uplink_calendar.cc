@@ -268,3 +268,18 @@ TEST_CASE("a new rate of the same width keeps the bookings; of another width it 
     CHECK(edt_calendar_book(&link.calendar(), kStart, kStart, kMicrosecond) <
           kStart + kMillisecond);
 }
+
+TEST_CASE("soon after the machine's start, too, bookings of another width are not met again") {
+    Link link{20'000'000};
+    Path path{.time_per_byte = time_per_byte(20'000'000)};
+    const Ticks change = 6500 * kMillisecond;
+    for (Ticks now = 2500 * kMillisecond; now < change; now += kMillisecond / 2) {
+        REQUIRE(path.send(link, now, 1250) != 0);
+    }
+    // Twice as wide: 6.5 s has the number that 3.25 s had before.
+    edt_calendar_reshape(&link.calendar(), time_per_byte(10'000'000));
+    const Ticks time = 2 * link.time_of(1250);
+    for (Ticks now = change; now < 2 * change; now += kMillisecond) {
+        REQUIRE(edt_calendar_book(&link.calendar(), now, now + time, time) == now + time);
+    }
+}

@@ -4,9 +4,11 @@
 #include <atomic>
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <fcntl.h>
 
 #include "base/overload.hh"
 #include "model/epochs.hh"
@@ -19,20 +21,7 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
     : topology_{topology(lines)}, folder_{topology_} {
     const auto local_hosts = static_cast<std::size_t>(std::ranges::count_if(
         topology_.hosts(), [&options](const Host& one) { return options.local(one.name); }));
-    plane_ = open(PlaneContext{
-        .folder = folder_,
-        .addresses = plan_,
-        .seed = 1,
-        .run = "test",
-        .report =
-            [this](const PlaneReport& report) {
-                std::visit(
-                    Overload{[this](const FlowStarted& one) { started_.push_back(one); },
-                             [this](const TableActivated& one) { activated_.push_back(one); }},
-                    report);
-            },
-        .loop = loop_,
-        .local_hosts = local_hosts});
+    plane_ = open(context(local_hosts));
     if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
         underlay_ = std::make_unique<Underlay>();
     }
@@ -45,8 +34,54 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
         plane_->add_host(made->take_port());
         hosts_[name] = std::move(made);
     }
-    plane_->activate_at(table(lines, 1), monotonic_now());
+    first_table_ = {table(lines, 1), monotonic_now()};
+    plane_->activate_at(first_table_.table, first_table_.when);
     await([this] { return !activated_.empty(); });
+}
+
+PlaneContext PlaneWorld::context(std::size_t local_hosts) {
+    return PlaneContext{
+        .folder = folder_,
+        .addresses = plan_,
+        .seed = 1,
+        .run = "test",
+        .report =
+            [this](const PlaneReport& report) {
+                std::visit(
+                    Overload{[this](const FlowStarted& one) { started_.push_back(one); },
+                             [this](const TableActivated& one) { activated_.push_back(one); }},
+                    report);
+            },
+        .loop = loop_,
+        .local_hosts = local_hosts};
+}
+
+void PlaneWorld::kill_plane() {
+    for (const auto& [name, descriptor] : plane_->leaves()) {
+        left_[name] =
+            FileDescriptor{check("copy a descriptor", ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0))};
+    }
+    plane_.reset();
+}
+
+void PlaneWorld::take_over(const OpenPlane& open, const std::vector<Activation>& tables) {
+    started_.clear();
+    activated_.clear();
+    PlaneContext with = context(hosts_.size());
+    with.left = std::exchange(left_, {});
+    plane_ = open(std::move(with));
+    for (const auto& [name, host] : hosts_) {
+        const HostId id = *topology_.find_host(name);
+        FileDescriptor space{
+            check("copy a descriptor", ::fcntl(host->network_namespace(), F_DUPFD_CLOEXEC, 0))};
+        plane_->add_host(
+            HostPort{.host = id,
+                     .attachment = KernelInterface{.network_namespace = std::move(space),
+                                                   .name = TestHost::kInterface},
+                     .ipv4 = plan_.ipv4(id),
+                     .ipv6 = plan_.ipv6(id)});
+    }
+    for (const Activation& one : tables) plane_->activate_at(one.table, one.when);
 }
 
 void PlaneWorld::destroy_host(const std::string& name) {
@@ -88,6 +123,7 @@ void PlaneWorld::await(const std::function<bool()>& done, Duration limit) {
 
 void PlaneWorld::pass(Duration time) {
     loop_.restart();
+    const auto working = boost::asio::make_work_guard(loop_);  // also when there is no plane
     loop_.run_for(time);
 }
 

@@ -55,6 +55,21 @@ class PlaneWorld {
     // The plane ends before its hosts.
     void close_plane() { plane_.reset(); }
 
+    struct Activation {
+        std::shared_ptr<const PathTable> table;
+        Instant when;
+    };
+
+    // The plane's process is killed, as far as the kernel sees it: one that was opened by
+    // Plane::open_to_leave.
+    void kill_plane();
+
+    // Another one goes on with what it left. Reports so far are forgotten.
+    void take_over(const OpenPlane& open, const std::vector<Activation>& tables);
+
+    // The table of the beginning, with its instant.
+    const Activation& first_table() const { return first_table_; }
+
     // Handles reports until `done`; fails the test after `limit`.
     void await(const std::function<bool()>& done, Duration limit = std::chrono::seconds{20});
 
@@ -89,6 +104,8 @@ class PlaneWorld {
                                Duration interval, bool v6 = false);
 
   private:
+    PlaneContext context(std::size_t local_hosts);
+
     AddressPlan plan_;
     Topology topology_;
     PathFolder folder_;
@@ -98,6 +115,8 @@ class PlaneWorld {
     std::vector<TableActivated> activated_;
     boost::asio::io_context loop_;
     std::unique_ptr<DataPlane> plane_;
+    Activation first_table_;
+    std::map<std::string, FileDescriptor> left_;
 };
 
 }  // namespace pleat::testing

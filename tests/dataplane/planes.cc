@@ -8,7 +8,9 @@
 #include <catch2/catch.hpp>
 
 #include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/netem_plane.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 
 namespace pleat::testing {
@@ -18,7 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // What the hosts need, else what the plane needs: asked once.
-std::function<std::string()> missing_for(AttachmentKind hosts, std::string (*plane)()) {
+std::function<std::string()> once_missing(AttachmentKind hosts, std::string (*plane)()) {
     return [hosts, plane, found = std::optional<std::string>{}]() mutable {
         if (!found) {
             found = missing_for_hosts(hosts);
@@ -33,13 +35,13 @@ std::vector<Plane> all_planes() {
         {.name = "tun",
          .open = open_tun_plane,
          .attachment = AttachmentKind::tun_device,
-         .missing = missing_for(AttachmentKind::tun_device, nullptr),
+         .missing = once_missing(AttachmentKind::tun_device, nullptr),
          .rtt_error = 250us,
          .rate_error = [](double) { return 0.01; }},
         {.name = "edt",
          .open = [](PlaneContext context) { return open_edt_plane(std::move(context)); },
          .attachment = AttachmentKind::kernel_interface,
-         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_edt),
+         .missing = once_missing(AttachmentKind::kernel_interface, missing_for_edt),
          .rtt_error = 400us,
          .rate_error = [](double) { return 0.015; },
          // A bucket of the link's calendar: at 20 Mbps 2^22 ns; and a packet more.
@@ -47,11 +49,22 @@ std::vector<Plane> all_planes() {
          // TCP joins none where there are chances; what an application has joined is one draw.
          .joined_loss = JoinedLoss::as_first,
          // The program compares the clock; what is late is not the switch.
-         .switch_lateness = 1us},
+         .switch_lateness = 1us,
+         .open_to_leave =
+             [](PlaneContext context) {
+                 EdtPlaneOptions options{.pins = open_private_bpffs(context.run), .leave = true};
+                 return open_edt_plane(std::move(context), std::move(options));
+             },
+         .open_to_take_over =
+             [](PlaneContext context) {
+                 REQUIRE(plane_that_left(context.left) == PlaneKind::edt);
+                 return open_plane(PlaneKind::edt, std::move(context));
+             },
+         .switches_alone = true},
         {.name = "netem",
          .open = [](PlaneContext context) { return open_netem_plane(std::move(context)); },
          .attachment = AttachmentKind::kernel_interface,
-         .missing = missing_for(AttachmentKind::kernel_interface, missing_for_netem),
+         .missing = once_missing(AttachmentKind::kernel_interface, missing_for_netem),
          .rtt_error = 500us,
          .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
          // HTB lets 2 ms of the rate pass after a pause: of the link, and of a path.
@@ -60,7 +73,16 @@ std::vector<Plane> all_planes() {
          .joined_loss = JoinedLoss::all_or_nothing,
          // Some requests for each path, in User Mode Linux 0.3 ms.
          .switch_lateness = 1ms,
-         .switches_at_once = false},
+         .switches_at_once = false,
+         .open_to_leave =
+             [](PlaneContext context) {
+                 return open_netem_plane(std::move(context), {.leave = true});
+             },
+         .open_to_take_over =
+             [](PlaneContext context) {
+                 REQUIRE(plane_that_left(context.left) == PlaneKind::netem);
+                 return open_plane(PlaneKind::netem, std::move(context));
+             }},
     };
 }
 

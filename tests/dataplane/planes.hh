@@ -44,6 +44,12 @@ struct Plane {
     bool keeps_order_when_sooner = true;
     // All paths change at one instant; otherwise one after the other.
     bool switches_at_once = true;
+    // One that leaves everything in force when it ends; none of planes that can't.
+    OpenPlane open_to_leave{};
+    // Opens one of its kind that takes over what was left.
+    OpenPlane open_to_take_over{};
+    // Tables come into force at their instants when no plane is there.
+    bool switches_alone = false;
 };
 
 // Runs the case for every plane that this machine can have (of those that the environment

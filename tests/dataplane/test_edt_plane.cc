@@ -8,11 +8,11 @@
 
 #include "base/overload.hh"
 #include "model/epochs.hh"
-#include "node/dataplane/edt/bpffs.hh"
 #include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/edt_plane.hh"
 #include "node/dataplane/edt/table_rows.hh"
 #include "node/dataplane/edt/traffic_control.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "tests/dataplane/traffic.hh"
 #include "tests/model/build.hh"
 
@@ -308,7 +308,7 @@ TEST_CASE("a host that comes after the table is shaped when add_host returns") {
 TEST_CASE("who takes over finds shaping that never stopped, and counters that go on") {
     if (!possible()) return;
     EdtWorld world{{"a -- s1: 10ms 100Mbps", "b -- s1: 10ms 100Mbps", "c -- s1: 1ms"}};
-    const FileDescriptor pins = open_private_bpffs();
+    const FileDescriptor pins = open_private_bpffs("test");
     world.open({.pins = copy(pins.value()), .leave = true});
     world.add("c");
     world.add("b");
@@ -349,14 +349,17 @@ TEST_CASE("who takes over finds shaping that never stopped, and counters that go
 
 TEST_CASE("what is pinned for another topology is not taken over") {
     if (!possible()) return;
-    const FileDescriptor pins = open_private_bpffs();
+    const FileDescriptor pins = open_private_bpffs("test");
     EdtWorld small{pair_of_hosts};
     small.open({.pins = copy(pins.value()), .leave = true});
     EdtWorld large{{"a -- s1: 1ms", "b -- s1: 1ms", "c -- s1: 1ms"}};
     CHECK_THROWS_WITH(large.open({.pins = copy(pins.value()), .adopt = true}),
                       Catch::Contains("2 hosts, not 3"));
-    const FileDescriptor empty = open_private_bpffs();
+    const FileDescriptor empty = open_private_bpffs("test");
     CHECK_THROWS_AS(large.open({.pins = copy(empty.value()), .adopt = true}), Failure);
+    const FileDescriptor other = open_private_bpffs("other");
+    CHECK_THROWS_WITH(small.open({.pins = copy(other.value()), .adopt = true}),
+                      Catch::Contains("is of run other, not of test"));
 }
 
 TEST_CASE("a host that is cut loses what waits for it, and is connected again") {

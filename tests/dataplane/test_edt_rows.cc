@@ -32,12 +32,16 @@ TEST_CASE("a rate becomes a time per byte that is never short, and wrong by less
         const double row = seconds(time_per_byte(rate), 1.0);
         CHECK(row >= exact * (1.0 - 1e-15));
         CHECK(row <= exact * (1.0 + 1e-5));
+        // And back.
+        CHECK(static_cast<double>(rate_of(time_per_byte(rate)).bits_per_second()) ==
+              Approx(static_cast<double>(rate.bits_per_second())).epsilon(1e-5));
     }
     CHECK(time_per_byte(1_Gbps) == 8ULL << EDT_TIME_PER_BYTE_SHIFT);
 }
 
 TEST_CASE("only unlimited takes no time") {
     CHECK(time_per_byte(Bandwidth::unlimited()) == 0);
+    CHECK(rate_of(0).is_unlimited());
     CHECK(time_per_byte(Bandwidth::bits_per_second(Bandwidth::unlimited().bits_per_second() - 1)) ==
           1);
 }

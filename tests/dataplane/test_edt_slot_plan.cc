@@ -268,20 +268,54 @@ TEST_CASE("a change by hand takes the slot of the farthest epoch, which still co
     }
 }
 
-TEST_CASE("what an earlier owner left stays in force until something else does") {
-    SlotPlan::Begins left;
-    left[2] = kStart - 5s;
-    left[0] = kStart - 10s;
-    left[1] = kStart + 1s;
-    Owner owner{1ms, 1ms, SlotPlan{GENERATE(false, true), left}};
+// Epochs 1, 2 (in force) and 3.
+SlotPlan::LeftSlots left_slots() {
+    SlotPlan::LeftSlots left;
+    left[2] = SlotPlan::Left{.begins = kStart - 5s, .version = 1, .epoch = EpochId{2}};
+    left[0] = SlotPlan::Left{.begins = kStart - 10s, .version = 1, .epoch = EpochId{1}};
+    left[1] = SlotPlan::Left{.begins = kStart + 1s, .version = 1, .epoch = EpochId{3}};
+    return left;
+}
+
+TEST_CASE("what an earlier owner left stays in force until something else does, and is reported") {
+    Owner owner{1ms, 1ms, SlotPlan{GENERATE(false, true), left_slots()}};
     owner.run_until(kStart + 500ms);
-    CHECK(owner.reports().empty());
+    REQUIRE(owner.reported() == Tickets{0, 0});
+    CHECK(owner.reports()[0].table.epoch == EpochId{1});
+    CHECK(owner.reports()[1].table.epoch == EpochId{2});
+    CHECK(owner.reports()[1].actual == kStart - 5s);
     CHECK(owner.plan().begins()[2] == kStart - 5s);
-    // The one of the future is known by its instant alone.
-    const auto again = owner.ask(1, 3, kStart + 1s);
+    // Another table for the instant takes the place of what was left for it.
+    const auto other = owner.ask(1, 4, kStart + 1s);
     owner.run_until(kStart + 2s);
-    CHECK(owner.in_force() == again);
-    CHECK(owner.reported() == Tickets{again});
+    CHECK(owner.in_force() == other);
+    CHECK(owner.reported() == Tickets{0, 0, other});
+}
+
+TEST_CASE("what an earlier owner left and is asked for again is not written anew") {
+    // Rows that take for ever: nothing waits for them.
+    Owner owner{1h, 1h, SlotPlan{GENERATE(false, true), left_slots()}};
+    const auto present = owner.ask(1, 2, kStart - 5s);
+    const auto next = owner.ask(1, 3, kStart + 1s);
+    CHECK(owner.plan().occupant(2) == present);
+    CHECK(owner.plan().occupant(1) == next);
+    owner.run_until(kStart + 2s);
+    REQUIRE(owner.reported() == Tickets{0, present, next});
+    CHECK(owner.reports()[1].actual == kStart - 5s);
+    CHECK(owner.reports()[2].actual == kStart + 1s);
+    CHECK(owner.plan().begins()[2] == std::nullopt);  // free again
+    CHECK(owner.plan().begins()[1] == kStart + 1s);
+}
+
+TEST_CASE("a table that was left and has been followed by another is not in force again") {
+    Owner owner{1ms, 1ms, SlotPlan{true, left_slots()}};
+    const auto earlier = owner.ask(1, 1, kStart - 10s);
+    const auto moved = owner.ask(1, 3, kStart + 2s);  // not for its instant
+    owner.run_until(kStart + 1500ms);
+    CHECK(owner.in_force() == earlier);
+    owner.run_until(kStart + 3s);
+    CHECK(owner.in_force() == moved);
+    CHECK(owner.reported() == Tickets{0, 0, earlier, moved});
 }
 
 // The oracle: tables that are folded and filled in no time, in as many slots as one likes.

@@ -9,6 +9,7 @@
 #include <memory>
 #include <regex>
 #include <sstream>
+#include <utility>
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -51,13 +52,17 @@ RunningExperiment start(const Workspace& workspace, const fs::path& topology, in
         ::open(document.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     REQUIRE(stdout_file.open());
     Command command;
-    command.arguments = {helper("pleat"), "run",   topology.string(),
-                         "--json",        "--out", out.string()};
+    command.arguments = {helper("pleat"), "run", topology.string(), "--json"};
+    const bool elsewhere = !workspace.controller().empty();
+    const std::string where = elsewhere ? workspace.controller() : out.string();
+    command.arguments.insert(command.arguments.end(),
+                             {elsewhere ? "--controller" : "--out", where});
     command.descriptors = {{stdout_file.value(), 1}};
     const double began = wall_now();
     auto child = Child::start(command);
     REQUIRE(child.has_value());
-    return RunningExperiment{std::move(*child), out, document, began};
+    return RunningExperiment{std::move(*child), elsewhere ? workspace.runs() : out, document,
+                             began};
 }
 
 Run finish(RunningExperiment& running) {
@@ -78,7 +83,8 @@ std::string helper(const std::string& name) {
     return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
 }
 
-Workspace::Workspace() {
+Workspace::Workspace(std::string controller, fs::path runs)
+    : controller_{std::move(controller)}, runs_{std::move(runs)} {
     std::string pattern = (fs::temp_directory_path() / "pleat-fidelity-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;

@@ -13,17 +13,25 @@ namespace pleat::fidelity {
 // A directory of its own, removed in the end.
 class Workspace {
   public:
-    Workspace();
+    // `controller`: the endpoint of one on whose machines runs take place, and `runs` where it
+    // keeps them; empty: on this machine.
+    explicit Workspace(std::string controller = {}, std::filesystem::path runs = {});
     ~Workspace();
     Workspace(const Workspace&) = delete;
     Workspace& operator=(const Workspace&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
 
+    const std::string& controller() const { return controller_; }
+
+    const std::filesystem::path& runs() const { return runs_; }
+
     std::filesystem::path write(const std::string& name, const std::string& text) const;
 
   private:
     std::filesystem::path path_;
+    std::string controller_;
+    std::filesystem::path runs_;
 };
 
 // A program that is built beside this test.

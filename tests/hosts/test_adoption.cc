@@ -62,7 +62,18 @@ struct LeftAlone {
     LeftAlone(const LeftAlone&) = delete;
     LeftAlone& operator=(const LeftAlone&) = delete;
 
-    HostFleet::Adopted adopt() { return world.fleet->adopt(world.scenario, world.addresses, all); }
+    LeftHosts ask(Duration patience = 5s) const {
+        return ask_keepers(world.options.runtime_directory, world.options.run, all, patience);
+    }
+
+    std::vector<HostPort> adopt() {
+        LeftHosts left = ask();
+        return adopt(left);
+    }
+
+    std::vector<HostPort> adopt(LeftHosts& left) {
+        return world.fleet->adopt(world.scenario, world.addresses, all, left);
+    }
 
     bool dissolve() {
         bool done = false;
@@ -99,10 +110,11 @@ TEST_CASE("hosts of a killed node run on, and answer the fleet that adopts them"
     FleetWorld& world = left.world;
     const pid_t application = child_of(world.keeper_of("a"));
     REQUIRE(application > 0);
-    HostFleet::Adopted adopted = left.adopt();
-    REQUIRE(adopted.ports.size() == 2);
-    CHECK(adopted.held.empty());
-    CHECK(adopted.ports[1].ipv4 == 0x0a000002);
+    LeftHosts asked = left.ask();
+    CHECK(asked.held.empty());
+    const std::vector<HostPort> ports = left.adopt(asked);
+    REQUIRE(ports.size() == 2);
+    CHECK(ports[1].ipv4 == 0x0a000002);
     CHECK(world.fleet->running(HostId{0}));
     CHECK_FALSE(world.fleet->running(HostId{1}));
     CHECK(state_of(application) != '-');
@@ -110,13 +122,13 @@ TEST_CASE("hosts of a killed node run on, and answer the fleet that adopts them"
         // The namespace is the host's own, and the underlay still carries packets.
         unsigned index = 0;
         in_network_namespace(
-            std::get<KernelInterface>(adopted.ports[0].attachment).network_namespace.value(),
+            std::get<KernelInterface>(ports[0].attachment).network_namespace.value(),
             [&index] { index = ::if_nametoindex("pleat0"); });
         CHECK(index != 0);
         CHECK(output_of(world, HostId{1}, "ping -q -c1 -W2 a >/dev/null; echo $?") == "0\n");
     } else {
         // A packet of b's comes to us.
-        const int tun = std::get<TunDevice>(adopted.ports[1].attachment).descriptor.value();
+        const int tun = std::get<TunDevice>(ports[1].attachment).descriptor.value();
         world.fleet->execute(HostId{1}, 1, {"ping", "-c1", "-W1", "a"});
         pollfd packet{tun, POLLIN, 0};
         CHECK(::poll(&packet, 1, 5000) == 1);
@@ -142,7 +154,7 @@ TEST_CASE("what happened while no node was there is reported to the one that ado
     const pid_t application = child_of(left.world.keeper_of("a"));
     write_new_file(go, "");
     REQUIRE(ends_within(application, 5s));
-    const HostFleet::Adopted adopted = left.adopt();
+    const std::vector<HostPort> ports = left.adopt();
     const auto exited = left.world.wait_for<HostExited>(HostId{0});
     REQUIRE(exited);
     CHECK(exited->exit_code == 3);
@@ -163,10 +175,11 @@ TEST_CASE("descriptors that keepers were given are given back by name") {
                        world.fleet->execute(HostId{1}, 1, {"true"});
                        world.turn_until([&world] { return world.count<ExecEnded>() == 2; });
                    }};
-    HostFleet::Adopted adopted = left.adopt();
-    REQUIRE(adopted.held.size() == 1);
+    LeftHosts asked = left.ask();
+    const std::vector<HostPort> ports = left.adopt(asked);
+    REQUIRE(asked.held.size() == 1);
     std::array<char, 16> content{};
-    CHECK(::pread(adopted.held.at("memory").value(), content.data(), content.size(), 0) == 5);
+    CHECK(::pread(asked.held.at("memory").value(), content.data(), content.size(), 0) == 5);
     CHECK(std::string{content.data()} == "hello");
     CHECK(left.dissolve());
 }
@@ -194,9 +207,9 @@ TEST_CASE("a host whose keeper has died meanwhile is reported lost, the others a
     const pid_t keeper = world.keeper_of("a");
     REQUIRE(::kill(keeper, SIGKILL) == 0);
     REQUIRE(ends_within(keeper, 5s));
-    const HostFleet::Adopted adopted = left.adopt();
-    REQUIRE(adopted.ports.size() == 1);
-    CHECK(adopted.ports[0].host == HostId{1});
+    const std::vector<HostPort> ports = left.adopt();
+    REQUIRE(ports.size() == 1);
+    CHECK(ports[0].host == HostId{1});
     const auto lost = world.wait_for<HostLost>(HostId{0});
     REQUIRE(lost);
     CHECK(lost->reason == "its keeper is not there any more");
@@ -208,19 +221,16 @@ TEST_CASE("a host whose keeper has died meanwhile is reported lost, the others a
 TEST_CASE("a second fleet can't adopt what another one has, nor hosts of another data plane") {
     if (!can_make_hosts()) return;
     LeftAlone left{{{"a", {}}}, AttachmentKind::tun_device};
-    const HostFleet::Adopted adopted = left.adopt();
-    FleetOptions options = left.world.options;
-    options.keeper_deadline = 200ms;
-    HostFleet second{left.world.loop, options, [](const HostReport&) {}};
-    CHECK_THROWS_WITH(second.adopt(left.world.scenario, left.world.addresses, left.all),
-                      Catch::Contains("no keeper of run r-test"));
+    const std::vector<HostPort> ports = left.adopt();
+    CHECK_THROWS_WITH(left.ask(200ms), Catch::Contains("no keeper of run r-test"));
     CHECK(left.dissolve());
 
     LeftAlone other{{{"a", {}}}, AttachmentKind::tun_device};
-    options = other.world.options;
+    FleetOptions options = other.world.options;
     options.attachment = AttachmentKind::kernel_interface;
     HostFleet wrong{other.world.loop, options, [](const HostReport&) {}};
-    CHECK_THROWS_WITH(wrong.adopt(other.world.scenario, other.world.addresses, other.all),
+    LeftHosts asked = other.ask();
+    CHECK_THROWS_WITH(wrong.adopt(other.world.scenario, other.world.addresses, other.all, asked),
                       Catch::Contains("another data plane"));
 }
 

@@ -45,6 +45,52 @@ std::string dead_run(const std::string& place, const std::string& lines) {
 
 }  // namespace
 
+TEST_CASE("a run whose owner is gone can be adopted, once, with all that it has") {
+    const ScratchDirectory place;
+    Child keeper = sleeper();
+    const std::string path = place.path() + "/socket";
+    write_new_file(path, "");
+    struct stat facts{};
+    REQUIRE(::stat(path.c_str(), &facts) == 0);
+    const std::string directory = dead_run(
+        place.path(),
+        ledger::process_line("keeper a", keeper.pid(), process_start_ticks(keeper.pid()).value()) +
+            ledger::path_line(path, facts.st_dev, facts.st_ino));
+    CHECK_FALSE(RunLedger::adopt("r-other", {place.path()}));
+    std::optional<RunLedger> adopted = RunLedger::adopt("r-dead", {"/nowhere", place.path()});
+    REQUIRE(adopted);
+    CHECK(adopted->directory() == directory);
+    CHECK(adopted->mark() == "r-dead:mark");
+    // Its owner lives now: nobody cleans it, or adopts it.
+    CHECK(find_leftovers({place.path()}).empty());
+    CHECK(clean({place.path()}, 0s).nothing_to_do());
+    CHECK_FALSE(RunLedger::adopt("r-dead", {place.path()}));
+    adopted->record_process("keeper b", keeper.pid());
+    const auto content = ledger::read(directory);
+    REQUIRE(content);
+    REQUIRE(content->processes.size() == 3);
+    CHECK(content->processes[0].pid == ::getpid());
+    CHECK(content->processes[1].role == "keeper a");
+    CHECK(content->processes[2].role == "keeper b");
+    REQUIRE(content->paths.size() == 1);
+    CHECK(end_processes(*adopted, 2s).empty());
+    CHECK(ended(keeper));
+    adopted->dissolve();
+    CHECK(::access(path.c_str(), F_OK) != 0);
+    CHECK(::access(directory.c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a run of another boot is not adopted") {
+    const ScratchDirectory place;
+    const std::string directory = place.path() + "/r-dead";
+    ::mkdir(directory.c_str(), 0700);
+    ledger::Machine other = ledger::this_machine();
+    other.boot = "another";
+    write_new_file(directory + "/ledger", ledger::header_line(other, "r-dead", "r-dead:mark") +
+                                              ledger::process_line("owner", ::getpid(), 1));
+    CHECK_FALSE(RunLedger::adopt("r-dead", {place.path()}));
+}
+
 TEST_CASE("a run's directory is private, holds its ledger and goes with the run") {
     const std::string run = "r-test-" + std::to_string(::getpid());
     RunLedger ledger = RunLedger::create(run);

@@ -101,7 +101,7 @@ TEST_CASE("a schedule that is resumed goes on with the table of now") {
     CHECK(world.schedule->in_force() == EpochId{2});
     CHECK(world.told() ==
           std::map<std::uint32_t, Instant>{
-              {2, kT0 + 2500ms}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}, {6, kT0 + 6s}});
+              {2, kT0 + 2s}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}, {6, kT0 + 6s}});
     CHECK(world.schedule->activated(EpochId{2}) == nullptr);
     CHECK(world.schedule->activated(EpochId{3}) != nullptr);
 }

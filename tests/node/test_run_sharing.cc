@@ -179,7 +179,7 @@ TEST_CASE("when nothing changes there are heartbeats and nothing else") {
         w.until([&] { return w.caps_are({World::share(3), World::share(3), World::share(3)}); }));
     const std::uint64_t before = w.machines[0]->sharing->traffic().messages_sent;
     const Instant began = monotonic_now();
-    REQUIRE(w.until([&] { return w.machines[0]->sharing->traffic().messages_sent >= before + 3; }));
+    REQUIRE(w.until([&] { return w.machines[0]->sharing->traffic().messages_sent >= before + 5; }));
     CHECK(monotonic_now() - began > 1900ms);
     CHECK(w.machines[0]->sharing->traffic().bytes_sent > 0);
 }
@@ -195,7 +195,7 @@ TEST_CASE("the flows of a machine that is lost are gone for the others, until it
     w.machines[2]->sends = false;
     w.machines[2]->sockets.reset();
     REQUIRE(w.until([&] { return w.machines[0]->cap == World::share(2); }));
-    CHECK(monotonic_now() - began < 4500ms);  // three heartbeats and what a busy machine takes
+    CHECK(monotonic_now() - began < 4s);  // three heartbeats and what a busy machine takes
     CHECK(w.machines[0]->lost == std::vector<std::string>{"m3"});
     CHECK_FALSE(w.machines[0]->sharing->all_heard());
     // Started anew: a new incarnation at the same place.

@@ -98,6 +98,18 @@ TEST_CASE("ends of tunnels are read as they are written, and nothing else is") {
     }
 }
 
+TEST_CASE("a tunnel's end is opened again where it was, or not at all") {
+    std::string endpoint;
+    {
+        const FileDescriptor before = open_tunnel_end("127.0.0.1", {});
+        endpoint = endpoint_text(tunnel_endpoint(before));
+        CHECK_THROWS_WITH(reopen_tunnel_end(endpoint), Contains(endpoint));  // it is there still
+    }
+    const FileDescriptor after = reopen_tunnel_end(endpoint);
+    CHECK(endpoint_text(tunnel_endpoint(after)) == endpoint);
+    CHECK_THROWS_AS(reopen_tunnel_end("nowhere"), Failure);
+}
+
 TEST_CASE("each run has a port of its own, and when there is none left that is said") {
     const FileDescriptor free = open_tunnel_end("127.0.0.1", {});
     const std::uint16_t taken = tunnel_endpoint(free).port();

@@ -33,6 +33,10 @@ TEST_CASE("a journal gives back what was told, once the run has begun") {
                              .peers = {}};
     CHECK_FALSE(read_journal(path));
     RunJournal journal{path};
+    // It holds the keys of ways to other machines.
+    CHECK(std::filesystem::status(path).permissions() ==
+          (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+    journal.add(WayOpened{.endpoint = "10.0.0.1:7500"});
     journal.add(prepare);
     journal.add(PrepareEpoch{epochs.epochs[1].delta});
     CHECK_FALSE(read_journal(path));
@@ -44,6 +48,7 @@ TEST_CASE("a journal gives back what was told, once the run has begun") {
         REQUIRE(read->epochs.size() == 1);
         CHECK(read->epochs[0].delta == epochs.epochs[1].delta);
         CHECK(read->t0 == Instant{7s});
+        CHECK(read->way == "10.0.0.1:7500");
     };
     check();
     std::ofstream{path, std::ios::app} << "half a message";
@@ -53,9 +58,13 @@ TEST_CASE("a journal gives back what was told, once the run has begun") {
 TEST_CASE("the log of a killed node says what was done, and loses only its torn end") {
     const TemporaryDirectory directory;
     const std::string path = directory.path() + "/node.log";
+    const DemandState greedy = DemandState::greedy();
     const std::string whole =
         framed(EventRecord{ExperimentTime{1s}, ExperimentTime{1s}, EpochId{1}, "set"}) +
-        framed(HostRecord{ExperimentTime{1500ms}, HostId{1}, "started"});
+        framed(DemandRecord{ExperimentTime{1100ms}, {HostId{1}, HostId{0}}, greedy}) +
+        framed(DemandRecord{ExperimentTime{1100ms}, {HostId{0}, HostId{1}}, greedy}) +
+        framed(HostRecord{ExperimentTime{1500ms}, HostId{1}, "started"}) +
+        framed(DemandRecord{ExperimentTime{1700ms}, {HostId{0}, HostId{1}}, DemandState::gone()});
     const std::string torn = framed(HostRecord{ExperimentTime{2s}, HostId{1}, "exited 0"});
     std::ofstream{path} << whole << torn.substr(0, torn.size() - 1);
     const LogSoFar log = read_log_so_far(path);
@@ -63,6 +72,7 @@ TEST_CASE("the log of a killed node says what was done, and loses only its torn 
     REQUIRE(log.hosts.size() == 1);
     CHECK(log.hosts[0].what == "started");
     CHECK(log.last == ExperimentTime{1500ms});
+    CHECK(log.demands == std::vector<FlowState>{{{HostId{1}, HostId{0}}, greedy}});
     CHECK(std::filesystem::file_size(path) == whole.size());
     const Topology world = topology({"a -- s1: 5ms 10Mbps"});
     const LinkDown down{link(world, "a->s1")};

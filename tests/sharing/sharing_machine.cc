@@ -1,5 +1,6 @@
 #include "tests/sharing/sharing_machine.hh"
 
+#include <utility>
 #include <variant>
 
 #include "base/overload.hh"
@@ -39,7 +40,7 @@ SharingMachine::SharingMachine(std::string name, const PathFolder& folder,
                       [this](FlowKey flow, Bandwidth share, Instant) {
                           if (outputs_.share) outputs_.share(flow, share);
                       }}},
-      next_heartbeat_{first_heartbeat} {}
+      next_sign_{first_heartbeat} {}
 
 void SharingMachine::publish(std::vector<FlowState> flows) {
     if (outputs_.published) outputs_.published(flows);
@@ -66,6 +67,14 @@ void SharingMachine::heartbeat() {
     if (outputs_.say) outputs_.say(bytes);
 }
 
+void SharingMachine::sign_of_life() {
+    if (std::exchange(heartbeat_next_, !heartbeat_next_)) return heartbeat();
+    const std::string bytes = encode(StateMessage{Alive{}});
+    ++said_.heartbeats;
+    said_.heartbeat_bytes += kTopicBytes + bytes.size();
+    if (outputs_.say) outputs_.say(bytes);
+}
+
 std::string SharingMachine::whole_state() const {
     return encode(StateMessage{StateUpdate{.publisher = name_,
                                            .incarnation = incarnation_,
@@ -78,12 +87,12 @@ std::string SharingMachine::whole_state() const {
 void SharingMachine::tick(Instant now) {
     if (!sharer_.idle()) sharer_.tick(now);
     carry_out(replica_.tick(now), now);
-    if (now < next_heartbeat_) return;
-    next_heartbeat_ += std::chrono::seconds{1};
-    heartbeat();
+    if (now < next_sign_) return;
+    next_sign_ += std::chrono::milliseconds{500};
+    sign_of_life();
 }
 
-void SharingMachine::hear(const std::string& bytes, Instant now) {
+void SharingMachine::hear(const std::string& from, const std::string& bytes, Instant now) {
     Result<StateMessage> message = decode_state(bytes);
     if (!message) {
         ++bad_;
@@ -93,11 +102,13 @@ void SharingMachine::hear(const std::string& bytes, Instant now) {
         Overload{
             [&](StateUpdate& update) { carry_out(replica_.receive(std::move(update), now), now); },
             [&](const Heartbeat& beat) { carry_out(replica_.receive(beat, now), now); },
+            [&](const Alive&) { replica_.receive_alive(from, now); },
         },
         *message);
 }
 
-void SharingMachine::hear_whole(const std::string& bytes, Instant now) {
+void SharingMachine::hear_whole(const std::string& /*from*/, const std::string& bytes,
+                                Instant now) {
     const Result<StateMessage> message = decode_state(bytes);
     if (!message || !std::holds_alternative<StateUpdate>(*message)) {
         ++bad_;

@@ -35,7 +35,7 @@ class SharingMachine {
         std::function<void(const std::vector<FlowState>&)> published;
         std::function<void(const std::vector<FlowCap>&)> caps;
         std::function<void(FlowKey, Bandwidth share)> share;
-        std::function<void(const std::string& publisher)> lost;  // three heartbeats missing
+        std::function<void(const std::string& publisher)> lost;  // silent for three heartbeats
     };
 
     // Its heartbeats begin at `first_heartbeat`.
@@ -53,10 +53,10 @@ class SharingMachine {
     const std::string& name() const { return name_; }
 
     // From another machine's say(); what can't be read is counted and dropped.
-    void hear(const std::string& bytes, Instant now);
+    void hear(const std::string& from, const std::string& bytes, Instant now);
 
     // From another machine's whole_state().
-    void hear_whole(const std::string& bytes, Instant now);
+    void hear_whole(const std::string& from, const std::string& bytes, Instant now);
 
     std::string whole_state() const;
 
@@ -73,6 +73,7 @@ class SharingMachine {
   private:
     void publish(std::vector<FlowState> flows);
     void heartbeat();
+    void sign_of_life();
     void carry_out(const StateReplica::Actions& actions, Instant now);
 
     std::string name_;
@@ -81,7 +82,8 @@ class SharingMachine {
     Sharer sharer_;
     StateReplica replica_;
     std::uint64_t sequence_ = 0;
-    Instant next_heartbeat_;
+    Instant next_sign_;
+    bool heartbeat_next_ = true;
     Said said_;
     std::uint64_t bad_ = 0;
     std::uint64_t refused_ = 0;

@@ -41,6 +41,13 @@ class Flow {
         look(packets, false);
     }
 
+    // As if another machine like it had judged the flow until now.
+    void resume(DemandState state) {
+        machine_ = DemandMachine{};
+        machine_.resume(reading_.count, state);
+        forget();
+    }
+
     void set_cap(Bandwidth cap) { terms_.cap = cap; }
 
     Phase phase() const { return machine_.phase(); }
@@ -90,6 +97,28 @@ class Flow {
 constexpr FlowTerms kUsual{30_Mbps, 40ms};
 
 }  // namespace
+
+TEST_CASE("a flow that is resumed stays what it was while it does the same") {
+    Flow greedy{{10_Mbps, 20ms}};
+    greedy.resume(DemandState::greedy());
+    CHECK(greedy.phase() == Phase::greedy);
+    greedy.run(3s, 10e6, true);
+    CHECK(greedy.published() == 0);
+
+    Flow limited{{100_Mbps, 20ms}};
+    const DemandState forty = DemandState::limited(40_Mbps);
+    limited.resume(forty);
+    limited.run(3s, 39e6);
+    CHECK(limited.published() == 0);
+    CHECK(limited.state() == forty);
+
+    // What has changed meanwhile is seen as ever.
+    Flow slower{{10_Mbps, 20ms}};
+    slower.resume(DemandState::greedy());
+    slower.run(2s, 2e6);
+    CHECK(slower.phase() == Phase::limited);
+    CHECK(slower.limit_mbps() == Approx(2.16).epsilon(0.1));
+}
 
 TEST_CASE("a ping a second is a mouse and never published (1)") {
     Flow flow{kUsual, 98};

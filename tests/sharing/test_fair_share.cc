@@ -155,8 +155,8 @@ TEST_CASE("a changed capacity counts from the next solution") {
 TEST_CASE("the entitlement of a newcomer is its share with the others as they are") {
     const Problem problem{{60e6}, {greedy({0}, 40ms), limited({0}, 40ms, 10e6)}};
     const std::vector<FlowDemand> flows = problem.demands();
-    const std::vector<double> rates = problem.solve();
-    const FairShare solver{problem.capacities};
+    FairShare solver{problem.capacities};
+    const std::vector<double> rates = solver.solve(flows);
     const std::vector<LinkId> path = links({0});
     // 50 + 10 become 25 + 10 + 25; without the limited flow itself, 30 + 30.
     CHECK(solver.entitlement(flows, rates, path, flow_weight(40ms), 2) == Approx(25e6));
@@ -167,15 +167,15 @@ TEST_CASE("an entitlement is the exact rate of a new solution with the flow gree
     std::mt19937_64 random{11};
     for (int i = 0; i < 20'000; ++i) {
         Problem problem = random_problem(random);
-        const std::vector<double> rates = problem.solve();
-        const FairShare solver{problem.capacities};
+        FairShare solver{problem.capacities};
         const std::vector<FlowDemand> flows = problem.demands();
+        const std::vector<double> rates = solver.solve(flows);
         const std::size_t who = random() % flows.size();
         const double found =
             solver.entitlement(flows, rates, flows[who].links, flows[who].weight, who);
         const double anew = solved_anew(problem, who);
         // The index over all links says the same as the one question.
-        Entitlements index{solver.capacities(), flows, rates};
+        Entitlements index{solver, flows, rates};
         const double indexed = index.of(flows[who].links, flows[who].weight, who);
         const auto same = [](double a, double b) { return a == b || std::abs(a - b) <= 1e-9 * b; };
         if (!same(found, anew) || !same(indexed, anew) || found < rates[who] * (1.0 - 1e-9)) {

@@ -280,19 +280,19 @@ class World {
         return std::uniform_real_distribution<double>{0.0, 1.0}(random_) < probability;
     }
 
-    using Hear = void (SharingMachine::*)(const std::string&, Instant);
+    using Hear = void (SharingMachine::*)(const std::string&, const std::string&, Instant);
 
     void send(std::size_t from, std::size_t to, std::string bytes, Hear hear) {
         if (happens(network_.cut_short)) bytes.resize(random_() % bytes.size());
-        carry(from, to, [this, to, bytes, hear] {
-            if (nodes_[to]->machine) ((*nodes_[to]->machine).*hear)(bytes, now_);
+        carry(from, to, [this, from, to, bytes, hear] {
+            if (nodes_[to]->machine) ((*nodes_[to]->machine).*hear)(name(from), bytes, now_);
         });
         if (!happens(network_.repeated)) return;
         const Message& old = said_[random_() % said_.size()];
         if (old.from == to) return;
         ++repeated;
-        carry(old.from, to, [this, to, text = old.bytes] {
-            if (nodes_[to]->machine) nodes_[to]->machine->hear(text, now_);
+        carry(old.from, to, [this, to, text = old.bytes, from = name(old.from)] {
+            if (nodes_[to]->machine) nodes_[to]->machine->hear(from, text, now_);
         });
     }
 
@@ -405,6 +405,17 @@ TEST_CASE("a partition between nodes heals by itself") {
     }
 }
 
+TEST_CASE("nobody counts as lost because of loss, delay and duplicates") {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        World w{Network{}, seed};
+        w.start_all();
+        w.run(300s);
+        INFO("seed " << seed);
+        for (const auto& whom : w.lost) CHECK(whom.empty());
+        CHECK(w.messages_lost > 300);
+    }
+}
+
 TEST_CASE("a partition that is shorter than the lease loses nobody") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         World w{Network{.loss = 0.0}, seed};
@@ -423,7 +434,7 @@ TEST_CASE("a partition that is shorter than the lease loses nobody") {
     }
 }
 
-TEST_CASE("a machine that is lost leaves everybody's shares when three heartbeats are missing") {
+TEST_CASE("a machine that is lost leaves everybody's shares within three heartbeats") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         World w{Network{.loss = 0.0}, seed};
         w.start_all();
@@ -436,12 +447,11 @@ TEST_CASE("a machine that is lost leaves everybody's shares when three heartbeat
         for (std::size_t i = 0; i < kMachines; ++i) {
             if (i == 2) continue;
             REQUIRE(w.lost[i].size() == 1);
-            // Its last word was up to a second before, and 20 to 60 ms under way; the third
-            // heartbeat is missing when it is half a second late.
+            // Its last word was up to half a second before, and 20 to 60 ms under way.
             const Duration noticed = w.lost[i].at("m2") - gone_at;
-            CHECK(noticed >= 2500ms);
-            CHECK(noticed <= 3500ms + 70ms);
-            CHECK(w.last_share_change <= w.lost[i].at("m2") + 60ms);
+            CHECK(noticed >= 2400ms);
+            CHECK(noticed <= 3s + 60ms);
+            CHECK(w.last_share_change <= gone_at + 3s + 60ms);
         }
         // And it is in them again when it is back.
         w.restart(2);

@@ -131,6 +131,52 @@ TEST_CASE("a newcomer has its entitlement at once, the others make room when it 
     CHECK(mbps(world.caps.at(second)) == 30.0);
 }
 
+TEST_CASE("flows of a run that is taken over keep their shares until more is known (8)") {
+    World world{dumbbell(3, 60_Mbps)};
+    const FlowKey first = world.flow("client[0]", "server[0]");
+    const FlowKey second = world.flow("client[1]", "server[1]");
+    const FlowKey ended = world.flow("client[2]", "server[2]");
+    const DemandState greedy = DemandState::greedy();
+    world.sharer.resume({{first, greedy}, {second, greedy}, {ended, greedy}}, world.now);
+    CHECK_FALSE(world.sharer.idle());
+    for (const FlowKey key : {first, second}) {
+        FlowCounters& of = world.counters(key);
+        of.bytes = 1'000'000'000;
+        of.packets = 1'000'000;
+        of.last_arrival_ns = world.now.time_since_epoch().count();
+        // Of the second one the last cap is not that of now.
+        const Bandwidth cap = key == first ? 20_Mbps : 50_Mbps;
+        world.sharer.flow_started({key, world.now, world.all_counters[key], cap}, world.now);
+    }
+    CHECK_FALSE(world.caps.contains(first));
+    CHECK(world.caps.at(second) == 20_Mbps);
+    CHECK(world.shares.at(first) == 20_Mbps);
+    world.saturate({first, second}, 100ms);
+    CHECK(world.messages.empty());
+    const std::vector<FlowSample> samples = world.sharer.sample(world.now);
+    REQUIRE(samples.size() == 2);
+    CHECK(static_cast<double>(samples[0].measured_bps) == Approx(20e6).epsilon(0.01));
+    CHECK(samples[0].bytes > 1'000'000'000);
+    // The third one has ended while nobody looked.
+    world.saturate({first, second}, 150ms);
+    REQUIRE(world.messages.size() == 1);
+    CHECK(world.messages[0] == std::vector<FlowState>{{ended, DemandState::gone()}});
+    CHECK(world.caps.at(first) == 30_Mbps);
+    CHECK(world.caps.at(second) == 30_Mbps);
+    world.rest(2s);
+    CHECK(world.sharer.idle());
+    CHECK(world.caps.at(first).is_unlimited());
+}
+
+TEST_CASE("a cap that was left is lifted when nothing asks for it any more (8)") {
+    World world{dumbbell(2, 60_Mbps)};
+    const FlowKey flow = world.flow("client[0]", "server[0]");
+    world.sharer.resume({}, world.now);
+    world.counters(flow).last_arrival_ns = world.now.time_since_epoch().count();
+    world.sharer.flow_started({flow, world.now, world.all_counters[flow], 30_Mbps}, world.now);
+    CHECK(world.caps.at(flow).is_unlimited());
+}
+
 TEST_CASE("flows of one host share its uplink") {
     // RTT 20 ms and 100 ms over one uplink of 100 Mbit/s.
     TopologyBuilder builder;

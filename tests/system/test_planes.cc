@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <random>
@@ -24,6 +25,8 @@
 using namespace pleat;
 using namespace pleat::system_test;
 
+namespace fs = std::filesystem;
+
 namespace {
 
 const std::vector<std::string> plane_names{"edt", "netem", "tun"};
@@ -32,6 +35,27 @@ const std::vector<std::string> plane_names{"edt", "netem", "tun"};
 bool is_measured(const std::string& plane) {
     const char* const chosen = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
     return chosen == nullptr || has(chosen, plane);
+}
+
+// What a host of the only run has written so far.
+std::string log_of_run(const Workplace& place, const std::string& host) {
+    std::string text;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator{place.path("pleat-runs"), none}) {
+        text += read_file(entry.path().string() + "/logs/" + host + ".log").value_or("");
+    }
+    return text;
+}
+
+// Nobody can take over; what is in force is held by keepers alone.
+void kill_all_but_keepers(const Program& run) {
+    run.signal(SIGSTOP);
+    for (const Process& process : processes_beneath(run.pid())) {
+        if (process.program == "pleat-node" || process.program == "pleat-controller") {
+            ::kill(process.pid, SIGKILL);
+        }
+    }
+    run.signal(SIGKILL);
 }
 
 // What `doctor` says of this machine; a plane's text is empty when it works.
@@ -303,6 +327,94 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
     }
 }
 
+// One flow over a link that becomes narrower, and one that counts its packets.
+const char* const narrower = R"(pleat: 1
+name: narrower
+duration: 10s
+hosts:
+  server: {run: "iperf3 -s -f k -i 0.5 --forceflush", ready: {tcp: 5201}}
+  client: {run: "iperf3 -c server -C cubic -t 100"}
+  walker: {run: "ping -i 0.1 server"}
+bridges: [s1]
+links:
+  - client -- s1: 5ms 20Mbps
+  - s1 -- server: 5ms 100Mbps
+  - walker -- s1: 5ms 100Mbps
+events:
+  4s: set client--s1 10Mbps
+  9s: mark late
+)";
+
+TEST_CASE("without a node daemon hosts stay shaped, and another one takes over their run") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", narrower);
+    const Doctor doctor{place};
+    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
+        if (!doctor.missing.at(plane).empty()) {
+            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
+            continue;
+        }
+        const auto log = [&](const std::string& host) { return log_of_run(place, host); };
+        Program run{place.pleat({"run", "t.yaml", "--json", "--data-plane", plane})};
+        REQUIRE(eventually(30s, [&] { return has(log("server"), "2.00-2.50"); }));
+        // Nobody starts it anew for a while: over the epoch's begin.
+        run.signal(SIGSTOP);
+        for (const Process& process : processes_beneath(run.pid())) {
+            if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
+        }
+        REQUIRE(eventually(30s, [&] { return has(log("server"), "6.00-6.50"); }));
+        run.signal(SIGCONT);
+        const Ended ended = run.finish(60s);
+        INFO(plane << ": " << ended.err);
+        REQUIRE(ended.code == 0);
+        const nlohmann::json results = document(ended.out);
+        CHECK(results.at("failed") == false);
+        CHECK(results.at("problems").size() == 1);
+        CHECK(has(results.at("problems").dump(), "took over the run at"));
+        CHECK(has(results.at("problems").dump(), "shaped by the kernel"));
+
+        // The epoch's instant: `edt` keeps it alone, `netem` waits for a daemon.
+        const bool alone = plane == "edt";
+        REQUIRE(results.at("epochs").size() == 2);
+        const double late_us = results.at("epochs")[1].at("late_us").get<double>();
+        CHECK((late_us < 1000) == alone);
+        const auto goodput = [&](double from, double to) {
+            return goodput_mbps(log("server"), from, to);
+        };
+        const auto check_rate = [&](double from, double to, double rate) {
+            const double got = goodput(from, to);
+            std::cout << plane << " " << from << ".." << to << " s: got " << got << " of "
+                      << rate * kGoodput << " Mbit/s\n";
+            CHECK(got < rate * kGoodput * 1.06);
+            CHECK(got > rate * kGoodput * (alone ? 0.85 : 0.5));
+        };
+        check_rate(1, 2.5, 20);
+        check_rate(2.5, 3.5, 20);
+        check_rate(5.5, 6.5, alone ? 10 : 20);
+        check_rate(8, 9.5, 10);
+        // No sample says more than the link lets through: what was sent meanwhile is not
+        // taken for a burst.
+        for (const nlohmann::json& flow : results.at("flows")) {
+            if (flow.at("src") != "client") continue;
+            for (const nlohmann::json& measured : flow.at("measured_bps")) {
+                CHECK(measured.get<double>() < 20e6 * 1.3);
+            }
+        }
+        // The same applications, to the end; and no packet was lost on an empty path.
+        const std::string pings = log("walker");
+        int answered = 0;
+        for (; has(pings, "icmp_seq=" + std::to_string(answered + 1) + " "); ++answered) continue;
+        INFO(pings);
+        CHECK(answered >= 70);
+        CHECK_FALSE(has(pings, "icmp_seq=" + std::to_string(answered + 2) + " "));
+        const std::string left = place.left_behind();
+        INFO(left);
+        CHECK(left.empty());
+        fs::remove_all(place.path("pleat-runs"));
+    }
+}
+
 TEST_CASE("whatever is killed at whatever moment, a run on a kernel plane leaves nothing") {
     if (!can_run_or_skips() || !is_root_or_skips("edt, and to count BPF programs")) return;
     Workplace place;
@@ -317,13 +429,15 @@ TEST_CASE("whatever is killed at whatever moment, a run on a kernel plane leaves
             continue;
         }
         for (const std::string& victim : {std::string{"pleat-node"}, std::string{"pleat-keeper"},
-                                          std::string{"pleat-controller"}, std::string{"pleat"}}) {
+                                          std::string{"pleat-controller"}, std::string{"pleat"},
+                                          std::string{"all but keepers"}}) {
             Command command = place.pleat({"run", "t.yaml", "--data-plane", plane});
             command.new_session = true;
             Program run{command};
             const auto delay = std::chrono::milliseconds{random() % 2500};
             INFO(plane << ", " << victim << " after " << delay.count() << " ms");
             static_cast<void>(eventually(delay, [&run] { return run.ended(); }));
+            if (victim == "all but keepers") kill_all_but_keepers(run);
             static_cast<void>(eventually(5s, [&] {
                 if (victim == "pleat") return ::kill(run.pid(), SIGKILL) == 0;
                 for (const Process& process : processes_beneath(run.pid())) {

@@ -3,6 +3,7 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -360,6 +361,34 @@ TEST_CASE("an underlay is gone with its last descriptor, and a host's interface 
     }
     CHECK(departure->seen_within(10s));
     CHECK(index_in(host.value(), "pleat0") == 0);
+}
+
+TEST_CASE("who goes on with an underlay finds its forwarding at work, and can add hosts to it") {
+    if (!can_make_namespaces()) return;
+    std::optional<World> world{2};
+    if (!keeps_ttl(world->underlay)) return;
+    const std::vector<FileDescriptor> hosts = std::move(world->hosts);
+    FileDescriptor kept{::fcntl(world->underlay.network_namespace(), F_DUPFD_CLOEXEC, 0)};
+    std::map<std::string, FileDescriptor> left;
+    for (const auto& [name, descriptor] : world->underlay.leaves()) {
+        left[name] = FileDescriptor{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
+    }
+    CHECK(left.size() == 2);
+    const auto ttl_between = [&](int from, int to, const char* address) {
+        return testing::ttl_on_arrival({from, to, address}, 1);
+    };
+    world.reset();
+    // Nobody is there.
+    CHECK(ttl_between(hosts[1].value(), hosts[0].value(), "10.0.0.1") == 1);
+    const Underlay underlay{std::move(kept), std::move(left)};
+    CHECK(underlay.goes_on());
+    CHECK(underlay.keeps_ttl());
+    CHECK(underlay.leaves().size() == 2);
+    CHECK(ttl_between(hosts[0].value(), hosts[1].value(), "10.0.0.2") == 1);
+    const FileDescriptor fresh = make_namespace();
+    underlay.plug(interface_of(7), fresh.value());
+    CHECK(ttl_between(hosts[0].value(), fresh.value(), "10.0.0.8") == 1);
+    CHECK(ttl_between(fresh.value(), hosts[1].value(), "10.0.0.2") == 1);
 }
 
 TEST_CASE("a host that goes leaves no port and no route in the underlay") {

@@ -605,6 +605,7 @@ ControlMessage random_control(Random& random, std::size_t kind) {
 }
 
 StateMessage random_state(Random& random) {
+    if (below(random, 10) == 0) return Alive{};
     if (flag(random)) {
         Heartbeat heartbeat{text(random), number(random), number(random), number(random), {}};
         if (flag(random)) {

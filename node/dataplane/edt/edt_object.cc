@@ -17,6 +17,7 @@
 #include "model/draw.hh"
 #include "node/dataplane/edt/jitter_table.hh"
 #include "node/dataplane/kernel/bpf_object.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/kernel/mapped_array.hh"
 
 extern "C" const unsigned char pleat_bpf_edt_begin[];
@@ -77,16 +78,6 @@ edt_constants constants_of(bool fake_clock) {
         fill_jitter_table(distribution, constants.jitter[static_cast<std::size_t>(distribution)]);
     }
     return constants;
-}
-
-std::string pin_path(const std::string& directory, const char* name) {
-    return directory + "/" + name;
-}
-
-FileDescriptor pinned(const std::string& directory, const char* name) {
-    FileDescriptor object{bpf_obj_get(pin_path(directory, name).c_str())};
-    if (!object.open()) fail_errno("taking over " + pin_path(directory, name), errno);
-    return object;
 }
 
 }  // namespace
@@ -190,26 +181,17 @@ EdtObject EdtObject::adopt(const std::string& directory) {
 }
 
 void EdtObject::pin(const std::string& directory) const {
-    const auto place = [&directory](int descriptor, const char* name) {
-        const std::string path = pin_path(directory, name);
-        ::unlink(path.c_str());
-        if (bpf_obj_pin(descriptor, path.c_str()) < 0) fail_errno("pinning " + path, errno);
-    };
-    place(egress_.value(), kEgress);
-    place(drop_all_.value(), kDropAll);
+    pleat::pin(egress_.value(), directory, kEgress);
+    pleat::pin(drop_all_.value(), directory, kDropAll);
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
-        place(maps_->descriptors[i].value(), kMaps[i]);
+        pleat::pin(maps_->descriptors[i].value(), directory, kMaps[i]);
     }
 }
 
 void EdtObject::unpin(const std::string& directory) {
-    const auto remove = [&directory](const char* name) {
-        const std::string path = pin_path(directory, name);
-        if (::unlink(path.c_str()) < 0 && errno != ENOENT) fail_errno("removing " + path, errno);
-    };
-    remove(kEgress);
-    remove(kDropAll);
-    for (const char* name : kMaps) remove(name);
+    pleat::unpin(directory, kEgress);
+    pleat::unpin(directory, kDropAll);
+    for (const char* name : kMaps) pleat::unpin(directory, name);
 }
 
 std::uint64_t EdtObject::memory_bytes() const {

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -19,7 +20,6 @@
 
 #include "base/lifeline.hh"
 #include "base/overload.hh"
-#include "node/dataplane/edt/bpffs.hh"
 #include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/flow_watch.hh"
 #include "node/dataplane/edt/host_shaping.hh"
@@ -28,6 +28,7 @@
 #include "node/dataplane/edt/place_register.hh"
 #include "node/dataplane/edt/row_worker.hh"
 #include "node/dataplane/edt/slot_plan.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/repeating_timer.hh"
 
 namespace pleat {
@@ -47,6 +48,7 @@ EdtObject open_object(const PlaneContext& context, const EdtPlaneOptions& option
     const std::size_t hosts = context.folder.topology().hosts().size();
     const std::size_t uplinks = uplink_count(context.folder.topology());
     if (options.adopt) {
+        check_bpffs(options.pins, context.run);
         EdtObject object = EdtObject::adopt(path_of(options.pins));
         if (object.destinations() != std::max<std::size_t>(hosts, 1)) {
             throw Failure{"what is pinned is of another topology: of " +
@@ -66,14 +68,15 @@ EdtObject open_object(const PlaneContext& context, const EdtPlaneOptions& option
     return object;
 }
 
-SlotPlan::Begins begins_of(const edt_control& control) {
-    SlotPlan::Begins begins;
+SlotPlan::LeftSlots left_in(const edt_control& control) {
+    SlotPlan::LeftSlots left;
     for (std::size_t slot = 0; slot < EDT_SLOTS; ++slot) {
-        if (control.begins_at_ns[slot] != EDT_NEVER) {
-            begins[slot] = instant(control.begins_at_ns[slot]);
-        }
+        if (control.begins_at_ns[slot] == EDT_NEVER) continue;
+        left[slot] = SlotPlan::Left{.begins = instant(control.begins_at_ns[slot]),
+                                    .version = control.versions[slot],
+                                    .epoch = EpochId{control.epochs[slot]}};
     }
-    return begins;
+    return left;
 }
 
 class EdtPlane final : public DataPlane {
@@ -85,7 +88,7 @@ class EdtPlane final : public DataPlane {
           places_{options_.pins.value()},
           caps_{object_.caps(), object_.destinations()},
           flows_{object_.counters()},
-          plan_{RowWorker::can_wait_for_readers(), begins_of(object_.control())},
+          plan_{RowWorker::can_wait_for_readers(), left_in(object_.control())},
           worker_{context_.folder},
           shapings_(object_.sources()),
           watches_(object_.sources()),
@@ -106,10 +109,15 @@ class EdtPlane final : public DataPlane {
         wait_for_results();
         wait_for_events();
         if (!options_.adopt) return;
+        for (std::uint32_t path = 0; path < object_.counters().size(); ++path) {
+            if (object_.counters()[path].last_arrival_ns != 0) left_paths_.insert(path);
+        }
         // Flows that an earlier plane knew are under way.
         events_lost_ = ~std::uint64_t{0};
         boost::asio::post(context_.loop, [alive = alive_, this] {
-            if (*alive) report_missed(monotonic_now());
+            if (!*alive) return;
+            report_missed(monotonic_now());
+            report_due();  // what came into force while nobody was there
         });
     }
 
@@ -136,6 +144,11 @@ class EdtPlane final : public DataPlane {
     std::string_view name() const override { return "edt"; }
 
     AttachmentKind attaches_to() const override { return AttachmentKind::kernel_interface; }
+
+    std::map<std::string, int> leaves() const override {
+        if (!options_.pins.open()) return {};
+        return {{kEdtPins, options_.pins.value()}};
+    }
 
     void add_host(HostPort port) override;
     void remove_host(HostId host) override;
@@ -202,6 +215,8 @@ class EdtPlane final : public DataPlane {
     SlotPlan::Ticket tickets_ = 0;
     std::vector<std::unique_ptr<HostShaping>> shapings_;  // by place; so are these:
     std::vector<std::unique_ptr<InterfaceWatch>> watches_;
+    std::unordered_set<std::uint32_t>
+        left_paths_;  // of flows of an earlier plane, not reported yet
     std::uint64_t events_lost_ = 0;
     std::uint64_t interfaces_lost_ = 0;
     boost::asio::steady_timer timer_;
@@ -245,9 +260,9 @@ SourceNeeds EdtPlane::fold_into_slots(std::uint32_t place) {
 void EdtPlane::add_host(HostPort port) {
     PLEAT_ASSERT(std::holds_alternative<KernelInterface>(port.attachment));
     PLEAT_ASSERT(port.host.value < object_.destinations());
-    remove_host(port.host);
     const auto& interface = std::get<KernelInterface>(port.attachment);
     const std::uint32_t place = place_for(port.host);
+    if (shapings_[place]) remove_host(port.host);
     object_.set_source(place, port.host);
     object_.add_address(port.ipv4, port.host);
     object_.add_address(port.ipv6, port.host);
@@ -350,13 +365,12 @@ void EdtPlane::receive(const RowWorker::Folded& folded) {
                       folded.rows});
         return;
     }
-    found->second.rows = folded.rows;
     found->second.needs = folded.rows->needs;
     for (std::uint32_t place = 0; place < folded_hosts; ++place) {
         on_interface(place, "preparing it for a table",
                      [&](HostShaping& one) { one.provide(folded.rows->needs[place]); });
     }
-    plan_.folded(folded.ticket);
+    if (plan_.folded(folded.ticket)) found->second.rows = folded.rows;
     settle(monotonic_now());
 }
 
@@ -399,7 +413,12 @@ void EdtPlane::settle(Instant now) {
 
 void EdtPlane::store_begins() {
     edt_control& control = object_.control();
-    for (std::size_t slot = 0; slot < EDT_SLOTS; ++slot) {
+    for (SlotPlan::Slot slot = 0; slot < EDT_SLOTS; ++slot) {
+        if (const std::optional<SlotPlan::Ticket> ticket = plan_.occupant(slot)) {
+            const PathTable& table = *tables_.at(*ticket).table;
+            control.versions[slot] = table.version();
+            control.epochs[slot] = table.epoch().value;
+        }
         const std::optional<Instant>& begin = plan_.begins()[slot];
         const std::uint64_t value =
             begin ? static_cast<std::uint64_t>(begin->time_since_epoch().count()) : EDT_NEVER;
@@ -415,7 +434,11 @@ void EdtPlane::forget_old_tables() {
 void EdtPlane::report_due() {
     const Instant now = monotonic_now();
     const std::vector<SlotPlan::InForce> due = plan_.due(now);
-    for (const SlotPlan::InForce& one : due) tables_.at(one.table.ticket).rows.reset();
+    for (const SlotPlan::InForce& one : due) {
+        // What was left and not asked for again has none.
+        const auto found = tables_.find(one.table.ticket);
+        if (found != tables_.end()) found->second.rows.reset();
+    }
     settle(now);
     for (const SlotPlan::InForce& one : due) {
         context_.report(TableActivated{.version = one.table.version,
@@ -444,7 +467,10 @@ void EdtPlane::report_start(std::uint32_t path, Instant at, Instant now) {
     const std::uint32_t place = path / object_.destinations();
     if (place >= places_.hosts().size()) return;
     const FlowKey flow{places_.hosts()[place], HostId{path % object_.destinations()}};
-    context_.report(FlowStarted{.flow = flow, .at = at, .counters = flows_.start(path, now)});
+    std::optional<Bandwidth> left_cap;
+    if (left_paths_.erase(path) > 0) left_cap = caps_.cap(place, flow.destination);
+    context_.report(FlowStarted{
+        .flow = flow, .at = at, .counters = flows_.start(path, now), .left_cap = left_cap});
 }
 
 void EdtPlane::report_missed(Instant now) {

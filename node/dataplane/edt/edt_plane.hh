@@ -11,6 +11,9 @@
 
 namespace pleat {
 
+// In PlaneContext::left and DataPlane::leaves().
+constexpr const char* kEdtPins = "plane edt";
+
 struct EdtPlaneOptions {
     // A bpffs (open_private_bpffs()) for programs and tables, so that another process can
     // take over. Whoever holds the descriptor keeps them, and shaping goes on.

@@ -112,8 +112,8 @@ std::unique_ptr<HostShaping> HostShaping::adopt(TrafficControl& interface, const
     result->is_cut_ = std::ranges::any_of(
         drops, [&attach](const FilterFound& one) { return one.name == drop_mark(attach.mark); });
     result->has_clsact_ = filters.size() == 1 && drops.size() == (result->is_cut_ ? 1U : 0U);
-    // Its limit is not asked for: what is needed now is set anew.
-    result->granted_.packet_limit = 0;
+    // A lower limit would drop what waits.
+    result->granted_.packet_limit = TrafficControl::packet_limit(*root);
     result->provide(needs);
     return result;
 }

@@ -34,6 +34,11 @@ void PathCaps::set(std::uint32_t place, HostId destination, Bandwidth cap) {
     write(place, destination.value);
 }
 
+Bandwidth PathCaps::cap(std::uint32_t place, HostId destination) const {
+    const auto found = wanted_.find(place * destinations_ + destination.value);
+    return found == wanted_.end() ? Bandwidth::unlimited() : rate_of(found->second);
+}
+
 void PathCaps::cut(HostId host) {
     cut_[host.value] = true;
     write_all_of(host);

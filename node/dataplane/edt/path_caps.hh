@@ -25,6 +25,7 @@ class PathCaps {
     void name_source(std::uint32_t place, HostId host);
 
     void set(std::uint32_t place, HostId destination, Bandwidth cap);
+    Bandwidth cap(std::uint32_t place, HostId destination) const;
     void cut(HostId host);
     void connect(HostId host);
 

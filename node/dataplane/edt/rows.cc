@@ -33,6 +33,13 @@ std::uint64_t time_per_byte(Bandwidth rate) {
     return static_cast<std::uint64_t>((kBitTime + bits - 1) / bits);
 }
 
+Bandwidth rate_of(std::uint64_t time_per_byte) {
+    if (time_per_byte == 0) return Bandwidth::unlimited();
+    constexpr Int128 kBitTime = Int128{8} * 1'000'000'000 << EDT_TIME_PER_BYTE_SHIFT;
+    const Int128 nearest = (kBitTime + time_per_byte / 2) / time_per_byte;
+    return Bandwidth::bits_per_second(static_cast<std::int64_t>(std::max<Int128>(nearest, 1)));
+}
+
 std::uint32_t chance(Probability p) {
     if (p.value() <= 0.0) return 0;
     if (p.value() >= 1.0) return EDT_ALWAYS;

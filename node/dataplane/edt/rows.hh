@@ -19,6 +19,7 @@ constexpr Duration kLongestDelay = std::chrono::hours{1};
 constexpr Bandwidth kSlowestRate = Bandwidth::bits_per_second(60);
 
 std::uint64_t time_per_byte(Bandwidth rate);
+Bandwidth rate_of(std::uint64_t time_per_byte);  // as near as it can be told
 std::uint32_t chance(Probability p);
 
 // `uplink`: the place of the path's first link among the uplinks, or EDT_NO_UPLINK.

@@ -11,16 +11,18 @@ constexpr Duration kTooClose = std::chrono::milliseconds{1};
 
 }  // namespace
 
-SlotPlan::SlotPlan(bool can_wait_for_readers, const Begins& left)
-    : can_wait_for_readers_{can_wait_for_readers}, begins_{left} {
+SlotPlan::SlotPlan(bool can_wait_for_readers, const LeftSlots& left)
+    : can_wait_for_readers_{can_wait_for_readers} {
     for (Slot slot = 0; slot < EDT_SLOTS; ++slot) {
         if (!left[slot]) continue;
-        entries_.push_back(Entry{.asked = {.ticket = 0, .when = *left[slot]},
-                                 .effective = *left[slot],
-                                 .state = State::armed,
-                                 .slot = slot,
-                                 .reported = true,
-                                 .named = false});
+        const Left& one = *left[slot];
+        begins_[slot] = one.begins;
+        entries_.push_back(Entry{
+            .asked = {.ticket = 0, .version = one.version, .epoch = one.epoch, .when = one.begins},
+            .effective = one.begins,
+            .state = State::armed,
+            .slot = slot,
+            .named = false});
     }
     std::ranges::sort(entries_, {}, &Entry::effective);
 }
@@ -47,11 +49,29 @@ void SlotPlan::take_back(Entry& entry, Instant now) {
     entry.state = State::ready;
 }
 
+// (5)
+bool SlotPlan::take_up(const Asked& table, Instant now) {
+    const std::size_t past_ones = past(now);
+    for (std::size_t i = past_ones == 0 ? 0 : past_ones - 1; i < entries_.size(); ++i) {
+        Entry& one = entries_[i];
+        const bool in_time = i < past_ones ? table.when <= now : table.when == one.asked.when;
+        if (one.named || !in_time || one.asked.version != table.version ||
+            one.asked.epoch != table.epoch) {
+            continue;
+        }
+        one.asked.ticket = table.ticket;
+        one.named = true;
+        return true;
+    }
+    return false;
+}
+
 void SlotPlan::ask(const Asked& table, Instant now) {
+    if (take_up(table, now)) return;
     const auto loses = [&](Entry& one) {
         if (in_force_by(one, now)) return false;
         const bool same_table =
-            one.named && one.asked.version == table.version && one.asked.epoch == table.epoch;
+            one.asked.version == table.version && one.asked.epoch == table.epoch;
         if (!same_table && one.asked.when != table.when) return false;
         take_back(one, now);
         return true;
@@ -62,10 +82,13 @@ void SlotPlan::ask(const Asked& table, Instant now) {
                     entry);
 }
 
-void SlotPlan::folded(Ticket ticket) {
-    for (Entry& one : entries_) {
-        if (one.asked.ticket == ticket && one.state == State::waiting) one.state = State::ready;
-    }
+bool SlotPlan::folded(Ticket ticket) {
+    const auto found = std::ranges::find_if(entries_, [ticket](const Entry& one) {
+        return one.asked.ticket == ticket && one.state == State::waiting;
+    });
+    if (found == entries_.end()) return false;
+    found->state = State::ready;
+    return true;
 }
 
 void SlotPlan::retire(Instant now) {

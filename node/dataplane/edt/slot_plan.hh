@@ -19,6 +19,9 @@
 // (4) A table that is filled after its instant is in force from then on, and says so. One that
 //     is not in force when its successor comes, is skipped: both are reported for the
 //     successor's instant.
+// (5) What an earlier owner left in the slots is in force at its instants. When the same table
+//     is asked for, for the same instant, or for the past when it is in force, its slot is as
+//     good as filled: nothing is written.
 #pragma once
 
 #include <array>
@@ -62,12 +65,22 @@ class SlotPlan {
         Instant actual;
     };
 
-    // `left`: what an earlier owner left. Its tables have no names and are not reported; those
-    // of the future can be replaced by their instants.
-    explicit SlotPlan(bool can_wait_for_readers, const Begins& left = {});
+    // A table that an earlier owner has left in a slot.
+    struct Left {
+        Instant begins;
+        std::uint32_t version = 0;
+        EpochId epoch{};
+    };
+
+    using LeftSlots = std::array<std::optional<Left>, EDT_SLOTS>;
+
+    // `left`: what is in the slots already. It is reported with ticket 0; asked for again, it
+    // stays where it is (5).
+    explicit SlotPlan(bool can_wait_for_readers, const LeftSlots& left = {});
 
     void ask(const Asked& table, Instant now);
-    void folded(Ticket ticket);
+    // True when the rows are wanted; of what was left they are there.
+    bool folded(Ticket ticket);
 
     // What to fill now; ask until there is nothing.
     std::optional<Fill> next_fill(Instant now);
@@ -81,7 +94,7 @@ class SlotPlan {
 
     const Begins& begins() const { return begins_; }
 
-    // The table that occupies the slot; nothing for a free one and those without names.
+    // The table that occupies the slot; nothing for a free one and what is only left.
     std::optional<Ticket> occupant(Slot slot) const;
 
     // Still of use: it waits, is in a slot, or is in force.
@@ -96,7 +109,7 @@ class SlotPlan {
         State state = State::waiting;
         Slot slot = 0;          // of one that is filling or armed
         bool reported = false;  // by due()
-        bool named = true;      // not left by an earlier owner
+        bool named = true;      // it has a ticket: not only left by an earlier owner
         bool over = false;      // its slot can be used anew,
         Instant left{};         // and was left then
     };
@@ -109,6 +122,7 @@ class SlotPlan {
 
     // How many entries are in force by now or came before one that is.
     std::size_t past(Instant now) const;
+    bool take_up(const Asked& table, Instant now);
     void take_back(Entry& entry, Instant now);
     void retire(Instant now);
     void release(Slot slot, Instant since);

@@ -192,6 +192,14 @@ std::vector<QdiscFound> TrafficControl::qdiscs() {
     return found;
 }
 
+std::uint32_t TrafficControl::packet_limit(const QdiscFound& fq) {
+    if (fq.options.empty()) return 0;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): attributes one after the other
+    const auto* const first = reinterpret_cast<const nlattr*>(fq.options.data());
+    const nlattr* limit = nla_find(first, static_cast<int>(fq.options.size()), TCA_FQ_PLIMIT);
+    return limit == nullptr ? 0 : nla_get_u32(limit);
+}
+
 std::vector<FilterFound> TrafficControl::filters(ClsactSide side) {
     std::vector<FilterFound> found;
     dump(traffic_request(RTM_GETTFILTER, NLM_F_DUMP, index_, 0, side_parent(side)).get(),

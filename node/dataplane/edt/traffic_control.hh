@@ -59,6 +59,8 @@ class TrafficControl {
     void remove_filter(ClsactSide side, std::uint16_t preference);
 
     std::vector<QdiscFound> qdiscs();
+    // Of an fq; 0 when the kernel doesn't say.
+    static std::uint32_t packet_limit(const QdiscFound& fq);
     std::vector<FilterFound> filters(ClsactSide side);
 
     std::optional<std::uint32_t> gso_max_segments();

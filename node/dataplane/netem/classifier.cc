@@ -6,12 +6,14 @@
 #include <cstring>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 
 #include "base/error.hh"
 #include "node/dataplane/kernel/bpf_object.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 
 // The program's bytes (bpf/CMakeLists.txt).
 extern "C" {
@@ -22,6 +24,18 @@ extern const char pleat_bpf_netem_end[];    // NOLINT
 namespace pleat {
 
 namespace {
+
+// Of programs and maps, here and where they are pinned.
+constexpr const char* kEgress = "netem_egress";
+constexpr const char* kCut = "netem_cut";
+constexpr const char* kSources = "sources";
+constexpr const char* kControl = "control";
+constexpr const char* kTotals = "totals";
+constexpr const char* kEvents = "events";
+
+std::string rows_pin(std::uint16_t place) {
+    return "rows-" + std::to_string(place);
+}
 
 Failure failure(const std::string& what, int error) {
     return Failure{"cannot " + what + ": " + std::system_category().message(error)};
@@ -50,16 +64,14 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     object.set_inner_map("sources", pattern.value());
     object.set_constants(std::uint32_t{fake_time ? 1U : 0U});
     object.load();
-    egress_ = object.program("netem_egress");
-    cut_ = object.program("netem_cut");
-    sources_ = object.map("sources");
+    egress_ = object.program(kEgress);
+    cut_ = object.program(kCut);
+    sources_ = object.map(kSources);
     const FileDescriptor destinations = object.map("destinations");
-    const FileDescriptor control_map = object.map("control");
-    const FileDescriptor totals_map = object.map("totals");
-    events_map_ = object.map("events");
-    control_ = MappedArray<netem_control>{control_map.value(), "control"};
-    totals_ = MappedArray<netem_totals>{totals_map.value(), "totals"};
-    events_.emplace(events_map_.value());
+    control_map_ = object.map(kControl);
+    totals_map_ = object.map(kTotals);
+    events_map_ = object.map(kEvents);
+    open_maps();
     control().idle_ns = static_cast<std::uint64_t>(idle.count());
     control().outside = NETEM_NO_DESTINATION;
     control().pass_unknown = pass_unknown ? 1 : 0;
@@ -79,7 +91,35 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     }
 }
 
+Classifier::Classifier(std::size_t hosts, std::string pins)
+    : hosts_{hosts},
+      pins_{std::move(pins)},
+      egress_{pinned(pins_, kEgress)},
+      cut_{pinned(pins_, kCut)},
+      sources_{pinned(pins_, kSources)},
+      control_map_{pinned(pins_, kControl)},
+      totals_map_{pinned(pins_, kTotals)},
+      events_map_{pinned(pins_, kEvents)} {
+    open_maps();
+}
+
 Classifier::~Classifier() = default;
+
+void Classifier::open_maps() {
+    control_ = MappedArray<netem_control>{control_map_.value(), kControl};
+    totals_ = MappedArray<netem_totals>{totals_map_.value(), kTotals};
+    events_.emplace(events_map_.value());
+}
+
+void Classifier::pin_in(std::string directory) {
+    pins_ = std::move(directory);
+    pin(egress_.value(), pins_, kEgress);
+    pin(cut_.value(), pins_, kCut);
+    pin(sources_.value(), pins_, kSources);
+    pin(control_map_.value(), pins_, kControl);
+    pin(totals_map_.value(), pins_, kTotals);
+    pin(events_map_.value(), pins_, kEvents);
+}
 
 std::unique_ptr<Classifier::Source> Classifier::add_source(std::uint16_t place) {
     auto source = std::make_unique<Source>();
@@ -92,12 +132,25 @@ std::unique_ptr<Classifier::Source> Classifier::add_source(std::uint16_t place) 
     if (bpf_map_update_elem(sources_.value(), &key, &descriptor, BPF_ANY) < 0) {
         throw failure("tell the BPF classifier an interface", errno);
     }
+    if (!pins_.empty()) pin(descriptor, pins_, rows_pin(place));
+    return source;
+}
+
+std::unique_ptr<Classifier::Source> Classifier::pinned_source(std::uint16_t place) const {
+    auto source = std::make_unique<Source>();
+    source->place = place;
+    source->map = pinned(pins_, rows_pin(place));
+    source->rows = MappedArray<netem_row>{source->map.value(), "netem_rows"};
+    if (source->rows.size() != std::max<std::size_t>(hosts_, 1)) {
+        throw Failure{"what the netem plane has pinned is of another number of hosts"};
+    }
     return source;
 }
 
 void Classifier::remove_source(const Source& source) {
     const std::uint32_t key = source.place;
     static_cast<void>(bpf_map_delete_elem(sources_.value(), &key));
+    if (!pins_.empty()) unpin(pins_, rows_pin(source.place));
 }
 
 void Classifier::set_outside(std::uint32_t destination) {

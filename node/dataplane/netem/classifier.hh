@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/duration.hh"
 #include "base/file_descriptor.hh"
@@ -22,9 +23,14 @@ class Classifier {
     // not take the program. `fake_time`: the clock is control().fake_now_ns; for tests.
     Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown, Duration idle,
                bool fake_time = false);
+    // That another process has pinned there. Throws Failure when that is not all of one.
+    Classifier(std::size_t hosts, std::string pins);
     Classifier(const Classifier&) = delete;
     Classifier& operator=(const Classifier&) = delete;
     ~Classifier();
+
+    // Into a directory of a bpffs, with all sources from here on.
+    void pin_in(std::string directory);
 
     int egress_program() const { return egress_.value(); }
 
@@ -39,6 +45,7 @@ class Classifier {
 
     // Throws Failure.
     std::unique_ptr<Source> add_source(std::uint16_t place);
+    std::unique_ptr<Source> pinned_source(std::uint16_t place) const;
     void remove_source(const Source& source);
 
     void set_outside(std::uint32_t destination);
@@ -51,10 +58,15 @@ class Classifier {
     EventRing& events() { return *events_; }
 
   private:
+    void open_maps();
+
     std::size_t hosts_;
+    std::string pins_;  // empty: nothing is pinned
     FileDescriptor egress_;
     FileDescriptor cut_;
     FileDescriptor sources_;
+    FileDescriptor control_map_;
+    FileDescriptor totals_map_;
     FileDescriptor events_map_;
     MappedArray<netem_control> control_;
     MappedArray<netem_totals> totals_;

@@ -18,6 +18,10 @@ std::shared_ptr<const FlowCounters> FlowBook::start(FlowKey flow, Instant at, bo
     return account.counters();
 }
 
+void FlowBook::recall(FlowKey flow, Instant last_arrival, bool may_lose) {
+    start(flow, last_arrival, may_lose);
+}
+
 void FlowBook::host_gone(HostId source) {
     std::erase_if(active_, [source](FlowKey flow) { return flow.source == source; });
 }

@@ -21,6 +21,9 @@ class FlowBook {
     // A packet has come after silence.
     std::shared_ptr<const FlowCounters> start(FlowKey flow, Instant at, bool has_chances);
 
+    // A flow that an earlier plane knew; it counts in totals() from the next reading on.
+    void recall(FlowKey flow, Instant last_arrival, bool may_lose);
+
     // Nothing of the host's flows can be read any more; they keep what they have.
     void host_gone(HostId source);
 

@@ -6,18 +6,36 @@
 
 namespace pleat {
 
-void Row::move_behind(std::uint16_t other_uplink, Tcal& tcal) {
+void Row::move_behind(std::uint16_t other_uplink, HostId to, Tcal& tcal) {
     if (destination != 0 && uplink == other_uplink) return;
     if (destination != 0) former.emplace_back(uplink, destination);
     const auto known =
         std::ranges::find(former, other_uplink, [](const auto& one) { return one.first; });
     if (known == former.end()) {
-        destination = tcal.add_destination();
+        destination = tcal.add_destination(to);
     } else {
         destination = known->second;
         former.erase(known);
     }
     uplink = other_uplink;
+}
+
+void LocalHost::recall_rows() {
+    const TcalMemory& known = memory->tcal();
+    for (std::size_t i = 0; i < known.destinations; ++i) {
+        const DestinationMemory& one = known.destination[i];
+        if (one.row == 0 || one.row > rows.size() || !one.shaped) continue;
+        const auto minor = static_cast<std::uint16_t>(kFirstDestination + i);
+        Row& row = rows[one.row - 1];
+        if (memory->rows()[one.row - 1].destination == minor) {
+            row.open = true;
+            row.destination = minor;
+            row.uplink = one.uplink;
+        } else {
+            row.former.emplace_back(one.uplink, minor);
+        }
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i].cap = memory->rows()[i].cap();
 }
 
 EntryCount LocalHost::entered(std::uint32_t destination) const {

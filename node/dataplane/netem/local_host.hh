@@ -34,18 +34,22 @@ struct Row {
     }
 
     // Makes the destination one that is behind this uplink: that of an earlier table, or a new one.
-    void move_behind(std::uint16_t other_uplink, Tcal& tcal);
+    void move_behind(std::uint16_t other_uplink, HostId to, Tcal& tcal);
 };
 
 struct LocalHost {
     HostId host{};
     std::uint16_t place = 0;
+    std::unique_ptr<HostMemory> memory;
     std::unique_ptr<Tcal> tcal;
     std::unique_ptr<Classifier::Source> source;  // with BPF
     std::vector<Row> rows;
     std::vector<std::uint32_t> opening;  // rows, after the next commit
     // Without BPF: what each destination had done at the last look, and when that changed.
     std::vector<std::pair<std::uint64_t, Instant>> seen;
+
+    // Rows as the memory says that they are.
+    void recall_rows();
 
     // What the classifier has counted of the row.
     EntryCount entered(std::uint32_t destination) const;

@@ -19,9 +19,11 @@
 
 #include "base/error.hh"
 #include "base/lifeline.hh"
+#include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/flow_book.hh"
 #include "node/dataplane/netem/local_host.hh"
+#include "node/dataplane/netem/plane_memory.hh"
 #include "node/dataplane/netem/prepared_tables.hh"
 #include "node/dataplane/netem/row_folder.hh"
 #include "node/dataplane/netem/tcal.hh"
@@ -36,6 +38,15 @@ constexpr Duration kIdle = std::chrono::milliseconds{100};
 // Without BPF, how often one looks for new flows, and the part of the time that this may take.
 constexpr Duration kPoll = std::chrono::milliseconds{20};
 constexpr int kPollShare = 10;
+// Of a plane that is taken over: a flow is under way that had a packet so lately.
+constexpr Duration kUnderWay = std::chrono::seconds{1};
+
+PlaneMemory memory_of(PlaneContext& context) {
+    const std::size_t hosts = context.folder.topology().hosts().size();
+    const auto left = context.left.find(kNetemMemory);
+    if (left == context.left.end()) return PlaneMemory{hosts};
+    return PlaneMemory{hosts, std::move(left->second)};
+}
 
 class NetemPlane final : public DataPlane {
   public:
@@ -47,6 +58,8 @@ class NetemPlane final : public DataPlane {
     std::string_view name() const override { return "netem"; }
 
     AttachmentKind attaches_to() const override { return AttachmentKind::kernel_interface; }
+
+    std::map<std::string, int> leaves() const override;
 
     void add_host(HostPort port) override;
     void remove_host(HostId host) override;
@@ -67,6 +80,10 @@ class NetemPlane final : public DataPlane {
         return unplugged_[flow.source.value] || unplugged_[flow.destination.value];
     }
 
+    void open_classifier(const PlaneContext& context);
+    void take_source(LocalHost& local, bool goes_on);
+    void flush_closed(LocalHost& local);
+    void report_left();
     LocalHost* find(HostId host);
     void filter(LocalHost& local, std::uint32_t destination, std::uint32_t classid) const;
     void shape(LocalHost& local, std::uint32_t destination, const std::optional<FlowShape>& shape);
@@ -94,6 +111,9 @@ class NetemPlane final : public DataPlane {
     NetemOptions options_;
     std::function<void(PlaneReport)> report_;
     std::vector<bool> unplugged_;  // by HostId: cut off, or removed
+    PlaneMemory memory_;
+    bool is_adopted_;      // it goes on with what an earlier one left
+    FileDescriptor pins_;  // of the classifier
     std::unique_ptr<Classifier> classifier_;
     U32Filters filters_;  // without it
     std::map<HostId, std::unique_ptr<LocalHost>> locals_;
@@ -102,6 +122,8 @@ class NetemPlane final : public DataPlane {
     PreparedTables prepared_;
     RowFolder row_folder_;
     FlowBook flows_;
+    bool has_reported_left_ = false;
+    std::set<FlowKey> left_flows_;  // that the earlier plane knew, and that were not reported yet
     std::multimap<Instant, Flush> flushes_;
     Tcal::Dropped dropped_;  // without BPF
     boost::asio::posix::stream_descriptor rows_readable_;
@@ -118,6 +140,8 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       options_{options},
       report_{std::move(context.report)},
       unplugged_(context.folder.topology().hosts().size(), false),
+      memory_{memory_of(context)},
+      is_adopted_{context.left.contains(kNetemMemory)},
       filters_{context.addresses, options.pass_unknown},
       row_folder_{context.folder},
       rows_readable_{context.loop, row_folder_.fd()},
@@ -125,24 +149,51 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       switch_timer_{context.loop},
       flush_timer_{context.loop},
       poll_timer_{context.loop} {
-    if (!options_.without_bpf) {
-        try {
-            classifier_ = std::make_unique<Classifier>(context.addresses, unplugged_.size(),
-                                                       options_.pass_unknown, kIdle);
-        } catch (const Failure& error) {
-            const std::string why = error.what();  // the rest is libbpf's and the verifier's
-            spdlog::info("netem works without BPF, with u32 filters why=\"{}\"",
-                         why.substr(0, why.find('\n')));
-        }
-    }
+    if (const auto pins = context.left.extract(kNetemPins)) pins_ = std::move(pins.mapped());
+    open_classifier(context);
     wait_for_rows();
     if (classifier_) {
         events_readable_.assign(classifier_->events().descriptor());
-        wait_for_events();
+        if (!is_adopted_) wait_for_events();
+    }
+}
+
+std::map<std::string, int> NetemPlane::leaves() const {
+    if (!classifier_) return {{kNetemMemory, memory_.descriptor()}};
+    if (!pins_.open()) return {};
+    return {{kNetemMemory, memory_.descriptor()}, {kNetemPins, pins_.value()}};
+}
+
+void NetemPlane::open_classifier(const PlaneContext& context) {
+    if (is_adopted_) {
+        if (!pins_.open()) return;  // as the earlier one
+        check_bpffs(pins_, context.run);
+        classifier_ = std::make_unique<Classifier>(unplugged_.size(), path_of(pins_));
+        return;
+    }
+    if (options_.without_bpf) return;
+    try {
+        classifier_ = std::make_unique<Classifier>(context.addresses, unplugged_.size(),
+                                                   options_.pass_unknown, kIdle);
+    } catch (const Failure& error) {
+        const std::string why = error.what();  // the rest is libbpf's and the verifier's
+        spdlog::info("netem works without BPF, with u32 filters why=\"{}\"",
+                     why.substr(0, why.find('\n')));
+        return;
+    }
+    try {
+        pins_ = open_private_bpffs(context.run);
+        classifier_->pin_in(path_of(pins_));
+    } catch (const std::exception& error) {
+        pins_.close();
+        spdlog::warn(R"(a node daemon that dies could not be replaced reason="{}")", error.what());
     }
 }
 
 NetemPlane::~NetemPlane() {
+    if (options_.leave) {
+        for (const auto& [host, local] : locals_) local->tcal->leave();
+    }
     // Others own them.
     rows_readable_.release();
     if (classifier_) events_readable_.release();
@@ -167,35 +218,112 @@ void NetemPlane::add_host(HostPort port) {
     auto local = std::make_unique<LocalHost>();
     local->host = port.host;
     local->rows.resize(unplugged_.size());
-    local->tcal =
-        std::make_unique<Tcal>(attachment->network_namespace.value(), attachment->name,
-                               options_.takeover, seed_ + (std::uint64_t{port.host.value} << 32U));
+    local->memory = memory_.of(port.host);
+    local->tcal = std::make_unique<Tcal>(
+        attachment->network_namespace.value(), attachment->name, options_.takeover,
+        seed_ + (std::uint64_t{port.host.value} << 32U), &local->memory->tcal());
+    const bool goes_on = local->tcal->goes_on();
+    if (is_adopted_ && !goes_on) {
+        spdlog::warn("interface was no more shaped host={} interface={}",
+                     folder_.topology().host(port.host).name, attachment->name);
+    }
+    if (goes_on) {
+        local->recall_rows();
+    } else {
+        std::ranges::fill(local->memory->rows(), RowMemory{});
+        local->memory->is_cut() = false;
+    }
     if (port.outside) filters_.set_outside(port.host);
     if (classifier_) {
         if (port.outside) classifier_->set_outside(port.host.value);
-        const auto free =
-            std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
-        local->place = static_cast<std::uint16_t>(free - places_.begin());
-        if (free == places_.end()) places_.emplace_back();
-        local->source = classifier_->add_source(local->place);
-        places_[local->place] = port.host;
-        local->tcal->request("attach the BPF classifier",
-                             local->tcal->messages().program(true, classifier_->egress_program(),
-                                                             "pleat_netem", local->place));
+        take_source(*local, goes_on);
     } else {
         local->seen.resize(unplugged_.size());
-        filters_.make(*local->tcal);
-        if (locals_.empty()) wait_for_poll(kPoll);
+        if (!goes_on) filters_.make(*local->tcal);
+        if (locals_.empty() && !is_adopted_) wait_for_poll(kPoll);
     }
     local->tcal->commit();
     LocalHost& added = *local;
     locals_[port.host] = std::move(local);
+    if (goes_on) flush_closed(added);
     if (table_) {
         Rows rows = rows_of(folder_, *table_, port.host);
         for (std::uint32_t i = 0; i < rows.size(); ++i) shape(added, i, rows[i]);
         commit(added);
     }
-    plug(port.host);
+    if (added.memory->is_cut()) {
+        unplug(port.host);
+    } else {
+        plug(port.host);
+    }
+}
+
+// Its rows among the classifier's, and the program at its interface.
+void NetemPlane::take_source(LocalHost& local, bool goes_on) {
+    if (goes_on) {
+        local.place = local.memory->place();
+        if (local.place >= places_.size()) places_.resize(local.place + std::size_t{1});
+        local.source = classifier_->pinned_source(local.place);
+        places_[local.place] = local.host;
+        return;
+    }
+    const auto free =
+        std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
+    local.place = static_cast<std::uint16_t>(free - places_.begin());
+    if (free == places_.end()) places_.emplace_back();
+    local.source = classifier_->add_source(local.place);
+    local.memory->place() = local.place;
+    places_[local.place] = local.host;
+    local.tcal->request("attach the BPF classifier",
+                        local.tcal->messages().program(true, classifier_->egress_program(),
+                                                       "pleat_netem", local.place));
+}
+
+// What waits in rows that an earlier plane has closed: rule (3).
+void NetemPlane::flush_closed(LocalHost& local) {
+    for (std::uint32_t i = 0; i < local.rows.size(); ++i) {
+        if (local.rows[i].open) continue;
+        for (const auto& [uplink, minor] : local.rows[i].former) {
+            const NetemShape& netem = local.tcal->shape_of(minor).netem;
+            flushes_.emplace(monotonic_now() + netem.delay + 4 * netem.jitter,
+                             Flush{{local.host, HostId{i}}, minor});
+        }
+    }
+    wait_for_flushes();
+}
+
+// The flows that an earlier plane knew, once a table says how their bytes are counted. Those of
+// late are under way.
+void NetemPlane::report_left() {
+    has_reported_left_ = true;
+    const Instant now = monotonic_now();
+    std::vector<FlowKey> under_way;
+    for (const auto& [host, local] : locals_) {
+        if (!classifier_) {
+            for (const std::uint32_t one : local->started(now, kIdle)) {
+                under_way.push_back({host, HostId{one}});
+                left_flows_.insert(under_way.back());
+                flows_.recall(under_way.back(), now, local->memory->rows()[one].may_lose);
+            }
+            continue;
+        }
+        for (std::uint32_t i = 0; i < local->rows.size(); ++i) {
+            const Instant last = local->entered(i).last_arrival;
+            if (last == Instant{}) continue;
+            const FlowKey flow{host, HostId{i}};
+            flows_.recall(flow, last, local->memory->rows()[i].may_lose);
+            left_flows_.insert(flow);
+            if (now - last < kUnderWay) under_way.push_back(flow);
+        }
+    }
+    // Who hears of a flow finds what it has done so far.
+    flows_.read([this](HostId host) { return find(host); }, now);
+    for (const FlowKey& flow : under_way) start(flow, now);
+    if (classifier_) {
+        wait_for_events();
+    } else {
+        wait_for_poll(kPoll);
+    }
 }
 
 // Leads the destination's packets to a class.
@@ -283,6 +411,7 @@ void NetemPlane::switch_to(PreparedTable prepared) {
                            .epoch = table_->epoch(),
                            .planned = prepared.when,
                            .actual = monotonic_now()});
+    if (is_adopted_ && !has_reported_left_) report_left();
 }
 
 void NetemPlane::shape(LocalHost& local, std::uint32_t destination,
@@ -307,14 +436,17 @@ void NetemPlane::refresh(LocalHost& local, std::uint32_t destination) {
     const AccessShape& access = row.shape->uplink;
     const std::uint16_t uplink = tcal.shape_uplink(
         access.link.value, class_shape(access.bandwidth, access.bandwidth, access.overhead));
-    row.move_behind(uplink, tcal);
+    row.move_behind(uplink, key.destination, tcal);
     DestinationShape wanted = destination_shape(row.shape->path, row.cap, access.bandwidth);
     // A kernel with more than one netem on an interface refuses to duplicate (6.16, and the
     // stable kernels of summer 2025); the classifier can.
     if (classifier_) wanted.netem.duplicate = 0;
     tcal.shape_destination(row.destination, uplink, wanted);
     if (const auto most = segments_at_once(row.shape->path)) tcal.limit_segments(*most);
-    if (row.has_chances()) flows_.may_lose(key);
+    if (row.has_chances()) {
+        flows_.may_lose(key);
+        local.memory->rows()[destination].may_lose = true;
+    }
     filter(local, destination, class_id(row.destination));
     local.opening.push_back(destination);
 }
@@ -329,6 +461,7 @@ void NetemPlane::commit(LocalHost& local) {
 void NetemPlane::open(LocalHost& local, std::uint32_t destination) {
     Row& row = local.rows[destination];
     row.open = true;
+    local.memory->rows()[destination].destination = row.destination;
     if (!classifier_) return;
     const PathShape& path = row.shape->path;
     netem_row& shared = local.source->rows[destination];
@@ -342,6 +475,7 @@ void NetemPlane::open(LocalHost& local, std::uint32_t destination) {
 void NetemPlane::close(LocalHost& local, std::uint32_t destination, bool at_once) {
     Row& row = local.rows[destination];
     row.open = false;
+    local.memory->rows()[destination].destination = 0;
     const FlowKey key{local.host, HostId{destination}};
     Duration rest{};
     if (classifier_) {
@@ -386,6 +520,7 @@ void NetemPlane::set_caps(std::vector<FlowCap> caps) {
         PLEAT_ASSERT(one.flow.destination.value < local->rows.size());
         Row& row = local->rows[one.flow.destination.value];
         row.cap = one.cap;
+        local->memory->rows()[one.flow.destination.value].set_cap(one.cap);
         if (!row.shape || row.destination == 0) continue;
         const PathShape& path = row.shape->path;
         local->tcal->change_bandwidth(row.destination,
@@ -401,6 +536,7 @@ void NetemPlane::cut(HostId host) {
     unplug(host);
     LocalHost* const local = find(host);
     if (local == nullptr) return;
+    local->memory->is_cut() = true;
     const TcMessages& messages = local->tcal->messages();
     if (classifier_) {
         local->tcal->request(
@@ -417,6 +553,7 @@ void NetemPlane::cut(HostId host) {
 void NetemPlane::connect(HostId host) {
     PLEAT_ASSERT(host.value < unplugged_.size());
     if (LocalHost* const local = find(host)) {
+        local->memory->is_cut() = false;
         const TcMessages& messages = local->tcal->messages();
         local->tcal->request_quietly(classifier_ ? messages.remove_program(false)
                                                  : messages.remove_ingress_drop());
@@ -485,11 +622,21 @@ void NetemPlane::poll_for_starts() {
 
 void NetemPlane::start(FlowKey flow, Instant at) {
     const LocalHost* const local = find(flow.source);
-    const bool has_chances = local != nullptr && local->rows[flow.destination.value].has_chances();
-    report_(FlowStarted{.flow = flow, .at = at, .counters = flows_.start(flow, at, has_chances)});
+    const bool has_chances =
+        local != nullptr && (local->rows[flow.destination.value].has_chances() ||
+                             local->memory->rows()[flow.destination.value].may_lose);
+    std::optional<Bandwidth> left_cap;
+    if (left_flows_.erase(flow) > 0 && local != nullptr) {
+        left_cap = local->rows[flow.destination.value].cap;
+    }
+    report_(FlowStarted{.flow = flow,
+                        .at = at,
+                        .counters = flows_.start(flow, at, has_chances),
+                        .left_cap = left_cap});
 }
 
 void NetemPlane::read_counters(Instant now) {
+    if (is_adopted_ && !has_reported_left_) return;
     flows_.read([this](HostId host) { return find(host); }, now);
     if (classifier_) return;
     dropped_ = {};

@@ -14,7 +14,13 @@ struct NetemOptions {
     bool pass_unknown = false;  // what goes to no host passes, unshaped; else it is dropped
     bool takeover = false;      // replaces others' qdiscs, and puts them back at the end
     bool without_bpf = false;
+    // At its end it leaves everything in force, as if its process had been killed.
+    bool leave = false;
 };
+
+// In PlaneContext::left and DataPlane::leaves(): what it knows of classes, and the classifier.
+constexpr const char* kNetemMemory = "plane netem";
+constexpr const char* kNetemPins = "plane netem pins";
 
 // Throws Failure when the kernel lacks what it needs.
 std::unique_ptr<DataPlane> open_netem_plane(PlaneContext context, NetemOptions options = {});

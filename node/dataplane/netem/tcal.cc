@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <system_error>
 #include <unordered_map>
 
@@ -55,15 +57,21 @@ int index_of(RouteSocket& socket, const std::string& interface) {
 
 }  // namespace
 
-Tcal::Tcal(int network_namespace, std::string interface, bool takeover, std::uint64_t seed)
+Tcal::Tcal(int network_namespace, std::string interface, bool takeover, std::uint64_t seed,
+           TcalMemory* memory)
     : interface_{std::move(interface)},
       socket_{network_namespace},
       messages_{index_of(socket_, interface_)},
-      seed_{seed} {
+      seed_{seed},
+      own_memory_{memory == nullptr ? PlaneMemory::apart() : nullptr},
+      memory_{memory == nullptr ? own_memory_->tcal() : *memory} {
     RequestBatch::prepare(socket_);
+    goes_on_ = go_on();
+    if (goes_on_) return;
     inspect(takeover);
     try {
         make_base();
+        memory_.made = true;
     } catch (...) {
         restore();
         throw;
@@ -76,6 +84,41 @@ Tcal::~Tcal() {
     } catch (const std::exception&) {
         gone_ = true;  // the namespace goes; nothing is left to put back
     }
+}
+
+// Whether all is there that the memory says; else the memory is empty.
+bool Tcal::go_on() {
+    std::set<std::uint32_t> handles;
+    bool has_root = false;
+    bool has_clsact = false;
+    if (memory_.made) {
+        const auto note = [&](const nlmsghdr& header) {
+            const auto* tc = static_cast<const tcmsg*>(nlmsg_data(&header));
+            if (tc->tcm_ifindex != messages_.interface_index()) return;
+            handles.insert(tc->tcm_handle);
+            if (header.nlmsg_type != RTM_NEWQDISC) return;
+            has_root = has_root || (tc->tcm_parent == TC_H_ROOT && tc->tcm_handle == kHtb);
+            has_clsact = has_clsact || tc->tcm_parent == TC_H_CLSACT;
+        };
+        dump(socket_, messages_.all_qdiscs(), note);
+        dump(socket_, messages_.all_classes(), note);
+    }
+    if (!has_root || !has_clsact) {
+        memory_.made = false;
+        memory_.segments = memory_.destinations = memory_.uplinks = 0;
+        return false;
+    }
+    to_tell_again_.resize(memory_.destinations);
+    for (std::size_t i = 0; i < memory_.destinations; ++i) {
+        const auto minor = static_cast<std::uint16_t>(kFirstDestination + i);
+        to_tell_again_[i] = memory_.destination[i].in_doubt || !handles.contains(class_id(minor)) ||
+                            !handles.contains(netem_id(minor)) ||
+                            !handles.contains(queue_id(minor));
+    }
+    for (std::size_t i = 0; i < memory_.uplinks; ++i) {
+        uplinks_[memory_.uplink_links[i]].minor = static_cast<std::uint16_t>(kFirstUplink + i);
+    }
+    return true;
 }
 
 // Who is there already?
@@ -91,7 +134,7 @@ void Tcal::inspect(bool takeover) {
         throw Failure{"interface " + interface_ +
                       " is no Ethernet interface; the netem plane shapes only such"};
     }
-    static_cast<void>(rtnl_link_get_gso_max_segs(link.get(), &segments_before_));
+    static_cast<void>(rtnl_link_get_gso_max_segs(link.get(), &memory_.segments_before));
 
     struct Present {
         std::string kind;
@@ -169,6 +212,7 @@ void Tcal::restore() {
     batch_ = {};
     attempts_.clear();
     if (gone_) return;
+    memory_.made = false;
     request_quietly(messages_.remove_qdisc(TC_H_ROOT, 0));
     if (own_clsact_) {
         request_quietly(messages_.remove_qdisc(TC_H_CLSACT, 0));
@@ -176,7 +220,7 @@ void Tcal::restore() {
         request_quietly(messages_.remove_program(true));
         request_quietly(messages_.remove_program(false));
     }
-    if (segments_ != 0) request_quietly(messages_.gso_segments(segments_before_));
+    if (memory_.segments != 0) request_quietly(messages_.gso_segments(memory_.segments_before));
     if (foreign_) {
         NetlinkMessage message = RouteSocket::message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
         tcmsg header{};
@@ -206,6 +250,7 @@ void Tcal::request_quietly(NetlinkMessage message) {
 
 void Tcal::commit() {
     const std::vector<const char*> attempts = std::exchange(attempts_, {});
+    const std::vector<std::uint16_t> doubted = std::exchange(doubted_, {});
     if (gone_) {
         batch_ = {};
         return;
@@ -228,6 +273,7 @@ void Tcal::commit() {
         if (!refusal.why.empty()) text += " (" + refusal.why + ")";
         throw Failure{text};
     }
+    for (const std::uint16_t minor : doubted) destination(minor).in_doubt = false;
 }
 
 std::uint16_t Tcal::shape_uplink(std::uint32_t link, const ClassShape& shape) {
@@ -241,6 +287,8 @@ std::uint16_t Tcal::shape_uplink(std::uint32_t link, const ClassShape& shape) {
                           "has room for"};
         }
         uplink.minor = static_cast<std::uint16_t>(minor);
+        memory_.uplink_links[minor - kFirstUplink] = link;
+        memory_.uplinks = static_cast<std::uint32_t>(uplinks_.size());
     }
     if (uplink.shape != shape) {
         request("shape an access link", messages_.uplink(class_id(uplink.minor), shape));
@@ -249,68 +297,88 @@ std::uint16_t Tcal::shape_uplink(std::uint32_t link, const ClassShape& shape) {
     return uplink.minor;
 }
 
-std::uint16_t Tcal::add_destination() {
-    const std::size_t minor = kFirstDestination + destinations_.size();
+std::uint16_t Tcal::add_destination(HostId row) {
+    const std::size_t minor = kFirstDestination + memory_.destinations;
     if (minor > kLastDestination) {
         throw Failure{"interface " + interface_ + " would need more than " +
                       std::to_string(kLastDestination - kFirstDestination + 1) +
                       " destinations: an HTB holds at most 65,535 classes and their qdiscs; use "
                       "another data plane"};
     }
-    destinations_.emplace_back();
+    memory_.destination[memory_.destinations] =
+        DestinationMemory{.row = row.value + 1, .shape = {}};
+    ++memory_.destinations;
     return static_cast<std::uint16_t>(minor);
 }
 
-Tcal::Destination& Tcal::destination(std::uint16_t minor) {
+DestinationMemory& Tcal::destination(std::uint16_t minor) {
     const auto place = static_cast<std::size_t>(minor - kFirstDestination);
-    PLEAT_ASSERT(place < destinations_.size());
-    return destinations_[place];
+    PLEAT_ASSERT(place < memory_.destinations);
+    return memory_.destination[place];
 }
 
-void Tcal::netem_of(std::uint16_t minor, const Destination& one) {
+// Until the kernel has answered.
+void Tcal::doubt(std::uint16_t minor) {
+    DestinationMemory& one = destination(minor);
+    one.in_doubt = true;
+    doubted_.push_back(minor);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // before what follows is written
+}
+
+void Tcal::netem_of(std::uint16_t minor, const DestinationMemory& one) {
     request("make or change a netem",
-            messages_.netem(class_id(minor), netem_id(minor), one.shape->netem, seed_ + minor));
+            messages_.netem(class_id(minor), netem_id(minor), one.shape.netem, seed_ + minor));
 }
 
-void Tcal::queue_of(std::uint16_t minor, const Destination& one) {
+void Tcal::queue_of(std::uint16_t minor, const DestinationMemory& one) {
     request("make or change a queue",
-            messages_.byte_queue(netem_id(minor) | 1U, queue_id(minor), one.shape->queue_bytes));
+            messages_.byte_queue(netem_id(minor) | 1U, queue_id(minor), one.shape.queue_bytes));
 }
 
 void Tcal::shape_destination(std::uint16_t minor, std::uint16_t uplink,
                              const DestinationShape& shape) {
-    Destination& one = destination(minor);
-    const std::optional<DestinationShape> before = std::exchange(one.shape, shape);
-    PLEAT_ASSERT(!before || one.uplink == uplink);
+    DestinationMemory& one = destination(minor);
+    PLEAT_ASSERT(!one.shaped || one.uplink == uplink);
+    const std::size_t place = minor - kFirstDestination;
+    const bool again = place < to_tell_again_.size() && to_tell_again_[place];
+    const bool all = !one.shaped || again;
+    if (!all && one.shape == shape) return;
+    const DestinationShape before = one.shape;
+    doubt(minor);
     one.uplink = uplink;
-    if (!before || before->clock != shape.clock) {
+    one.shape = shape;
+    one.shaped = true;
+    if (again) to_tell_again_[place] = false;
+    if (all || before.clock != shape.clock) {
         request("make or change a class",
                 messages_.destination(minor, class_id(uplink), shape.clock));
     }
-    if (!before || before->netem != shape.netem) netem_of(minor, one);
-    if (!before || before->queue_bytes != shape.queue_bytes) queue_of(minor, one);
+    if (all || before.netem != shape.netem) netem_of(minor, one);
+    if (all || before.queue_bytes != shape.queue_bytes) queue_of(minor, one);
 }
 
 const DestinationShape& Tcal::shape_of(std::uint16_t minor) const {
     const auto place = static_cast<std::size_t>(minor - kFirstDestination);
-    PLEAT_ASSERT(place < destinations_.size() && destinations_[place].shape.has_value());
-    return *destinations_[place].shape;
+    PLEAT_ASSERT(place < memory_.destinations && memory_.destination[place].shaped);
+    return memory_.destination[place].shape;
 }
 
 void Tcal::change_bandwidth(std::uint16_t minor, const ClassShape& clock) {
-    Destination& one = destination(minor);
-    PLEAT_ASSERT(one.shape.has_value());
-    if (one.shape->clock == clock) return;
-    one.shape->clock = clock;
+    DestinationMemory& one = destination(minor);
+    PLEAT_ASSERT(one.shaped);
+    if (one.shape.clock == clock) return;
+    doubt(minor);
+    one.shape.clock = clock;
     request("change a class", messages_.destination(minor, class_id(one.uplink), clock));
 }
 
 void Tcal::drop_waiting(std::uint16_t minor) {
-    if (gone_ || !destination(minor).shape) return;
+    if (gone_ || !destination(minor).shaped) return;
     commit();
     if (gone_) return;
     const DestinationUsage last = usage(minor);
-    Destination& one = destination(minor);
+    DestinationMemory& one = destination(minor);
+    doubt(minor);
     one.queue_drops = last.queue_drops;
     one.netem_drops = last.netem_drops;
     one.flushed = last.flushed + last.held_packets;
@@ -321,9 +389,9 @@ void Tcal::drop_waiting(std::uint16_t minor) {
 }
 
 void Tcal::limit_segments(std::uint32_t most) {
-    if (segments_ != 0 && segments_ <= most) return;
-    if (segments_before_ != 0 && segments_before_ <= most) return;
-    segments_ = most;
+    if (memory_.segments != 0 && memory_.segments <= most) return;
+    if (memory_.segments_before != 0 && memory_.segments_before <= most) return;
+    memory_.segments = most;
     request("limit the segments of a packet", messages_.gso_segments(most));
 }
 
@@ -343,7 +411,7 @@ void Tcal::add_up(DestinationUsage& usage, const TcStatistics& one) const {
 
 // netem counts its queue's drops, too.
 void Tcal::complete(DestinationUsage& usage) const {
-    const Destination& one = destinations_[usage.destination - kFirstDestination];
+    const DestinationMemory& one = memory_.destination[usage.destination - kFirstDestination];
     usage.netem_drops -= std::min(usage.netem_drops, usage.queue_drops);
     usage.queue_drops += one.queue_drops;
     usage.netem_drops += one.netem_drops;
@@ -382,8 +450,8 @@ DestinationUsage Tcal::usage(std::uint16_t minor) {
 
 std::vector<DestinationUsage> Tcal::usage_of_all() {
     std::vector<DestinationUsage> all;
-    all.reserve(destinations_.size());
-    for (std::size_t i = 0; i < destinations_.size(); ++i) {
+    all.reserve(memory_.destinations);
+    for (std::size_t i = 0; i < memory_.destinations; ++i) {
         all.push_back({.destination = static_cast<std::uint16_t>(kFirstDestination + i)});
     }
     if (gone_ || all.empty()) return all;

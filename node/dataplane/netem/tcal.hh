@@ -12,7 +12,10 @@
 // (1) Requests wait until commit(), which sends only what differs from what is in force.
 // (2) A destination's class borrows all from its uplink's, up to its own ceil: together
 //     they never get more than the uplink's rate.
-// (3) When the interface is gone everything is done in silence, and gone() says so.
+// (3) What it must know to go on with the interface in another process is in its memory, if it is
+//     given one (plane_memory.hh). Where the interface has what the memory says, nothing of it
+//     is made anew, and what it holds is kept.
+// (4) When the interface is gone everything is done in silence, and gone() says so.
 #pragma once
 
 #include <map>
@@ -22,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "node/dataplane/netem/plane_memory.hh"
 #include "node/dataplane/netem/request_batch.hh"
 #include "node/dataplane/netem/shape.hh"
 #include "node/dataplane/netem/tc_messages.hh"
@@ -46,7 +50,9 @@ class Tcal {
   public:
     // Throws Failure: no such interface, not an Ethernet, somebody else's qdisc on it (named)
     // unless it is to be taken over, the kernel refuses.
-    Tcal(int network_namespace, std::string interface, bool takeover, std::uint64_t seed);
+    // With `memory` rule (3); somebody else's qdisc that was replaced is not put back then.
+    Tcal(int network_namespace, std::string interface, bool takeover, std::uint64_t seed,
+         TcalMemory* memory = nullptr);
     Tcal(const Tcal&) = delete;
     Tcal& operator=(const Tcal&) = delete;
     ~Tcal();
@@ -57,12 +63,18 @@ class Tcal {
 
     bool gone() const { return gone_; }
 
+    // By rule (3) it has made nothing anew.
+    bool goes_on() const { return goes_on_; }
+
+    // The interface stays as it is when this object goes.
+    void leave() { gone_ = true; }
+
     // The uplink's number, new or known; its shape from the next commit() on.
     std::uint16_t shape_uplink(std::uint32_t link, const ClassShape& shape);
 
-    // A new destination; nothing is asked of the kernel until it is shaped. Throws Failure
-    // when there is no room for one more.
-    std::uint16_t add_destination();
+    // A new destination, for the packets to this host; nothing is asked of the kernel until it
+    // is shaped. Throws Failure when there is no room for one more.
+    std::uint16_t add_destination(HostId row = {});
     void shape_destination(std::uint16_t destination, std::uint16_t uplink,
                            const DestinationShape& shape);
     // As it was last asked for; asserts that it was shaped.
@@ -100,15 +112,6 @@ class Tcal {
     Dropped dropped();
 
   private:
-    struct Destination {
-        std::uint16_t uplink = 0;
-        std::optional<DestinationShape> shape;
-        // Counts of qdiscs that were replaced.
-        std::uint64_t queue_drops = 0;
-        std::uint64_t netem_drops = 0;
-        std::uint64_t flushed = 0;
-    };
-
     struct Uplink {
         std::uint16_t minor = 0;
         std::optional<ClassShape> shape;
@@ -121,12 +124,14 @@ class Tcal {
         std::vector<char> options;
     };
 
+    bool go_on();
     void inspect(bool takeover);
     void make_base();
     void restore();
-    void netem_of(std::uint16_t minor, const Destination& destination);
-    void queue_of(std::uint16_t minor, const Destination& destination);
-    Destination& destination(std::uint16_t minor);
+    void netem_of(std::uint16_t minor, const DestinationMemory& destination);
+    void queue_of(std::uint16_t minor, const DestinationMemory& destination);
+    DestinationMemory& destination(std::uint16_t minor);
+    void doubt(std::uint16_t minor);
     void add_up(DestinationUsage& usage, const TcStatistics& one) const;
     void complete(DestinationUsage& usage) const;
 
@@ -134,12 +139,14 @@ class Tcal {
     RouteSocket socket_;
     TcMessages messages_;
     std::uint64_t seed_;
+    std::unique_ptr<HostMemory> own_memory_;  // when it is given none
+    TcalMemory& memory_;
     bool gone_ = false;
+    bool goes_on_ = false;
     bool own_clsact_ = true;
     std::optional<Foreign> foreign_;
-    std::uint32_t segments_before_ = 0;
-    std::uint32_t segments_ = 0;             // 0: as before
-    std::vector<Destination> destinations_;  // by minor - kFirstDestination
+    std::vector<bool> to_tell_again_;     // destinations of (3) of which the kernel may know less
+    std::vector<std::uint16_t> doubted_;  // until the commit
     std::map<std::uint32_t, Uplink> uplinks_;
     RequestBatch batch_;
     std::vector<const char*> attempts_;  // of the batch; nullptr: quiet
