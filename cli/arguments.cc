@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr const char* kSshFlag = "--ssh{@}";  // alone it is kRememberedDestination
 constexpr std::uint32_t kMostRepeats = 10'000;
 
 // The parser itself would take "-1" for a large number.
@@ -64,6 +65,7 @@ class Grammar {
     void add_runs();
     void add_machines();
     void add_changes();
+    void add_machines_by_ssh(CLI::App& action);
 
     static void add_controller(CLI::App& app, std::string& controller);
     static void add_ignore_network(CLI::App& app, bool& ignore_network);
@@ -328,7 +330,8 @@ void Grammar::add_machines() {
     CLI::App& app = verb("machines",
                          "  pleat machines token            on the controller's machine\n"
                          "  pleat-node --join STRING --name m1    on the other machine\n"
-                         "  pleat machines ls");
+                         "  pleat machines ls\n"
+                         "  pleat machines add --ssh user@host --name m2    installs and joins");
     app.require_subcommand(1);
     const auto add = [this, &app](const std::string& name, const std::string& what,
                                   const std::string& object) {
@@ -348,8 +351,14 @@ void Grammar::add_machines() {
     add("token", "print a string with which one machine may join, once", "")
         ->add_flag("--operator", machines_.for_operator,
                    "one with which one user elsewhere may give orders");
-    add("add", "the same as token, for a machine of this name", "NAME");
-    add("rm", "remove a machine: its key is known no more", "NAME");
+    add_machines_by_ssh(
+        *add("add", "the same as token, for a machine of this name; or by ssh, all of it", ""));
+    add("rm", "remove a machine: its key is known no more", "NAME")
+        ->add_flag(kSshFlag, machines_.ssh,
+                   "also stop its node and remove what add --ssh has put there; --ssh=USER@HOST "
+                   "when another user has added it");
+    add("logs", "print the log of a node that add --ssh has started", "NAME")
+        ->add_flag(kSshFlag, machines_.ssh, "--ssh=USER@HOST when another user has added it");
     add("join", "join with a string: this user as an operator, or this machine", "STRING")
         ->add_option("--name", machines_.name, "of this machine");
     add("label", "give a machine labels, in place of those that it has", "NAME")
@@ -380,6 +389,23 @@ void Grammar::add_changes() {
     add("link", "up|down|reset", "what to do, then the link",
         "  pleat link down s1--s2\n  pleat link reset s1--s2    as if no hand had changed it");
     add("mark", "TEXT", "the remark", "  pleat mark 'now the second server'");
+}
+
+void Grammar::add_machines_by_ssh(CLI::App& action) {
+    action.add_option("NAME", machines_.object, "")->type_name("");
+    CLI::Option* const ssh =
+        action.add_option("--ssh", machines_.ssh, "install and start a node there by `ssh`");
+    ssh->type_name("USER@HOST");
+    action.add_option("--name", machines_.name, "with --ssh: of the machine (its own by default)")
+        ->needs(ssh)
+        ->excludes("NAME");
+    action
+        .add_option("--advertise", machines_.advertise,
+                    "with --ssh: address by which other machines reach it")
+        ->needs(ssh);
+    action.add_option("--hosts", machines_.room, "with --ssh: hosts that it takes at most")
+        ->needs(ssh)
+        ->check(CLI::PositiveNumber);
 }
 
 CommandLine Grammar::result() const {
@@ -439,14 +465,15 @@ CommandLine Grammar::result() const {
     }
     if (name == "machines") {
         using Action = MachinesArguments::Action;
-        constexpr std::array<std::pair<std::string_view, Action>, 7> kActions{
+        constexpr std::array<std::pair<std::string_view, Action>, 8> kActions{
             {{"ls", Action::list},
              {"token", Action::token},
              {"join", Action::join},
              {"add", Action::add},
              {"rm", Action::remove},
              {"label", Action::label},
-             {"check", Action::check}}};
+             {"check", Action::check},
+             {"logs", Action::logs}}};
         MachinesArguments arguments = machines_;
         const std::string& chosen_action = chosen()->get_subcommands().front()->get_name();
         for (const auto& [action_name, action] : kActions) {

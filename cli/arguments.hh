@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -63,16 +64,22 @@ struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
     bool json = false;
 };
 
+// `--ssh` without a destination: the one that `add` was given.
+inline constexpr std::string_view kRememberedDestination = "@";
+
 struct MachinesArguments {
-    enum class Action : std::uint8_t { list, token, join, add, remove, label, check };
+    enum class Action : std::uint8_t { list, token, join, add, remove, label, check, logs };
 
     Action action = Action::list;
     std::string controller;
-    std::string object;               // a machine's name, or a join string
-    std::string name;                 // join: of this machine
-    std::vector<std::string> labels;  // label
-    bool for_operator = false;        // token
-    bool despite_runs = false;        // check
+    std::string object;                 // a machine's name, or a join string
+    std::string name;                   // join: of this machine; add --ssh: of that one
+    std::string ssh;                    // add, rm, logs: USER@HOST
+    std::string advertise;              // add --ssh
+    std::optional<std::uint32_t> room;  // add --ssh: hosts that it takes at most
+    std::vector<std::string> labels;    // label
+    bool for_operator = false;          // token
+    bool despite_runs = false;          // check
     bool json = false;
 };
 

@@ -10,6 +10,7 @@
 #include "cli/controller_link.hh"
 #include "cli/format.hh"
 #include "cli/json.hh"
+#include "cli/ssh_machine.hh"
 
 namespace pleat {
 namespace {
@@ -144,6 +145,13 @@ ExitCode execute(const MachinesArguments& arguments, Output& output) {
         output.error(place.error().message);
         return ExitCode::controller_unreachable;
     }
+    if (arguments.action == Action::logs || !arguments.ssh.empty()) {
+        return execute_by_ssh(arguments, *place, output);
+    }
+    if (arguments.action == Action::add && arguments.object.empty()) {
+        output.error("machines add: NAME is required without --ssh");
+        return ExitCode::usage;
+    }
     ControllerLink link{*place};
     switch (arguments.action) {
         case Action::check:
@@ -177,6 +185,7 @@ ExitCode execute(const MachinesArguments& arguments, Output& output) {
             return done ? ExitCode::ok : failed(done.error(), output);
         }
         case Action::join:
+        case Action::logs:
             break;
     }
     return ExitCode::failed;

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
+#include <string>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -36,8 +38,11 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
     app.add_option("--runtime", options.runtime_directory,
                    "with --controller: directory for sockets and the ledger");
     app.add_option("--join", join,
-                   "join a controller's cluster: what `pleat machines token` prints. Needed once")
+                   "join a controller's cluster: what `pleat machines token` prints, or - to read "
+                   "that from standard input. Needed once")
         ->excludes(controller);
+    bool join_only = false;
+    app.add_flag("--join-only", join_only, "join, and end")->excludes(controller);
     app.add_option("--name", options.name, "name of this machine");
     app.add_option("--state", options.state_directory, "where the membership and the runs are kept")
         ->excludes(controller);
@@ -77,12 +82,14 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
     if (options.controller.empty() && !options.probe_planes) {
         if (options.state_directory.empty()) options.state_directory = usual_state_directory();
         options.state_directory = std::filesystem::absolute(options.state_directory).string();
+        if (join == "-" && !std::getline(std::cin, join)) join.clear();
         const Result<void> member = become_member(options, join);
         if (!member) {
             std::fprintf(stderr, "pleat-node: %s\n", member.error().message.c_str());
             exit_code = 1;
             return std::nullopt;
         }
+        if (join_only) return std::nullopt;
     }
     options.processors = std::max(std::thread::hardware_concurrency(), 1U);
     if (options.name.empty()) options.name = "local";

@@ -191,6 +191,17 @@ TEST_CASE("verbs of a controller say which, and what it is to do") {
     CHECK(token.action == MachinesArguments::Action::token);
     CHECK(token.for_operator);
     CHECK(answered({"stop"}).code == ExitCode::usage);
+    const auto added = std::get<MachinesArguments>(
+        parsed({"machines", "add", "--ssh", "u@h", "--name", "m2", "--hosts", "3"}));
+    CHECK(added.ssh == "u@h");
+    CHECK(added.name == "m2");
+    CHECK(added.room == 3U);
+    CHECK(std::get<MachinesArguments>(parsed({"machines", "rm", "--ssh", "m2"})).object == "m2");
+    CHECK(std::get<MachinesArguments>(parsed({"machines", "rm", "m2", "--ssh"})).ssh ==
+          kRememberedDestination);
+    CHECK(std::get<MachinesArguments>(parsed({"machines", "logs", "m2", "--ssh=u@h"})).ssh ==
+          "u@h");
+    CHECK(answered({"machines", "add", "--name", "m2"}).code == ExitCode::usage);
     CHECK(answered({"machines"}).code == ExitCode::usage);
     CHECK(answered({"machines", "rm"}).code == ExitCode::usage);
 }
