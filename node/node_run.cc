@@ -120,7 +120,6 @@ class NodeRun::Impl {
                               .runtime_directory = options_.runtime_directory,
                               .keeper_program = options.keeper_program,
                               .attachment = plane_->attaches_to(),
-                              .vxlan = vxlan_of(std::move(ways)),
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
@@ -135,6 +134,7 @@ class NodeRun::Impl {
             take_over(*left);
             return;
         }
+        if (auto vxlan = vxlan_of(std::move(ways))) fleet_.reach_machines(*std::move(vxlan));
         add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
         for (const auto& [name, descriptor] : plane_->leaves()) fleet_.hold(name, descriptor);
         schedule_.prepare(monotonic_now());

@@ -130,6 +130,8 @@ class HostFleet::Impl {
         return ports;
     }
 
+    void reach_machines(VxlanSettings vxlan) { vxlan_ = std::move(vxlan); }
+
     void hold(const std::string& name, int descriptor) {
         for (auto& [id, member] : members_) member->send(keeper::Hold{name}, descriptor);
     }
@@ -176,9 +178,9 @@ class HostFleet::Impl {
 
     void make_underlay() {
         underlay_.emplace();
-        if (!options_.vxlan) return;
+        if (!vxlan_) return;
         // It is taken; a second underlay of this run has other ends, or none.
-        underlay_->reach(*std::exchange(options_.vxlan, std::nullopt));
+        underlay_->reach(*std::exchange(vxlan_, std::nullopt));
     }
 
     void adopt_underlay(std::map<std::string, FileDescriptor> left) {
@@ -385,6 +387,7 @@ class HostFleet::Impl {
     RunLedger ledger_;
     std::string etc_;
     bool has_outside_ = false;
+    std::optional<VxlanSettings> vxlan_;  // of an underlay that is to be made
     std::optional<Underlay> underlay_;
     Members members_;
     std::vector<Child> outside_;
@@ -408,6 +411,10 @@ std::vector<HostPort> HostFleet::create(const Scenario& scenario, const AddressP
 std::vector<HostPort> HostFleet::adopt(const Scenario& scenario, const AddressPlan& addresses,
                                        const std::vector<HostId>& hosts, LeftHosts& left) {
     return impl_->adopt(scenario, addresses, hosts, left);
+}
+
+void HostFleet::reach_machines(VxlanSettings vxlan) {
+    impl_->reach_machines(std::move(vxlan));
 }
 
 void HostFleet::hold(const std::string& name, int descriptor) {

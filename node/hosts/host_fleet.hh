@@ -28,7 +28,6 @@ struct FleetOptions {
     std::string runtime_directory;                           // sockets and the ledger are here
     std::string keeper_program;                              // path of pleat-keeper
     AttachmentKind attachment = AttachmentKind::tun_device;  // what the data plane wants
-    std::optional<VxlanSettings> vxlan{};                    // to other machines, in the kernel
     Duration ready_deadline = std::chrono::seconds{30};
     Duration keeper_deadline = std::chrono::seconds{10};  // for namespaces, and for an exec
     Duration keeper_grace = std::chrono::seconds{30};     // a keeper lives without a node so long
@@ -74,6 +73,9 @@ class HostFleet {
     HostFleet(boost::asio::io_context& loop, FleetOptions options,
               std::function<void(const HostReport&)> report);
     ~HostFleet();  // ends every keeper that is left, and waits for it (bounded)
+
+    // Before create(): hosts of other machines are reached by VXLAN.
+    void reach_machines(VxlanSettings vxlan);
 
     // Makes the namespaces of these hosts, in parallel, and returns their interfaces.
     // Throws Failure with what was attempted; then nothing is left behind.
