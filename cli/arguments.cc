@@ -66,6 +66,7 @@ class Grammar {
     void add_changes();
 
     static void add_controller(CLI::App& app, std::string& controller);
+    static void add_ignore_network(CLI::App& app, bool& ignore_network);
     static void add_topology(CLI::App& app, TopologyArguments& topology);
     static void add_variables(CLI::App& app, Variables& variables);
 
@@ -175,6 +176,7 @@ void Grammar::add_run() {
                  "when they differ");
     app.add_flag("--encrypt", run_.encrypt,
                  "with --controller: encrypt what hosts send between machines");
+    add_ignore_network(app, run_.ignore_network);
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
 }
@@ -182,9 +184,14 @@ void Grammar::add_run() {
 void Grammar::add_validate() {
     CLI::App& app = verb("validate",
                          "  pleat validate topologies/*.yaml\n"
-                         "  pleat validate mine.yaml --json");
+                         "  pleat validate mine.yaml --json\n"
+                         "  pleat validate mine.yaml --machines --controller tcp://10.1.0.1:7400");
     app.add_option("FILE", validate_.files, "topology files")->required()->type_name("");
     add_variables(app, validate_.variables);
+    app.add_flag("--machines", validate_.machines,
+                 "also place the hosts on a controller's machines, and check that against the "
+                 "network between them (see machines check)");
+    add_controller(app, validate_.controller);
     app.add_flag("--json", validate_.json, "print the problems as one JSON document");
 }
 
@@ -264,6 +271,11 @@ void Grammar::add_controller(CLI::App& app, std::string& controller) {
         ->type_name("ENDPOINT");
 }
 
+void Grammar::add_ignore_network(CLI::App& app, bool& ignore_network) {
+    app.add_flag("--ignore-network", ignore_network,
+                 "go on although the network between the machines can't carry the placement");
+}
+
 void Grammar::add_runs() {
     CLI::App& submit = verb("submit",
                             "  pleat submit dumbbell.yaml --controller tcp://10.1.0.1:7400\n"
@@ -272,11 +284,13 @@ void Grammar::add_runs() {
     add_controller(submit, submit_.controller);
     submit.add_flag("--start", submit_.start, "start it at once");
     submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_ignore_network(submit, submit_.ignore_network);
 
     CLI::App& up = verb("up", "  pleat up dumbbell.yaml\n  pleat down r-1f2e3d4c");
     add_topology(up, submit_.topology);
     add_controller(up, submit_.controller);
     up.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_ignore_network(up, submit_.ignore_network);
 
     const auto of_host = [this](const std::string& name, const std::string& examples) {
         CLI::App& app = verb(name, examples);
@@ -326,8 +340,11 @@ void Grammar::add_machines() {
         return &action;
     };
     add("ls", "list the machines", "")->add_flag("--json", machines_.json, "one JSON document");
-    add("check", "are all there? round trips and clocks", "")
-        ->add_flag("--json", machines_.json, "one JSON document");
+    CLI::App& check =
+        *add("check", "are all there? measures clocks and the network between them", "");
+    check.add_flag("--json", machines_.json, "one JSON document");
+    check.add_flag("--despite-runs", machines_.despite_runs,
+                   "measure rates also between machines that have hosts of runs under way");
     add("token", "print a string with which one machine may join, once", "")
         ->add_flag("--operator", machines_.for_operator,
                    "one with which one user elsewhere may give orders");

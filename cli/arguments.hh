@@ -40,6 +40,7 @@ struct RunArguments {
     std::string controller;               // empty: one of its own
     bool compare_shares = false;
     bool encrypt = false;
+    bool ignore_network = false;
     bool json = false;
 };
 
@@ -50,6 +51,7 @@ struct SubmitArguments {
     bool start = false;
     bool up = false;  // start it, and wait until it runs
     bool encrypt = false;
+    bool ignore_network = false;
 };
 
 struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
@@ -70,6 +72,7 @@ struct MachinesArguments {
     std::string name;                 // join: of this machine
     std::vector<std::string> labels;  // label
     bool for_operator = false;        // token
+    bool despite_runs = false;        // check
     bool json = false;
 };
 
@@ -91,6 +94,8 @@ struct ChangeArguments {  // set, do, partition, heal, link, mark
 struct ValidateArguments {
     std::vector<std::string> files;
     Variables variables;
+    bool machines = false;   // also against those of the controller
+    std::string controller;  // may be empty: PLEAT_CONTROLLER
     bool json = false;
 };
 

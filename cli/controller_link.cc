@@ -67,8 +67,8 @@ class ControllerLink::Impl {
                       heard_ = monotonic_now();
                       if (answer_) return;
                       if (const auto* refused = std::get_if<Refused>(&message)) {
-                          answer_ = tl::unexpected{LinkFailure{
-                              .code = refusal_code(refused->message), .message = refused->message}};
+                          answer_ = tl::unexpected{LinkFailure{.code = refusal_code(*refused),
+                                                               .message = refused->message}};
                       } else if (is_answer_ && is_answer_(message)) {
                           answer_ = std::move(message);
                       }
@@ -131,8 +131,9 @@ class ControllerLink::Impl {
     }
 
     // Of what there is not.
-    static ExitCode refusal_code(const std::string& why) {
-        return why.starts_with("there is no ") ? ExitCode::not_found : ExitCode::failed;
+    static ExitCode refusal_code(const Refused& refused) {
+        if (refused.message.starts_with("there is no ")) return ExitCode::not_found;
+        return static_cast<ExitCode>(refused.exit_code);
     }
 
     ControllerPlace place_;

@@ -243,7 +243,9 @@ std::string runs_document(const Runs& runs) {
     return text_of_json({{"v", kVersion}, {"runs", std::move(rows)}}, true);
 }
 
-std::string machines_document(const Machines& machines) {
+namespace {
+
+Json machine_rows(const Machines& machines) {
     const auto microseconds = [](const std::optional<Duration>& duration) {
         return duration ? in_microseconds(*duration) : Json(nullptr);
     };
@@ -258,7 +260,42 @@ std::string machines_document(const Machines& machines) {
                         {"round_trip_us", microseconds(machine.round_trip)},
                         {"clock_error_us", microseconds(machine.clock_error)}});
     }
-    return text_of_json({{"v", kVersion}, {"machines", std::move(rows)}}, true);
+    return rows;
+}
+
+Json rate_of(const std::optional<MeasuredRate>& rate) {
+    if (!rate) return nullptr;
+    return {{"bps", rate->rate.bits_per_second()}, {"error_bps", rate->error_bps}};
+}
+
+}  // namespace
+
+std::string machines_document(const Machines& machines) {
+    return text_of_json({{"v", kVersion}, {"machines", machine_rows(machines)}}, true);
+}
+
+std::string machines_document(const Machines& machines, const Ways& ways) {
+    Json rows = Json::array();
+    for (const WayInfo& way : ways.ways) {
+        Json row{{"from", way.from}, {"to", way.to}};
+        if (way.quality) {
+            const WayQuality& quality = *way.quality;
+            row["measured_at"] = way.measured_at;
+            row["round_trip_us"] = {{"least", in_microseconds(quality.round_trips.least)},
+                                    {"median", in_microseconds(quality.round_trips.median)}};
+            row["mtu"] = quality.mtu.bytes();
+            row["rates_measured_at"] =
+                way.rates_measured_at.empty() ? Json(nullptr) : Json(way.rates_measured_at);
+            row["there"] = rate_of(quality.there);
+            row["back"] = rate_of(quality.back);
+        }
+        if (!way.problem.empty()) row["problem"] = way.problem;
+        if (!way.note.empty()) row["note"] = way.note;
+        rows.push_back(std::move(row));
+    }
+    return text_of_json(
+        {{"v", kVersion}, {"machines", machine_rows(machines)}, {"network", std::move(rows)}},
+        true);
 }
 
 std::string version_document(std::string_view version) {

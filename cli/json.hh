@@ -54,6 +54,9 @@ std::string clean_document(const CleanReport& report, bool dry_run);
 std::string change_document(const std::string& run, const ChangeResult& change);
 std::string runs_document(const Runs& runs);
 std::string machines_document(const Machines& machines);
+
+// The same, and the network between them.
+std::string machines_document(const Machines& machines, const Ways& ways);
 std::string version_document(std::string_view version);
 
 }  // namespace pleat

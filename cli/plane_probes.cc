@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -35,28 +36,33 @@ std::string read_until(int descriptor, Instant deadline) {
 
 }  // namespace
 
-std::vector<PlaneProbe> parse_plane_probes(std::string_view lines) {
-    std::vector<PlaneProbe> probes;
+PlaneProbes parse_plane_probes(std::string_view lines) {
+    PlaneProbes probes;
     while (!lines.empty()) {
         const std::size_t end = std::min(lines.find('\n'), lines.size());
         const std::string_view line = lines.substr(0, end);
         lines.remove_prefix(std::min(end + 1, lines.size()));
         const std::size_t tab = line.find('\t');
         if (tab == std::string_view::npos) continue;
-        const auto plane = plane_named(line.substr(0, tab));
+        const std::string_view name = line.substr(0, tab);
         const std::string_view answer = line.substr(tab + 1);
         constexpr std::string_view kLacks = "lacks\t";
-        if (!plane) continue;
-        if (answer == "works") {
-            probes.push_back({*plane, ""});
-        } else if (answer.size() > kLacks.size() && answer.starts_with(kLacks)) {
-            probes.push_back({*plane, std::string{answer.substr(kLacks.size())}});
+        std::string missing;
+        if (answer.size() > kLacks.size() && answer.starts_with(kLacks)) {
+            missing = answer.substr(kLacks.size());
+        } else if (answer != "works") {
+            continue;
+        }
+        if (const auto plane = plane_named(name)) {
+            probes.planes.push_back({*plane, std::move(missing)});
+        } else if (name == "machines") {
+            probes.missing_for_machines = std::move(missing);
         }
     }
     return probes;
 }
 
-Result<std::vector<PlaneProbe>> probe_planes(const std::string& node_program, Duration patience) {
+Result<PlaneProbes> probe_planes(const std::string& node_program, Duration patience) {
     const Instant deadline = monotonic_now() + patience;
     std::array<int, 2> ends{};
     check("cannot make a pipe", ::pipe2(ends.data(), O_CLOEXEC));
@@ -75,8 +81,8 @@ Result<std::vector<PlaneProbe>> probe_planes(const std::string& node_program, Du
     writing.close();
     const std::string said = read_until(reading.value(), deadline);
     if (!child->wait_until(deadline)) return fail("its probes took too long");
-    std::vector<PlaneProbe> probes = parse_plane_probes(said);
-    if (probes.empty()) {
+    PlaneProbes probes = parse_plane_probes(said);
+    if (probes.planes.empty()) {
         return fail(said.empty() ? "it said nothing" : said.substr(0, said.find('\n')));
     }
     return probes;

@@ -1,6 +1,7 @@
 // What this machine lacks for each data plane, asked of pleat-node, which has the planes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,12 +19,20 @@ struct PlaneProbe {
     friend bool operator==(const PlaneProbe&, const PlaneProbe&) = default;
 };
 
+struct PlaneProbes {
+    std::vector<PlaneProbe> planes;
+    // For kernel planes over several machines; empty: it works. Nothing: not told.
+    std::optional<std::string> missing_for_machines;
+
+    friend bool operator==(const PlaneProbes&, const PlaneProbes&) = default;
+};
+
 // What `pleat-node --probe-planes` prints (node/dataplane/open_plane.hh). Lines that are of
-// no plane that we know are left out.
-std::vector<PlaneProbe> parse_plane_probes(std::string_view lines);
+// nothing that we know are left out.
+PlaneProbes parse_plane_probes(std::string_view lines);
 
 // Runs it; what it says within `patience`, or why it said nothing.
-Result<std::vector<PlaneProbe>> probe_planes(const std::string& node_program, Duration patience);
+Result<PlaneProbes> probe_planes(const std::string& node_program, Duration patience);
 
 // The plane of a run that asks for nothing special.
 std::variant<PlaneChoice, PlaneRefusal> choice_among(const std::vector<PlaneProbe>& probes);

@@ -76,13 +76,14 @@ void RunConversation::accepted(const Submitted& submitted, Instant now) {
                              counted(count_links(submit_.scenario.topology), "link"),
                              counted(submitted.epochs, "epoch"), counted(submitted.paths, "path")),
                  seconds(submitted.took));
+    for (const std::string& note : submitted.notes) output_.warning(note);
     enter(State::preparing, now);
     output_.progress(fmt::format("  {:<10} waiting for hosts", "hosts"));
     say_(StartRun{submit_.options.run});
 }
 
 void RunConversation::refuse(const Refused& refused) {
-    give_up(ExitCode::failed, refused.message);
+    give_up(static_cast<ExitCode>(refused.exit_code), refused.message);
 }
 
 void RunConversation::reached(const Stage& stage, Instant now) {

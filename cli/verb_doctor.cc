@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kNameWidth = 24;
+constexpr std::size_t kNameWidth = 26;
 // Loading and attaching everything takes well under a second on hardware.
 constexpr Duration kPatience = 30s;
 
@@ -40,8 +40,19 @@ Probe row_of(const PlaneProbe& probe) {
             .hint = probe.missing.empty() ? "" : hint_for(probe.plane)};
 }
 
-// One row a plane; when they can't be probed, one row that says why.
-std::vector<Probe> rows_of(const Result<std::vector<PlaneProbe>>& planes) {
+Probe machines_row(const std::string& missing) {
+    return {.name = "edt, netem over machines",
+            .ok = missing.empty(),
+            .needed = false,
+            .text = missing.empty() ? "by VXLAN, which is neither authenticated nor encrypted"
+                                    : missing,
+            .hint =
+                "on several machines it would be tun; kernel planes need root and VXLAN (modprobe "
+                "vxlan) on each"};
+}
+
+// One row a plane, and one of several machines; when they can't be probed, one row that says why.
+std::vector<Probe> rows_of(const Result<PlaneProbes>& planes) {
     std::vector<Probe> rows;
     if (!planes) {
         return {{.name = "data planes",
@@ -50,11 +61,12 @@ std::vector<Probe> rows_of(const Result<std::vector<PlaneProbe>>& planes) {
                  .text = "pleat-node can't probe them: " + planes.error().message,
                  .hint = ""}};
     }
-    for (const PlaneProbe& probe : *planes) rows.push_back(row_of(probe));
+    for (const PlaneProbe& probe : planes->planes) rows.push_back(row_of(probe));
+    if (planes->missing_for_machines) rows.push_back(machines_row(*planes->missing_for_machines));
     return rows;
 }
 
-Result<std::vector<PlaneProbe>> planes_of_machine() {
+Result<PlaneProbes> planes_of_machine() {
     const auto node = find_sibling_program("pleat-node");
     if (!node) return fail("it is neither beside pleat nor in PATH");
     return probe_planes(*node, kPatience);
@@ -75,11 +87,11 @@ std::string line_of(const Probe& probe, const Output& output) {
 ExitCode execute(const DoctorArguments& arguments, Output& output) {
     output.progress("probing this machine");
     std::vector<Probe> probes = probe_machine();
-    const Result<std::vector<PlaneProbe>> planes = planes_of_machine();
+    const Result<PlaneProbes> planes = planes_of_machine();
     std::string data_plane;
     std::string reason = "no plane could be probed";
     if (planes) {
-        const auto choice = choice_among(*planes);
+        const auto choice = choice_among(planes->planes);
         if (const auto* const chosen = std::get_if<PlaneChoice>(&choice)) {
             data_plane = name_of(chosen->plane);
             reason = chosen->reason;

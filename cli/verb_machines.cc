@@ -1,5 +1,4 @@
 // pleat machines: who belongs to a controller, and how others join.
-#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -40,6 +39,64 @@ std::string machine_table(const Machines& machines) {
                         fmt::format("{}", fmt::join(machine.labels, ","))});
     }
     return table(rows);
+}
+
+std::string rate_text(const std::optional<MeasuredRate>& rate) {
+    if (!rate) return "-";
+    const auto megabits = [](std::int64_t bps) { return static_cast<double>(bps) / 1e6; };
+    return fmt::format("{:.4g} ± {:.2g} Mbit/s", megabits(rate->rate.bits_per_second()),
+                       megabits(rate->error_bps));
+}
+
+std::string way_table(const Ways& ways) {
+    std::vector<std::vector<std::string>> rows{
+        {"FROM", "TO", "ROUND TRIP", "MEDIAN", "MTU", "RATE THERE", "RATE BACK", "MEASURED"}};
+    for (const WayInfo& way : ways.ways) {
+        if (!way.quality) {
+            rows.push_back({way.from, way.to, "-", "-", "-", "-", "-", "never"});
+            continue;
+        }
+        rows.push_back({way.from, way.to, milliseconds(way.quality->round_trips.least),
+                        milliseconds(way.quality->round_trips.median),
+                        std::to_string(way.quality->mtu.bytes()), rate_text(way.quality->there),
+                        rate_text(way.quality->back), way.measured_at});
+    }
+    return table(rows);
+}
+
+// All there, and every two of them reach each other?
+ExitCode check(const MachinesArguments& arguments, ControllerLink& link, Output& output) {
+    const auto answer = [&output](const ControlMessage& message) {
+        const auto* const stage = std::get_if<Stage>(&message);
+        if (stage != nullptr) output.progress(fmt::format("  {:<10} {}", stage->name, stage->text));
+        return std::holds_alternative<Ways>(message);
+    };
+    const auto found =
+        link.ask_for(CheckMachines{.despite_runs = arguments.despite_runs}, answer, false);
+    if (!found) return failed(found.error(), output);
+    const Ways& ways = std::get<Ways>(*found);
+    const auto machines = link.ask<Machines>(ListMachines{});
+    if (!machines) return failed(machines.error(), output);
+    if (arguments.json) {
+        output.data(machines_document(*machines, ways));
+    } else {
+        output.data(machine_table(*machines));
+        if (!ways.ways.empty()) output.data("\n" + way_table(ways));
+    }
+    bool good = true;
+    for (const MachineInfo& machine : machines->machines) {
+        if (machine.connected) continue;
+        output.error(fmt::format("machine {} is not connected", machine.name));
+        good = false;
+    }
+    for (const WayInfo& way : ways.ways) {
+        if (!way.note.empty())
+            output.warning(fmt::format("{} - {}: {}", way.from, way.to, way.note));
+        if (way.problem.empty()) continue;
+        output.error(fmt::format("{} - {}: {}", way.from, way.to, way.problem));
+        good = false;
+    }
+    return good ? ExitCode::ok : ExitCode::machine_lost;
 }
 
 // An operator's key is kept; a machine's is the node's business, which takes our place.
@@ -88,15 +145,13 @@ ExitCode execute(const MachinesArguments& arguments, Output& output) {
     }
     ControllerLink link{*place};
     switch (arguments.action) {
-        case Action::list:
-        case Action::check: {
+        case Action::check:
+            return check(arguments, link, output);
+        case Action::list: {
             const auto machines = link.ask<Machines>(ListMachines{});
             if (!machines) return failed(machines.error(), output);
             output.data(arguments.json ? machines_document(*machines) : machine_table(*machines));
-            if (arguments.action == Action::list) return ExitCode::ok;
-            const bool all = std::ranges::all_of(machines->machines, &MachineInfo::connected);
-            if (!all) output.error("not all machines are connected");
-            return all ? ExitCode::ok : ExitCode::machine_lost;
+            return ExitCode::ok;
         }
         case Action::token:
         case Action::add: {

@@ -92,8 +92,10 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
     submit.options.sample_interval = usual_samples(*scenario).interval.value_or(Duration::zero());
     submit.options.encrypt = arguments.encrypt;
     submit.detached = true;
+    submit.ignore_network = arguments.ignore_network;
     const auto submitted = link.ask<Submitted>(submit);
     if (!submitted) return failed(submitted.error(), output);
+    for (const std::string& note : submitted->notes) output.warning(note);
     if (arguments.start) {
         const auto started = link.ask<Done>(StartRun{.run = submit.options.run});
         if (!started) return failed(started.error(), output);

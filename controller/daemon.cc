@@ -22,6 +22,7 @@
 #include "controller/members.hh"
 #include "controller/node_registry.hh"
 #include "controller/room.hh"
+#include "controller/way_orders.hh"
 #include "wire/membership.hh"
 
 namespace pleat {
@@ -32,6 +33,12 @@ namespace {
 constexpr Duration kProbeInterval = std::chrono::seconds{1};
 // A run that was submitted for later may wait for its start so long.
 constexpr Duration kDetachedPatience = std::chrono::hours{24};
+
+// A placement that the network between the machines can't carry.
+class UnsuitableNetwork : public Failure {
+  public:
+    using Failure::Failure;
+};
 
 // A run from its acceptance to its end.
 struct ActiveRun {
@@ -211,6 +218,8 @@ class ControllerDaemon::Impl {
                        [&](const ListMachines& m) { answer(caller, machines_.answer(m)); },
                        [&](const RemoveMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const LabelMachine& m) { answer(caller, machines_.answer(m)); },
+                       [&](const CheckMachines& m) { ways_.check(caller, m, monotonic_now()); },
+                       [&](const CheckPlacement& m) { answer(caller, ways_.check(m.scenario)); },
                        [&](const Shutdown&) { stop("told to shut down"); },
                        [&](const auto&) { drop("it is nothing that an operator says"); },
                    },
@@ -230,6 +239,8 @@ class ControllerDaemon::Impl {
                 return;
             }
             caller.refuse(accepted.error().message);
+        } catch (const UnsuitableNetwork& problem) {
+            caller.refuse(problem.what(), NodeFailed::kInvalidTopology);
         } catch (const std::exception& problem) {
             caller.refuse(problem.what());
         }
@@ -251,12 +262,18 @@ class ControllerDaemon::Impl {
                 std::filesystem::absolute(options_.state_directory).string() + "/runs/" + run;
         }
         const bool detached = submit.detached;
-        Result<std::vector<std::string>> placement =
-            find_room(submit.scenario, nodes_, members_,
-                      [this](const std::string& machine) { return spoken_for(machine); });
+        const bool ignore_network = submit.ignore_network;
+        Result<std::vector<std::string>> placement = find_room(
+            submit.scenario, nodes_, members_,
+            [this](const std::string& machine) { return spoken_for(machine); }, ways_.known());
         if (!placement) return tl::unexpected{placement.error()};
         Result<RunPlan> plan = plan_run(std::move(submit), *placement);
         if (!plan) return tl::unexpected{plan.error()};
+        const NetworkJudgement network =
+            judge_network(plan->scenario, plan->epochs, *placement, ways_.known());
+        if (!network.problems.empty() && !ignore_network) {
+            throw UnsuitableNetwork{refusal_text(network)};
+        }
         if (encode(ControlMessage{first_push(*plan, plan->parts.front(), {})}).size() >
             kMaxControlBytes) {
             return fail("the topology is too large for one message to a node");
@@ -270,6 +287,8 @@ class ControllerDaemon::Impl {
                                                  std::move(owner));
         if (!detached) added->watchers.push_back(caller);
         Submitted result = summary(added->plan, monotonic_now() - began);
+        result.notes = network.notes;
+        result.notes.insert(result.notes.end(), network.problems.begin(), network.problems.end());
         runs_.emplace(run, std::move(added));
         return result;
     }
@@ -495,6 +514,7 @@ class ControllerDaemon::Impl {
             return;
         }
         if (pass_on(from.run, message)) return;
+        if (ways_.receive(from.name, from.run, message, monotonic_now())) return;
         // Of a run that is over: stale.
         const auto run = runs_.find(from.run);
         if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
@@ -502,7 +522,7 @@ class ControllerDaemon::Impl {
 
     static void answer(const Caller& caller, const ControlMessage& message) {
         if (const auto* refused = std::get_if<Refused>(&message)) {
-            return caller.refuse(refused->message);
+            return caller.refuse(refused->message, refused->exit_code);
         }
         caller.say(message);
     }
@@ -535,6 +555,7 @@ class ControllerDaemon::Impl {
         spdlog::warn("node lost name={}", node.hello.node);
         node.connected = false;
         later([this, name = node.hello.node] {
+            ways_.node_gone(name, monotonic_now());
             for (auto& [id, run] : runs_) {
                 run->session.node_disconnected(name, monotonic_now());
             }
@@ -586,11 +607,13 @@ class ControllerDaemon::Impl {
         for (const auto& [name, run] : runs_) {
             wake = std::min(wake, run->session.deadline().value_or(wake));
         }
+        wake = std::min(wake, ways_.deadline().value_or(wake));
         timer_.expires_after(std::max(wake - now, Duration::zero()));
         timer_.async_wait([this](const boost::system::error_code& error) {
             if (error) return;
             guarded([this] {
                 for (Node* const node : nodes_.probe()) lose(*node);
+                ways_.tick(monotonic_now());
                 for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
             });
         });
@@ -618,8 +641,11 @@ class ControllerDaemon::Impl {
     boost::asio::steady_timer timer_;
     NodeRegistry nodes_;
     HostQuestions questions_;
+    WayOrders ways_{store_, members_, nodes_,
+                    [this](const std::string& machine) { return spoken_for(machine); }};
     MachineOrders machines_{members_, nodes_,
-                            [this](const std::string& machine) { return spoken_for(machine); }};
+                            [this](const std::string& machine) { return spoken_for(machine); },
+                            [this](const std::string& machine) { ways_.forget(machine); }};
     std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
     bool leaving_ = false;
     bool left_ = false;

@@ -69,6 +69,7 @@ ControlMessage MachineOrders::answer(const RemoveMachine& order) {
     if (!members_.remove_machine(order.name)) {
         return Refused{.message = "there is no machine " + order.name};
     }
+    removed_(order.name);
     const Node* const node = nodes_.find(order.name);
     if (node != nullptr && node->remote) {
         node->peer.refuse("this machine was removed from the controller");

@@ -17,8 +17,12 @@ class MachineOrders {
     using SpokenFor = std::function<std::uint32_t(const std::string& machine)>;
 
     // `members` and `nodes` must outlive it.
-    MachineOrders(Members& members, NodeRegistry& nodes, SpokenFor spoken_for)
-        : members_{members}, nodes_{nodes}, spoken_for_{std::move(spoken_for)} {}
+    MachineOrders(Members& members, NodeRegistry& nodes, SpokenFor spoken_for,
+                  std::function<void(const std::string& machine)> removed)
+        : members_{members},
+          nodes_{nodes},
+          spoken_for_{std::move(spoken_for)},
+          removed_{std::move(removed)} {}
 
     // `endpoint`: where machines reach us, with `keys`; empty when they can't.
     ControlMessage answer(const MakeToken& order, const std::string& endpoint,
@@ -33,6 +37,7 @@ class MachineOrders {
     Members& members_;
     NodeRegistry& nodes_;
     SpokenFor spoken_for_;
+    std::function<void(const std::string& machine)> removed_;
 };
 
 }  // namespace pleat

@@ -4,9 +4,9 @@
 
 namespace pleat {
 
-void Caller::refuse(const std::string& why) const {
+void Caller::refuse(const std::string& why, int exit_code) const {
     spdlog::info("refused: {}", why);
-    say(Refused{.message = why});
+    say(Refused{.message = why, .exit_code = exit_code});
 }
 
 bool Node::still_there() {

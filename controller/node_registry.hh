@@ -22,7 +22,7 @@ struct Caller {
     }
 
     // Logs it, too.
-    void refuse(const std::string& why) const;
+    void refuse(const std::string& why, int exit_code = 1) const;
 
     friend bool operator==(const Caller&, const Caller&) = default;
 };

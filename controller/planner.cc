@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.hh"
+#include "model/near_hosts.hh"
 
 namespace pleat {
 
@@ -26,15 +27,44 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
     return missing;
 }
 
+// One way, between two machines each: a few of all, from the nearest two to the farthest.
+std::vector<Duration> latencies_to_try(const std::vector<UnderlayLink>& underlay) {
+    constexpr std::size_t kMostTried = 8;
+    std::vector<Duration> all;
+    for (const UnderlayLink& link : underlay) all.push_back(link.round_trip / 2);
+    std::ranges::sort(all);
+    const auto repeated = std::ranges::unique(all);
+    all.erase(repeated.begin(), repeated.end());
+    if (all.size() <= kMostTried) return all;
+    std::vector<Duration> some;
+    for (std::size_t i = 0; i < kMostTried; ++i) {
+        some.push_back(all[i * (all.size() - 1) / (kMostTried - 1)]);
+    }
+    return some;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> placement_of(const Scenario& scenario,
-                                              const std::vector<Machine>& machines) {
+                                              const std::vector<Machine>& machines,
+                                              const std::vector<UnderlayLink>& underlay) {
     std::vector<PlaceRule> rules;
     rules.reserve(scenario.applications.size());
     for (const Application& application : scenario.applications) rules.push_back(application.place);
-    const Result<Placement> placement = place_hosts(scenario.topology, machines, rules);
+    Result<Placement> placement = place_hosts(scenario.topology, machines, rules);
     if (!placement) return tl::unexpected{placement.error()};
+    // As little as possible is put together: what suffices for the nearest machines, if it does.
+    std::size_t wrong = paths_below_real(scenario.topology, *placement, underlay);
+    for (const Duration latency : latencies_to_try(underlay)) {
+        if (wrong == 0) break;
+        Result<Placement> other =
+            place_hosts(scenario.topology, machines, rules, near_hosts(scenario.topology, latency));
+        if (!other) continue;
+        const std::size_t still = paths_below_real(scenario.topology, *other, underlay);
+        if (still >= wrong) continue;
+        wrong = still;
+        placement = std::move(other);
+    }
     std::vector<std::string> result;
     result.reserve(placement->size());
     for (const MachineId machine : *placement) result.push_back(machines.at(machine.value).name);

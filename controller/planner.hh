@@ -6,6 +6,7 @@
 
 #include "base/result.hh"
 #include "model/epochs.hh"
+#include "model/underlay.hh"
 #include "wire/messages.hh"
 
 namespace pleat {
@@ -35,9 +36,12 @@ Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_
 Result<RunPlan> plan_run_on(const std::string& machine, Submit submit);
 
 // The machine of each host, by HostId, as docs/design/placement.md has it. `machines` in name
-// order, at least one. Fails when there is no room, or no machine as `place:` wants it.
+// order, at least one. `underlay`: the network between them, as far as it is known; hosts that
+// are nearer than it allows go together. Fails when there is no room, or no machine as `place:`
+// wants it.
 Result<std::vector<std::string>> placement_of(const Scenario& scenario,
-                                              const std::vector<Machine>& machines);
+                                              const std::vector<Machine>& machines,
+                                              const std::vector<UnderlayLink>& underlay = {});
 
 // Who has what; machines without hosts have no part.
 std::vector<MachinePart> parts_of(const std::vector<std::string>& machine_of_host);

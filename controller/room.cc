@@ -33,7 +33,8 @@ std::vector<Machine> free_machines(const NodeRegistry& nodes, const Members& mem
 }  // namespace
 
 Result<std::vector<std::string>> find_room(const Scenario& scenario, const NodeRegistry& nodes,
-                                           const Members& members, const SpokenFor& spoken_for) {
+                                           const Members& members, const SpokenFor& spoken_for,
+                                           const WaysByMachines& ways) {
     std::vector<Machine> machines = free_machines(nodes, members, spoken_for);
     const std::size_t hosts = scenario.topology.hosts().size();
     if (members.machines().empty() && machines.size() <= 1) {
@@ -52,7 +53,9 @@ Result<std::vector<std::string>> find_room(const Scenario& scenario, const NodeR
     if (room < hosts) {
         return fail(fmt::format("no room for {} hosts: {}", hosts, fmt::join(full, "; ")));
     }
-    return placement_of(scenario, machines);
+    std::vector<std::string> names;
+    for (const Machine& machine : machines) names.push_back(machine.name);
+    return placement_of(scenario, machines, underlay_of(ways, names));
 }
 
 }  // namespace pleat

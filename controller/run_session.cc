@@ -234,6 +234,7 @@ void RunSession::prepare_if_all_here(Instant now) {
 void RunSession::on(SessionPart& part, const WayOpened& opened, Instant now) {
     if (state_ != State::opening_ways) return;
     part.way = opened.endpoint;
+    part.vxlan = opened.vxlan;
     const bool all =
         std::ranges::none_of(parts_, [](const SessionPart& p) { return p.way.empty(); });
     if (all) prepare(now);
@@ -260,7 +261,8 @@ void RunSession::prepare(Instant now) {
                              .address = other.hello->address,
                              .hosts = other.part.hosts,
                              .way = other.way,
-                             .way_key = keys.at({std::min(i, j), std::max(i, j)})});
+                             .way_key = keys.at({std::min(i, j), std::max(i, j)}),
+                             .vxlan = other.vxlan});
         }
         outputs_.to_node(part.part.machine, first_push(plan_, part.part, std::move(peers)));
     }
@@ -559,7 +561,7 @@ void RunSession::on(SessionPart& part, const NodeFailed& failed, Instant now) {
     results_.problems.push_back(problem);
     results_.exit_code = failed.exit_code;
     // A node that has not prepared the first table has no run to end.
-    if (state_ == State::preparing && !part.tables.any()) part.over = true;
+    if (!part.tables.any()) part.over = true;
     end(problem, false, now);
     end_if_all_ended(now);
 }

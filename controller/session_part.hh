@@ -61,6 +61,7 @@ struct SessionPart {
     const MachinePart& part;  // of the plan
     std::optional<Hello> hello;
     std::string way;       // where its end of the tunnel is; empty: not open
+    VxlanEnd vxlan;        // beside it
     bool has_run = false;  // was told to prepare it
     TableAcknowledgements tables;
     std::optional<HostsReady> ready;

@@ -317,6 +317,9 @@ bool Store::remove_machine(const std::string& name) {
     removal.query({name});
     bool removed = false;
     while (removal.next()) removed = true;
+    // One of that name that comes later may be elsewhere.
+    impl_->database_.prepare("DELETE FROM way WHERE from_machine = ? OR to_machine = ?")
+        .run({name, name});
     change.commit();
     return removed;
 }
@@ -327,6 +330,53 @@ void Store::set_labels(const std::string& name, const std::vector<std::string>& 
     Statement label = impl_->database_.prepare("INSERT OR IGNORE INTO machine_label VALUES (?, ?)");
     for (const std::string& each : labels) label.run({name, each});
     change.commit();
+}
+
+void Store::set_way(const WayInfo& way) {
+    PLEAT_ASSERT(way.quality && way.from < way.to);
+    const WayQuality& quality = *way.quality;
+    const auto rate = [](const std::optional<MeasuredRate>& measured) -> SqlValue {
+        if (!measured) return std::monostate{};
+        return measured->rate.bits_per_second();
+    };
+    const auto error = [](const std::optional<MeasuredRate>& measured) -> SqlValue {
+        if (!measured) return std::monostate{};
+        return measured->error_bps;
+    };
+    Transaction change{impl_->database_};
+    impl_->database_.prepare("INSERT OR REPLACE INTO way VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .run({way.from, way.to, way.measured_at, std::int64_t{quality.round_trips.least.count()},
+              std::int64_t{quality.round_trips.median.count()}, quality.mtu.bytes(),
+              way.rates_measured_at, rate(quality.there), error(quality.there), rate(quality.back),
+              error(quality.back)});
+    change.commit();
+}
+
+std::vector<WayInfo> Store::ways() {
+    Statement query = impl_->database_.prepare(
+        "SELECT from_machine, to_machine, measured_at, least_round_trip_ns, median_round_trip_ns,"
+        " mtu_bytes, rates_measured_at, there_bps, there_error_bps, back_bps, back_error_bps"
+        " FROM way ORDER BY from_machine, to_machine");
+    query.query({});
+    const auto rate = [&query](int column) -> std::optional<MeasuredRate> {
+        if (query.is_null(column)) return {};
+        return MeasuredRate{.rate = Bandwidth::bits_per_second(query.number(column)),
+                            .error_bps = query.number(column + 1)};
+    };
+    std::vector<WayInfo> result;
+    while (query.next()) {
+        result.push_back(
+            {.from = query.text(0),
+             .to = query.text(1),
+             .quality = WayQuality{.round_trips = {.least = Duration{query.number(3)},
+                                                   .median = Duration{query.number(4)}},
+                                   .mtu = DataSize::bytes(query.number(5)),
+                                   .there = rate(7),
+                                   .back = rate(9)},
+             .measured_at = query.text(2),
+             .rates_measured_at = query.text(6)});
+    }
+    return result;
 }
 
 bool Store::has_run(const std::string& run) {

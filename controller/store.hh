@@ -73,6 +73,10 @@ class Store {
     bool remove_machine(const std::string& name);  // false: there was none
     void set_labels(const std::string& name, const std::vector<std::string>& labels);
 
+    // The network between machines; in place of what was known of these two.
+    void set_way(const WayInfo& way);
+    std::vector<WayInfo> ways();  // by names
+
     bool has_run(const std::string& run);
     std::vector<StoredRun> runs();  // oldest first
 

@@ -249,6 +249,33 @@ std::optional<Error> seat_by_rules(const Topology& topology, std::span<const Mac
     return std::nullopt;
 }
 
+// To the machine that has most of the group, if one has any; those for whom there is no room left
+// are put away as packed replicas are. False when there is no room at all.
+bool seat_together(std::span<const MachineId> everywhere, std::span<const HostId> group,
+                   Seats& seats) {
+    std::vector<HostId> left;
+    std::map<MachineId, std::size_t> there;
+    for (const HostId host : group) {
+        const std::optional<MachineId>& seat = seats.seats()[host.value];
+        if (seat) {
+            ++there[*seat];
+        } else {
+            left.push_back(host);
+        }
+    }
+    if (!there.empty()) {
+        const MachineId machine =
+            std::ranges::max_element(there, {}, [](const auto& one) { return one.second; })->first;
+        auto host = left.begin();
+        while (host != left.end() && seats.has_room(machine)) {
+            if (!seats.take(*host, {machine})) break;
+            ++host;
+        }
+        left.erase(left.begin(), host);
+    }
+    return !seat_packed(everywhere, left, seats);
+}
+
 // How many hosts each machine shall have in the end: in proportion to its capacity, not
 // below what it has, not above its room; the fractions by the largest remainder. Sums up to
 // `hosts`, or less when the rooms are too small.
@@ -345,13 +372,18 @@ std::string place_rule_text(const PlaceRule& rule) {
 }
 
 Result<Placement> place_hosts(const Topology& topology, std::span<const Machine> machines,
-                              std::span<const PlaceRule> rules) {
+                              std::span<const PlaceRule> rules,
+                              std::span<const std::vector<HostId>> together) {
     const std::size_t hosts = topology.hosts().size();
     PLEAT_ASSERT(!machines.empty() && std::ranges::is_sorted(machines, {}, &Machine::name));
     PLEAT_ASSERT(rules.empty() || rules.size() == hosts);
     Seats seats{machines, hosts};
     if (auto error = seat_by_rules(topology, machines, rules, seats)) {
         return fail(std::move(error->message));
+    }
+    for (const std::vector<HostId>& group : together) {
+        if (seat_together(all_of(machines), group, seats)) continue;
+        return no_room(topology.host(group.front()), PlaceAnywhere{}, machines);
     }
     const std::vector<std::uint32_t> target = targets(machines, seats, hosts);
     if (std::accumulate(target.begin(), target.end(), std::size_t{0}) < hosts) {

@@ -72,9 +72,12 @@ std::string place_rule_text(const PlaceRule& rule);  // "" for PlaceAnywhere
 using Placement = std::vector<MachineId>;
 
 // `machines` in name order (asserted, and that there is one); `rules` by HostId, or empty for
-// none. Fails when a rule names what is not there or the machines have no room.
+// none. Hosts of each group of `together` that no rule places go to one machine, with those that
+// one does, as far as there is room; the largest group first. Fails when a rule names what is not
+// there or the machines have no room.
 Result<Placement> place_hosts(const Topology& topology, std::span<const Machine> machines,
-                              std::span<const PlaceRule> rules = {});
+                              std::span<const PlaceRule> rules = {},
+                              std::span<const std::vector<HostId>> together = {});
 
 // What the placement parts, in bits per second: of each link the bandwidth, if its two ends are
 // on different machines, when each bridge is on the machine that makes this least (found by

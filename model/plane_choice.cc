@@ -27,13 +27,13 @@ std::string joined(const std::vector<std::string>& texts) {
     return result;
 }
 
-// A sentence for each wish that this plane can't fulfil: "a way to machine m2 can't be emulated by
-// the data plane edt (tun can)".
+// A sentence for each wish that this plane can't fulfil: "encryption between machines can't be had
+// with the data plane edt (tun can)".
 std::vector<std::string> beyond(PlaneKind plane, const std::vector<PlaneWish>& wishes) {
     std::vector<std::string> sentences;
     for (const PlaneWish& wish : wishes) {
         if (can_do(plane, wish.feature)) continue;
-        sentences.push_back(wish.what + " can't be emulated by the data plane " +
+        sentences.push_back(wish.what + " can't be had with the data plane " +
                             std::string{name_of(plane)} + " (" + planes_that_can(wish.feature) +
                             " can)");
     }
@@ -64,10 +64,14 @@ std::optional<PlaneKind> plane_named(std::string_view name) {
     return std::nullopt;
 }
 
+bool is_of_kernel(PlaneKind plane) {
+    return plane == PlaneKind::edt || plane == PlaneKind::netem;
+}
+
 bool can_do(PlaneKind plane, PlaneFeature feature) {
     if (plane == PlaneKind::recording) return true;
     switch (feature) {
-        case PlaneFeature::other_machines:
+        case PlaneFeature::tunnel:
             break;
     }
     return plane == PlaneKind::tun;

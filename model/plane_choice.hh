@@ -23,15 +23,19 @@ constexpr std::array<PlaneKind, 3> kPlaneKinds{PlaneKind::edt, PlaneKind::netem,
 std::string_view name_of(PlaneKind plane);
 std::optional<PlaneKind> plane_named(std::string_view name);
 
-// What only some planes can do.
-enum class PlaneFeature : std::uint8_t { other_machines };
+// Whose packets the kernel moves.
+bool is_of_kernel(PlaneKind plane);
+
+// What only some planes can do: `tunnel` is a way to another machine that asks nothing of that one
+// but a UDP socket, and that can be encrypted.
+enum class PlaneFeature : std::uint8_t { tunnel };
 
 bool can_do(PlaneKind plane, PlaneFeature feature);
 
 // That a run asks for such a feature, and where.
 struct PlaneWish {
-    PlaneFeature feature = PlaneFeature::other_machines;
-    std::string what;  // "a way to machine m2"
+    PlaneFeature feature = PlaneFeature::tunnel;
+    std::string what;  // "encryption between machines"
 };
 
 struct PlaneChoice {

@@ -20,6 +20,9 @@ struct UnderlayLink {
     std::optional<Bandwidth> rate;  // nothing: not measured, and so not checked
 };
 
+// What any plane adds to a path, on one machine, too: no reason to refuse.
+inline constexpr Duration kAddedByPlanes = std::chrono::microseconds{200};
+
 // A path that cannot be as fast as it should: emulated latency below half the real round trip.
 struct LatencyBelowReal {
     FlowKey flow;

@@ -8,17 +8,30 @@
 
 namespace pleat {
 
-PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced) {
+std::vector<PlaneWish> plane_wishes(const MachinesOfRun& machines) {
+    std::vector<PlaneWish> wishes;
+    if (machines.peers.empty()) return wishes;
+    if (machines.encrypt) wishes.push_back({PlaneFeature::tunnel, "encryption between machines"});
+    if (!machines.has_vxlan) {
+        wishes.push_back({PlaneFeature::tunnel, "a way to other machines (this one has no VXLAN)"});
+        return wishes;
+    }
+    for (const Peer& peer : machines.peers) {
+        if (peer.vxlan.port != 0) continue;
+        wishes.push_back(
+            {PlaneFeature::tunnel, "a way to machine " + peer.name + " (it has no VXLAN)"});
+    }
+    return wishes;
+}
+
+PlaneKind chosen_plane(const MachinesOfRun& machines, const std::string& forced) {
     const auto kind = plane_named(forced);
     if (!forced.empty() && !kind) throw Failure{"there is no data plane '" + forced + "'"};
-    std::vector<PlaneWish> wishes;
-    wishes.reserve(peers.size());
-    for (const Peer& peer : peers) {
-        wishes.push_back({PlaneFeature::other_machines, "a way to machine " + peer.name});
-    }
+    const std::vector<PlaneWish> wishes = plane_wishes(machines);
     const auto choice = choose_plane(wishes, kind, missing_for);
     if (const auto* const refused = std::get_if<PlaneRefusal>(&choice)) {
-        if (refused->for_wishes) throw Unsuitable{refused->message};
+        // What the machines lack is not the scenario's affair.
+        if (refused->for_wishes && machines.encrypt) throw Unsuitable{refused->message};
         throw MissingFeature{refused->message};
     }
     const auto& chosen = std::get<PlaneChoice>(choice);

@@ -16,8 +16,20 @@ class Unsuitable : public Failure {
     using Failure::Failure;
 };
 
+// What a run on several machines asks of its plane. All machines of a run know the same of each
+// other's ends, so that all choose the tunnel or all choose VXLAN; which of the kernel planes is
+// each machine's own affair.
+struct MachinesOfRun {
+    const std::vector<Peer>& peers;
+    bool has_vxlan = false;  // this machine's end
+    bool encrypt = false;
+};
+
+// What all planes can't do: a tunnel, where not all have VXLAN.
+std::vector<PlaneWish> plane_wishes(const MachinesOfRun& machines);
+
 // `forced`: a plane's name; empty: the best. Throws MissingFeature when this machine has none,
 // Unsuitable when none can do what is asked for, Failure when there is no such plane.
-PlaneKind chosen_plane(const std::vector<Peer>& peers, const std::string& forced);
+PlaneKind chosen_plane(const MachinesOfRun& machines, const std::string& forced);
 
 }  // namespace pleat

@@ -1,16 +1,19 @@
 #include "node/daemon.hh"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "base/files.hh"
 #include "base/overload.hh"
 #include "model/plane_choice.hh"
 #include "node/chosen_plane.hh"
+#include "node/dataplane/open_plane.hh"
 #include "node/join.hh"
 #include "node/left_run.hh"
 #include "wire/output_file.hh"
@@ -178,6 +181,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
     NodeRun* const ours = find(run);
     std::visit(Overload{
                    [this, &run](const OpenWay&) { open_way(run); },
+                   [this, &run](const MeasureWay& order) { measure(run, order); },
                    [this](PrepareRun& prepared) { prepare(std::move(prepared)); },
                    [this, ours, &run](PrepareEpoch& epoch) {
                        if (ours == nullptr) return;
@@ -205,6 +209,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    },
                    [this, ours, &run](const EndRun& end) {
                        ways_.erase(run);
+                       measurements_.erase(run);
                        if (ours != nullptr) ours->end(end.reason, end.interrupted);
                    },
                    [this, &run](const Collect& asked) { collect(run, asked.offset); },
@@ -228,14 +233,58 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
 // The same when asked again.
 void NodeDaemon::open_way(const std::string& run) {
     try {
-        FileDescriptor& way = ways_[run];
-        if (!way.open()) way = open_tunnel_end(options_.advertise, options_.tunnel_ports);
-        controller_.send(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))}, run);
+        RunWays& ways = ways_[run];
+        if (!ways.tunnel.open()) {
+            ways = open_run_ways(options_.advertise, options_.tunnel_ports, reaches_machines());
+        }
+        controller_.send(ways.told(), run);
     } catch (const std::exception& error) {
         ways_.erase(run);
         spdlog::error("no way to other machines could be opened: {}", error.what());
         controller_.send(NodeFailed{.message = error.what()}, run);
     }
+}
+
+void NodeDaemon::measure(const std::string& name, const MeasureWay& order) {
+    const auto ended = [this, name, leads = order.leads](const Result<WayQuality>& quality) {
+        measurements_.erase(name);
+        if (!quality) return controller_.send(NodeFailed{.message = quality.error().message}, name);
+        if (leads) controller_.send(WayMeasured{.quality = *quality}, name);
+    };
+    FileDescriptor socket = std::move(ways_[name].tunnel);
+    ways_.erase(name);
+    try {
+        const auto endpoint = parse_endpoint(order.way);
+        WayToMeasure way{.peer = order.peer,
+                         .endpoint = {},
+                         .key = {},
+                         .leads = order.leads,
+                         .rates = order.rates};
+        if (!endpoint || order.way_key.size() != way.key.size()) {
+            throw Failure{fmt::format("the way to machine {} makes no sense", order.peer)};
+        }
+        way.endpoint = *endpoint;
+        std::ranges::transform(order.way_key, way.key.begin(),
+                               [](char byte) { return static_cast<std::uint8_t>(byte); });
+        measurements_[name] =
+            std::make_unique<WayMeasurement>(loop_, std::move(socket), way, ended);
+    } catch (const std::exception& error) {
+        measurements_.erase(name);
+        controller_.send(NodeFailed{.message = error.what()}, name);
+    }
+}
+
+// What a machine lacks does not change often, and to find out takes a moment.
+bool NodeDaemon::reaches_machines() {
+    if (reaches_machines_) return *reaches_machines_;
+    const auto forced = plane_named(options_.data_plane);
+    const std::string missing =
+        forced && !is_of_kernel(*forced) ? "another one is forced" : missing_for_machines();
+    if (!missing.empty()) {
+        spdlog::info(R"(kernel planes do not reach other machines reason="{}")", missing);
+    }
+    reaches_machines_ = missing.empty();
+    return *reaches_machines_;
 }
 
 NodeRun::Send NodeDaemon::sender(const std::string& run) {
@@ -278,13 +327,14 @@ bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     spdlog::info("taking over run={}", run);
     part.directory = left.prepare.options.run_directory;
     try {
-        FileDescriptor way;
-        if (!left.way.empty()) way = reopen_tunnel_end(left.way);
+        // The device of VXLAN is there, in the underlay.
+        RunWays ways;
+        if (!left.way.empty()) ways.tunnel = reopen_tunnel_end(left.way);
         if (!left.prepare.peers.empty() && !same_ports_) {
             throw Failure{"its peers would not find this machine's flows at its new ports"};
         }
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(left),
-                                             std::move(way), sender(run), ender(run));
+                                             std::move(ways), sender(run), ender(run));
         return true;
     } catch (const std::exception& problem) {
         spdlog::error("run={} can't be taken over: {}", run, problem.what());
@@ -323,18 +373,16 @@ void NodeDaemon::prepare(PrepareRun prepare) {
     }
     try {
         Part& part = runs_[run];
-        FileDescriptor way = std::move(ways_[run]);
+        RunWays ways = std::move(ways_[run]);
         ways_.erase(run);
         make_place(prepare, part);
         part.directory = prepare.options.run_directory;
         part.journal.emplace(
             journal_in(part.ledger ? part.ledger->directory() : options_.runtime_directory));
-        if (way.open()) {
-            part.journal->add(WayOpened{.endpoint = endpoint_text(tunnel_endpoint(way))});
-        }
+        if (ways.tunnel.open()) part.journal->add(ways.told());
         part.journal->add(prepare);
         part.run = std::make_unique<NodeRun>(loop_, options_, sharing_, std::move(prepare),
-                                             std::move(way), sender(run), ender(run));
+                                             std::move(ways), sender(run), ender(run));
     } catch (const std::exception& error) {
         dissolve(run);
         spdlog::error("the run could not be prepared: {}", error.what());

@@ -22,6 +22,7 @@
 
 #include "base/run_ledger.hh"
 #include "node/node_run.hh"
+#include "node/way_measurement.hh"
 #include "wire/control_socket.hh"
 
 namespace pleat {
@@ -67,6 +68,8 @@ class NodeDaemon {
     // Nothing when there is no such run here.
     NodeRun* find(const std::string& run) const;
     void open_way(const std::string& run);
+    void measure(const std::string& name, const MeasureWay& order);
+    bool reaches_machines();
     void answer(const ReadOutput& question);
     void answer(RunOnHost question);
     void leave();
@@ -79,7 +82,9 @@ class NodeDaemon {
     ControlClient controller_;
     std::map<std::string, Part> runs_;
     std::map<std::string, EndedRun> ended_;
-    std::map<std::string, FileDescriptor> ways_;  // of runs that are to be prepared
+    std::map<std::string, RunWays> ways_;  // of runs that are to be prepared, and of measurements
+    std::map<std::string, std::unique_ptr<WayMeasurement>> measurements_;  // under way
+    std::optional<bool> reaches_machines_;  // with a kernel plane; nothing: not tried yet
     bool greeted_ = false;
     bool leaving_ = false;
     int exit_code_ = 0;

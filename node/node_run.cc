@@ -56,14 +56,14 @@ AddressPlan address_plan(const Scenario& scenario) {
 class NodeRun::Impl {
   public:
     Impl(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-         PrepareRun prepare, FileDescriptor tunnel, const JournaledRun* left, Send send,
-         Ended ended)
+         PrepareRun prepare, RunWays ways, const JournaledRun* left, Send send, Ended ended)
         : options_{std::move(prepare.options)},
           scenario_{std::move(prepare.scenario)},
           local_hosts_{std::move(prepare.local_hosts)},
           epoch_starts_{std::move(prepare.epoch_starts)},
           epoch_events_{std::move(prepare.epoch_events)},
           node_{options.name},
+          peers_{std::move(prepare.peers)},
           sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
@@ -76,10 +76,13 @@ class NodeRun::Impl {
           left_hosts_{left == nullptr ? LeftHosts{}
                                       : ask_keepers(options_.runtime_directory, options_.run,
                                                     local_hosts_, kKeeperPatience)},
-          plane_kind_{left != nullptr ? plane_that_left(left_hosts_.held)
-                                      : chosen_plane(prepare.peers, options_.data_plane.empty()
-                                                                        ? options.data_plane
-                                                                        : options_.data_plane)},
+          plane_kind_{left != nullptr
+                          ? plane_that_left(left_hosts_.held)
+                          : chosen_plane({.peers = peers_,
+                                          .has_vxlan = ways.vxlan.open(),
+                                          .encrypt = options_.encrypt},
+                                         options_.data_plane.empty() ? options.data_plane
+                                                                     : options_.data_plane)},
           plane_{open_plane(
               plane_kind_,
               PlaneContext{.folder = folder_,
@@ -89,13 +92,13 @@ class NodeRun::Impl {
                            .report = [this](const PlaneReport& report) { receive(report); },
                            .loop = loop,
                            .local_hosts = local_hosts_.size(),
-                           .tunnel = tunnel_settings(options.name, prepare.peers, scenario_,
-                                                     options_.encrypt, std::move(tunnel)),
+                           .tunnel = tunnel_settings(options.name, peers_, scenario_,
+                                                     options_.encrypt, std::move(ways.tunnel)),
                            .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
           changes_{loop, schedule_, recorder_, outputs_of_changes()},
           cuts_{*plane_, local_hosts_},
-          tunnel_{loop, *plane_, prepare.peers, [this] { announce_if_ready(); },
+          tunnel_{loop, *plane_, peers_, [this] { announce_if_ready(); },
                   [this](const std::string& warning) {
                       send_(pleat::Stage{.name = "machine", .text = warning});
                   }},
@@ -106,7 +109,7 @@ class NodeRun::Impl {
                                  .incarnation = static_cast<std::uint64_t>(
                                      monotonic_now().time_since_epoch().count()),
                                  .compare_shares = options_.compare_shares,
-                                 .peers = std::move(prepare.peers)},
+                                 .peers = peers_},
                    folder_,
                    tables_.base(),
                    sharing_outputs()},
@@ -117,6 +120,7 @@ class NodeRun::Impl {
                               .runtime_directory = options_.runtime_directory,
                               .keeper_program = options.keeper_program,
                               .attachment = plane_->attaches_to(),
+                              .vxlan = vxlan_of(std::move(ways)),
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
@@ -315,10 +319,25 @@ class NodeRun::Impl {
         if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
         if (!sharing_.all_heard() || !tunnel_.open()) return;
         stage_ = Stage::ready;
-        const std::string warning = tunnel_.too_quick_paths(node_, folder_, *tables_.base());
-        if (!warning.empty()) send_(pleat::Stage{.name = "machine", .text = warning});
+        warn_of_ways();
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
+    }
+
+    void warn_of_ways() {
+        std::vector<std::string> warnings;
+        if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
+            warnings = vxlan_warnings(node_, peers_, plane_->peers());
+        }
+        warnings.push_back(tunnel_.too_quick_paths(node_, folder_, *tables_.base()));
+        for (const std::string& text : warnings) {
+            if (!text.empty()) send_(pleat::Stage{.name = "machine", .text = text});
+        }
+    }
+
+    std::optional<VxlanSettings> vxlan_of(RunWays ways) const {
+        if (plane_->attaches_to() != AttachmentKind::kernel_interface) return {};
+        return vxlan_settings(options_.run, node_, peers_, scenario_, addresses_, std::move(ways));
     }
 
     void refuse_begin(Instant t0, std::string why) {
@@ -691,7 +710,8 @@ class NodeRun::Impl {
     std::vector<HostId> local_hosts_;
     std::vector<ExperimentTime> epoch_starts_;
     std::vector<std::vector<std::string>> epoch_events_;
-    std::string node_;    // our name
+    std::string node_;  // our name
+    std::vector<Peer> peers_;
     bool sends_outputs_;  // the controller can't read them
     Send send_;
     Ended ended_;
@@ -733,13 +753,13 @@ class NodeRun::Impl {
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(tunnel),
+                 PrepareRun prepare, RunWays ways, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, std::move(prepare), std::move(ways),
                                    nullptr, std::move(send), std::move(ended))} {}
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-                 JournaledRun left, FileDescriptor tunnel, Send send, Ended ended)
-    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(tunnel), &left,
+                 JournaledRun left, RunWays ways, Send send, Ended ended)
+    : impl_{std::make_unique<Impl>(loop, options, sockets, left.prepare, std::move(ways), &left,
                                    std::move(send), std::move(ended))} {}
 
 NodeRun::~NodeRun() = default;

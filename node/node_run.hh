@@ -33,6 +33,7 @@
 #include "node/ended_run.hh"
 #include "node/run_journal.hh"
 #include "node/run_tunnel.hh"
+#include "node/run_ways.hh"
 #include "node/sharing_sockets.hh"
 #include "wire/membership.hh"
 #include "wire/messages.hh"
@@ -55,7 +56,7 @@ struct NodeOptions {
     std::string advertise;                   // the address at which other machines reach this one
     std::optional<std::uint32_t> room = {};  // hosts that this machine takes
     std::uint32_t processors = 1;            // that this process may use
-    PortRange tunnel_ports{};                // where ends of tunnels are bound, one a run
+    PortRange tunnel_ports{};                // where ends of ways are bound, two a run
 };
 
 class NodeRun {
@@ -63,19 +64,19 @@ class NodeRun {
     using Send = std::function<void(const ControlMessage&)>;
     using Ended = std::function<void(EndedRun)>;
 
-    // `tunnel`: of open_tunnel_end(), where there are peers that have theirs; or closed.
+    // `ways`: where there are peers that have theirs; or closed.
     // `send` reaches the controller; `ended` is called once, in state ENDED. Throws when
     // no data plane can be had (MissingFeature, or Unsuitable when none can do what the
     // scenario asks for) or the hosts can't be made; then nothing is left behind.
     // `sockets` must outlive it.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-            PrepareRun prepare, FileDescriptor tunnel, Send send, Ended ended);
+            PrepareRun prepare, RunWays ways, Send send, Ended ended);
     ~NodeRun();
 
-    // Takes over the run that a node daemon before us has left to its keepers. `tunnel`: of
+    // Takes over the run that a node daemon before us has left to its keepers. `ways`: of
     // reopen_tunnel_end(), where it had one. Throws Failure when that can't be.
     NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,
-            JournaledRun left, FileDescriptor tunnel, Send send, Ended ended);
+            JournaledRun left, RunWays ways, Send send, Ended ended);
 
     void add_epoch(PrepareEpoch epoch);
     void begin(Instant t0);

@@ -49,7 +49,7 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
         ->check(CLI::PositiveNumber);
     std::string tunnel_ports;
     app.add_option("--tunnel-ports", tunnel_ports,
-                   "UDP ports for what hosts send to other machines, one a run at once: FIRST-LAST "
+                   "UDP ports for what hosts send to other machines, two a run at once: FIRST-LAST "
                    "(default: any that is free)")
         ->excludes(controller);
     app.add_option("--data-plane", options.data_plane,

@@ -21,8 +21,7 @@ constexpr Duration kPatience = std::chrono::seconds{3};
 // Changes below this are not worth a command to the packet thread.
 constexpr Duration kWorthTelling = std::chrono::microseconds{5};
 
-// What any plane adds, on one machine, too: no reason to warn.
-constexpr Duration kUnavoidable = std::chrono::microseconds{200};
+constexpr Duration kUnavoidable = kAddedByPlanes;
 // All their pairs are looked at in 0.1 s.
 constexpr std::size_t kMostHostsLookedAt = 300;
 
@@ -50,10 +49,6 @@ boost::asio::ip::address numeric_address(std::string text) {
     return found.begin()->endpoint().address();
 }
 
-MachineNumber number_of(const std::string& name, const std::vector<std::string>& all) {
-    return static_cast<MachineNumber>(std::ranges::find(all, name) - all.begin());
-}
-
 }  // namespace
 
 Result<PortRange> parse_port_range(std::string_view text) {
@@ -76,7 +71,7 @@ FileDescriptor open_tunnel_end(const std::string& address, PortRange ports) {
         }
     }
     throw Failure{
-        fmt::format("no UDP port from {} to {} is free (--tunnel-ports: one for each run)",
+        fmt::format("no UDP port from {} to {} is free (--tunnel-ports: two for each run)",
                     ports.first, ports.last)};
 }
 
@@ -113,15 +108,19 @@ FileDescriptor reopen_tunnel_end(const std::string& endpoint) {
     }
 }
 
+MachineNumber machine_number(const std::string& name, const std::string& node,
+                             const std::vector<Peer>& peers) {
+    return static_cast<MachineNumber>(
+        std::ranges::count_if(peers, [&name](const Peer& peer) { return peer.name < name; }) +
+        (node < name ? 1 : 0));
+}
+
 std::optional<TunnelSettings> tunnel_settings(const std::string& node,
                                               const std::vector<Peer>& peers,
                                               const Scenario& scenario, bool encrypt,
                                               FileDescriptor socket) {
     if (!socket.open()) return {};
-    std::vector<std::string> names{node};
-    for (const Peer& peer : peers) names.push_back(peer.name);
-    std::ranges::sort(names);
-    TunnelSettings settings{.machine = number_of(node, names),
+    TunnelSettings settings{.machine = machine_number(node, node, peers),
                             .socket = std::move(socket),
                             .encrypt = encrypt,
                             .peers = {},
@@ -131,13 +130,13 @@ std::optional<TunnelSettings> tunnel_settings(const std::string& node,
         if (!endpoint || peer.way_key.size() != sizeof(TunnelKey)) {
             throw Failure{fmt::format("machine {} has no way for hosts' packets", peer.name)};
         }
-        TunnelPeer& added =
-            settings.peers.emplace_back(TunnelPeer{.machine = number_of(peer.name, names),
-                                                   .name = peer.name,
-                                                   .endpoint = *endpoint,
-                                                   .key = {},
-                                                   .hosts = peer.hosts,
-                                                   .underlay_latency = {}});
+        TunnelPeer& added = settings.peers.emplace_back(
+            TunnelPeer{.machine = machine_number(peer.name, node, peers),
+                       .name = peer.name,
+                       .endpoint = *endpoint,
+                       .key = {},
+                       .hosts = peer.hosts,
+                       .underlay_latency = {}});
         std::ranges::transform(peer.way_key, added.key.begin(),
                                [](char byte) { return static_cast<std::uint8_t>(byte); });
         for (const HostId host : peer.hosts) {

@@ -47,6 +47,10 @@ FileDescriptor reopen_tunnel_end(const std::string& endpoint);
 std::string endpoint_text(const boost::asio::ip::udp::endpoint& endpoint);
 Result<boost::asio::ip::udp::endpoint> parse_endpoint(std::string_view text);
 
+// Of rule (1): of the machine `name` in a run of `node` and these others.
+MachineNumber machine_number(const std::string& name, const std::string& node,
+                             const std::vector<Peer>& peers);
+
 // Nothing when no peer has an end. Throws Failure when one makes no sense.
 std::optional<TunnelSettings> tunnel_settings(const std::string& node,
                                               const std::vector<Peer>& peers,

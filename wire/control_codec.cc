@@ -51,10 +51,12 @@ void put(const Submitted& m, Body& out) {
     submitted.set_epochs(m.epochs);
     submitted.set_paths(m.paths);
     submitted.set_took_ns(m.took.count());
+    for (const std::string& note : m.notes) submitted.add_notes(note);
 }
 
 void put(const Refused& m, Body& out) {
     out.mutable_refused()->set_message(m.message);
+    out.mutable_refused()->set_exit_code(m.exit_code);
 }
 
 void put(const Stage& m, Body& out) {
@@ -117,6 +119,7 @@ void put(const OpenWay&, Body& out) {
 
 void put(const WayOpened& m, Body& out) {
     out.mutable_way_opened()->set_endpoint(m.endpoint);
+    codec::put(m.vxlan, *out.mutable_way_opened()->mutable_vxlan());
 }
 
 void put(const OutputChunk& m, Body& out) {
@@ -302,6 +305,39 @@ void put(const Joined& m, Body& out) {
     out.mutable_joined()->set_name(m.name);
 }
 
+void put(const CheckMachines& m, Body& out) {
+    out.mutable_check_machines()->set_despite_runs(m.despite_runs);
+}
+
+void put(const Ways& m, Body& out) {
+    codec::put(m, *out.mutable_ways());
+}
+
+void put(const CheckPlacement& m, Body& out) {
+    codec::put(m.scenario, *out.mutable_check_placement()->mutable_scenario());
+}
+
+void put(const PlacementChecked& m, Body& out) {
+    proto::PlacementChecked& checked = *out.mutable_placement_checked();
+    for (const std::string& machine : m.machines) checked.add_machines(machine);
+    for (const std::string& problem : m.problems) checked.add_problems(problem);
+    for (const std::string& note : m.notes) checked.add_notes(note);
+    checked.set_refusal(m.refusal);
+}
+
+void put(const MeasureWay& m, Body& out) {
+    proto::MeasureWay& measure = *out.mutable_measure_way();
+    measure.set_peer(m.peer);
+    measure.set_way(m.way);
+    measure.set_way_key(m.way_key);
+    measure.set_leads(m.leads);
+    measure.set_rates(m.rates);
+}
+
+void put(const WayMeasured& m, Body& out) {
+    codec::put(m.quality, *out.mutable_way_measured()->mutable_quality());
+}
+
 Hello hello(const Body& in, codec::Refusal& refusal) {
     Hello result{.node = in.hello().node(),
                  .version = in.hello().version(),
@@ -348,7 +384,8 @@ Submitted submitted(const proto::Submitted& in) {
             .links = in.links(),
             .epochs = in.epochs(),
             .paths = in.paths(),
-            .took = Duration{in.took_ns()}};
+            .took = Duration{in.took_ns()},
+            .notes = {in.notes().begin(), in.notes().end()}};
 }
 
 Progress progress(const proto::Progress& in) {
@@ -374,7 +411,9 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kSubmitted:
             return submitted(in.submitted());
         case Body::kRefused:
-            return Refused{.message = in.refused().message()};
+            return Refused{
+                .message = in.refused().message(),
+                .exit_code = in.refused().exit_code() == 0 ? 1 : in.refused().exit_code()};
         case Body::kStage:
             return Stage{.name = in.stage().name(), .text = in.stage().text()};
         case Body::kProgress:
@@ -472,7 +511,8 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
         case Body::kOpenWay:
             return OpenWay{};
         case Body::kWayOpened:
-            return WayOpened{.endpoint = in.way_opened().endpoint()};
+            return WayOpened{.endpoint = in.way_opened().endpoint(),
+                             .vxlan = codec::vxlan_end(in.way_opened().vxlan(), refusal)};
         case Body::kOutputChunk:
             return OutputChunk{.host = HostId{in.output_chunk().host()},
                                .offset = in.output_chunk().offset_bytes(),
@@ -511,6 +551,30 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
                               .late = Duration{in.change_done().late_ns()}};
         case Body::kChangeMissed:
             return ChangeMissed{.changes = in.change_missed().changes()};
+        case Body::kCheckMachines:
+            return CheckMachines{.despite_runs = in.check_machines().despite_runs()};
+        case Body::kWays:
+            return codec::ways(in.ways(), refusal);
+        case Body::kCheckPlacement:
+            return CheckPlacement{.scenario =
+                                      codec::scenario(in.check_placement().scenario(), refusal)};
+        case Body::kPlacementChecked: {
+            const proto::PlacementChecked& checked = in.placement_checked();
+            return PlacementChecked{
+                .machines = {checked.machines().begin(), checked.machines().end()},
+                .problems = {checked.problems().begin(), checked.problems().end()},
+                .refusal = checked.refusal(),
+                .notes = {checked.notes().begin(), checked.notes().end()}};
+        }
+        case Body::kMeasureWay:
+            refusal.require(in.measure_way().way_key().size() == codec::kKeySize, codec::kBadKey);
+            return MeasureWay{.peer = in.measure_way().peer(),
+                              .way = in.measure_way().way(),
+                              .way_key = in.measure_way().way_key(),
+                              .leads = in.measure_way().leads(),
+                              .rates = in.measure_way().rates()};
+        case Body::kWayMeasured:
+            return WayMeasured{.quality = codec::way_quality(in.way_measured().quality(), refusal)};
         case Body::BODY_NOT_SET:
             break;
     }

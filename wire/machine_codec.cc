@@ -71,4 +71,70 @@ Machines machines(const proto::Machines& in) {
     return result;
 }
 
+namespace {
+
+void put(const MeasuredRate& rate, proto::MeasuredRate& out) {
+    out.set_bits_per_second(rate.rate.bits_per_second());
+    out.set_error_bits_per_second(rate.error_bps);
+}
+
+std::optional<MeasuredRate> measured_rate(bool there, const proto::MeasuredRate& in,
+                                          Refusal& refusal) {
+    if (!there) return {};
+    const bool right = refusal.require(in.bits_per_second() > 0 && in.error_bits_per_second() >= 0,
+                                       "a rate is not positive");
+    if (!right) return {};
+    return MeasuredRate{.rate = Bandwidth::bits_per_second(in.bits_per_second()),
+                        .error_bps = in.error_bits_per_second()};
+}
+
+}  // namespace
+
+void put(const WayQuality& quality, proto::WayQuality& out) {
+    out.set_least_round_trip_ns(quality.round_trips.least.count());
+    out.set_median_round_trip_ns(quality.round_trips.median.count());
+    out.set_mtu_bytes(quality.mtu.bytes());
+    if (quality.there) put(*quality.there, *out.mutable_there());
+    if (quality.back) put(*quality.back, *out.mutable_back());
+}
+
+WayQuality way_quality(const proto::WayQuality& in, Refusal& refusal) {
+    refusal.require(in.mtu_bytes() >= 0, "a size is negative");
+    refusal.require(in.least_round_trip_ns() >= 0 && in.median_round_trip_ns() >= 0,
+                    "a round trip is negative");
+    return {.round_trips = {.least = Duration{in.least_round_trip_ns()},
+                            .median = Duration{in.median_round_trip_ns()}},
+            .mtu = DataSize::bytes(in.mtu_bytes()),
+            .there = measured_rate(in.has_there(), in.there(), refusal),
+            .back = measured_rate(in.has_back(), in.back(), refusal)};
+}
+
+void put(const Ways& ways, proto::Ways& out) {
+    for (const WayInfo& way : ways.ways) {
+        proto::WayInfo& added = *out.add_ways();
+        added.set_from(way.from);
+        added.set_to(way.to);
+        if (way.quality) put(*way.quality, *added.mutable_quality());
+        added.set_measured_at(way.measured_at);
+        added.set_rates_measured_at(way.rates_measured_at);
+        added.set_problem(way.problem);
+        added.set_note(way.note);
+    }
+}
+
+Ways ways(const proto::Ways& in, Refusal& refusal) {
+    Ways result;
+    for (const proto::WayInfo& each : in.ways()) {
+        WayInfo& way = result.ways.emplace_back();
+        way.from = each.from();
+        way.to = each.to();
+        if (each.has_quality()) way.quality = way_quality(each.quality(), refusal);
+        way.measured_at = each.measured_at();
+        way.rates_measured_at = each.rates_measured_at();
+        way.problem = each.problem();
+        way.note = each.note();
+    }
+    return result;
+}
+
 }  // namespace pleat::codec

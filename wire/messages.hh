@@ -30,6 +30,11 @@
 //   ctl  -> node  Collect{offset} of a run that has ended: RunEnded and the log come (again)
 //   cli  -> ctl   Watch{run}
 //
+// The network between two machines is measured, as asked for by CheckMachines{}:
+//   ctl  -> nodes OpenWay                        node -> ctl   WayOpened
+//   ctl  -> nodes MeasureWay{the other's end, a key, who leads}
+//   node -> ctl   WayMeasured | NodeFailed       (then a pair more, or Ways to the cli)
+//
 // A node, or an operator, joins a controller once, over a connection whose key is a token:
 //   new  -> ctl   Join{name, its own key}        ctl -> new   Joined | Refused
 #pragma once
@@ -46,6 +51,7 @@
 #include "model/host_status.hh"
 #include "model/path_table.hh"
 #include "model/scenario.hh"
+#include "model/way_quality.hh"
 
 namespace pleat {
 
@@ -75,6 +81,8 @@ struct Submit {
     RunOptions options;
     // The run does not end with the connection that submitted it.
     bool detached = false;
+    // Goes on although the network between the machines can't carry it.
+    bool ignore_network = false;
 
     friend bool operator==(const Submit&, const Submit&) = default;
 };
@@ -180,6 +188,21 @@ struct LabelMachine {  // in place of the labels that it had
     friend bool operator==(const LabelMachine&, const LabelMachine&) = default;
 };
 
+// Measures the network between all machines, a pair at a time: Stages say how far that is, Ways
+// what came of it. Rates only where neither machine has hosts of runs under way.
+struct CheckMachines {
+    bool despite_runs = false;  // rates there, too
+
+    friend bool operator==(const CheckMachines&, const CheckMachines&) = default;
+};
+
+// Where would hosts be placed now, and can the network between the machines carry that?
+struct CheckPlacement {
+    Scenario scenario;
+
+    friend bool operator==(const CheckPlacement&, const CheckPlacement&) = default;
+};
+
 struct Shutdown {
     friend bool operator==(const Shutdown&, const Shutdown&) = default;
 };
@@ -193,12 +216,14 @@ struct Submitted {
     std::uint32_t epochs = 0;
     std::uint64_t paths = 0;
     Duration took{};
+    std::vector<std::string> notes{};  // what could not be checked, and why
 
     friend bool operator==(const Submitted&, const Submitted&) = default;
 };
 
 struct Refused {
     std::string message;
+    int exit_code = 1;  // what pleat should exit with; see cli/exit_code.hh
 
     friend bool operator==(const Refused&, const Refused&) = default;
 };
@@ -238,6 +263,34 @@ struct Machines {
     std::vector<MachineInfo> machines;  // by name
 
     friend bool operator==(const Machines&, const Machines&) = default;
+};
+
+// The network between two machines, as it was last measured.
+struct WayInfo {
+    std::string from;  // before `to`, by name
+    std::string to;
+    std::optional<WayQuality> quality{};
+    std::string measured_at{};        // UTC, ISO 8601
+    std::string rates_measured_at{};  // earlier when only the rest was measured since
+    std::string problem{};            // why it could not be measured now; mostly empty
+    std::string note{};               // why rates were not; mostly empty
+
+    friend bool operator==(const WayInfo&, const WayInfo&) = default;
+};
+
+struct Ways {
+    std::vector<WayInfo> ways;  // by names
+
+    friend bool operator==(const Ways&, const Ways&) = default;
+};
+
+struct PlacementChecked {
+    std::vector<std::string> machines;  // by HostId
+    std::vector<std::string> problems;  // what the network can't do, with the numbers
+    std::string refusal;                // what Submit would be refused with; mostly empty
+    std::vector<std::string> notes;     // what could not be checked, and why
+
+    friend bool operator==(const PlacementChecked&, const PlacementChecked&) = default;
 };
 
 struct Token {
@@ -415,12 +468,21 @@ struct Hello {
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+// Where a machine receives what kernel planes of others send to its hosts, by VXLAN.
+struct VxlanEnd {
+    std::uint32_t port = 0;     // UDP, at the address of its end of the tunnel; 0: it has none
+    std::uint32_t network = 0;  // VNI
+
+    friend bool operator==(const VxlanEnd&, const VxlanEnd&) = default;
+};
+
 struct Peer {  // another node of a run
     std::string name;
     NodeAddress address;
     std::vector<HostId> hosts;  // placed there
     std::string way = {};       // ADDRESS:PORT of its end of the tunnel; empty: there is none
     std::string way_key = {};   // of this pair and run, 32 bytes
+    VxlanEnd vxlan = {};        // nothing without a way
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };
@@ -432,8 +494,27 @@ struct OpenWay {
 
 struct WayOpened {
     std::string endpoint;  // ADDRESS:PORT, UDP
+    VxlanEnd vxlan = {};
 
     friend bool operator==(const WayOpened&, const WayOpened&) = default;
+};
+
+// Measures the way to another node, through the socket that OpenWay has made; "run" is the
+// measurement's name. The one that leads says what came of it, each whether it failed.
+struct MeasureWay {
+    std::string peer;
+    std::string way;      // ADDRESS:PORT of its end
+    std::string way_key;  // of this pair and measurement, 32 bytes
+    bool leads = false;   // the other one answers
+    bool rates = false;
+
+    friend bool operator==(const MeasureWay&, const MeasureWay&) = default;
+};
+
+struct WayMeasured {
+    WayQuality quality;
+
+    friend bool operator==(const WayMeasured&, const WayMeasured&) = default;
 };
 
 struct PrepareRun {
@@ -612,15 +693,14 @@ struct NodeFailed {
     friend bool operator==(const NodeFailed&, const NodeFailed&) = default;
 };
 
-using ControlMessage =
-    std::variant<Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress,
-                 RunFinished, Hello, PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing,
-                 ClockPong, Begin, BeginAccepted, BeginRefused, ConfirmBegin, EndRun, RunEnded,
-                 LogChunk, LogEnd, NodeFailed, Watch, ListRuns, Runs, Inspect, RunDetails,
-                 MakeToken, Token, ListMachines, Machines, RemoveMachine, LabelMachine, Done, Join,
-                 Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput, OutputPiece,
-                 RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
-                 ChangeMissed>;
+using ControlMessage = std::variant<
+    Submit, StartRun, StopRun, Shutdown, Submitted, Refused, Stage, Progress, RunFinished, Hello,
+    PrepareRun, PrepareEpoch, Prepared, HostsReady, ClockPing, ClockPong, Begin, BeginAccepted,
+    BeginRefused, ConfirmBegin, EndRun, RunEnded, LogChunk, LogEnd, NodeFailed, Watch, ListRuns,
+    Runs, Inspect, RunDetails, MakeToken, Token, ListMachines, Machines, RemoveMachine,
+    LabelMachine, Done, Join, Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput,
+    OutputPiece, RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
+    ChangeMissed, CheckMachines, Ways, CheckPlacement, PlacementChecked, MeasureWay, WayMeasured>;
 
 // ---- the run log: one record an occurrence, in experiment time
 struct EventRecord {  // an epoch switch, or an event of applications

@@ -148,13 +148,15 @@ void put(const Submit& submit, proto::Submit& out) {
     out.set_source_text(submit.source_text);
     put(submit.options, *out.mutable_options());
     out.set_detached(submit.detached);
+    out.set_ignore_network(submit.ignore_network);
 }
 
 Submit submit(const proto::Submit& in, Refusal& refusal) {
     return {.scenario = scenario(in.scenario(), refusal),
             .source_text = in.source_text(),
             .options = run_options(in.options(), refusal),
-            .detached = in.detached()};
+            .detached = in.detached(),
+            .ignore_network = in.ignore_network()};
 }
 
 void put(const NodeAddress& address, proto::NodeAddress& out) {
@@ -166,6 +168,19 @@ void put(const NodeAddress& address, proto::NodeAddress& out) {
 NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal) {
     refusal.require(in.key().empty() || in.key().size() == kKeySize, kBadKey);
     return {.states = in.states(), .snapshots = in.snapshots(), .key = in.key()};
+}
+
+void put(const VxlanEnd& end, proto::VxlanEnd& out) {
+    out.set_port(end.port);
+    out.set_network(end.network);
+}
+
+VxlanEnd vxlan_end(const proto::VxlanEnd& in, Refusal& refusal) {
+    constexpr std::uint32_t kMostPort = 0xffff;
+    constexpr std::uint32_t kMostNetwork = 0xffffff;
+    refusal.require(in.port() <= kMostPort && in.network() <= kMostNetwork,
+                    "a VXLAN port or network that can't be");
+    return VxlanEnd{.port = in.port(), .network = in.network()};
 }
 
 void put(const PrepareRun& prepare, proto::PrepareRun& out) {
@@ -187,6 +202,7 @@ void put(const PrepareRun& prepare, proto::PrepareRun& out) {
         for (const HostId host : peer.hosts) added.add_hosts(host.value);
         added.set_way(peer.way);
         added.set_way_key(peer.way_key);
+        put(peer.vxlan, *added.mutable_vxlan());
     }
 }
 
@@ -215,6 +231,7 @@ std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refu
         peer.address = node_address(each.address(), refusal);
         peer.way = each.way();
         peer.way_key = each.way_key();
+        peer.vxlan = vxlan_end(each.vxlan(), refusal);
         const std::size_t key = peer.way.empty() ? 0 : kKeySize;
         refusal.require(peer.way_key.size() == key, "a key of a way that is not 32 bytes");
         for (const std::uint32_t host : each.hosts()) {

@@ -12,6 +12,7 @@ namespace pleat::proto {
 class ChangeResult;
 class PrepareRun;
 class NodeAddress;
+class VxlanEnd;
 class RunEnded;
 class RunFinished;
 class Submit;
@@ -27,6 +28,9 @@ Submit submit(const proto::Submit& in, Refusal& refusal);
 
 void put(const NodeAddress& address, proto::NodeAddress& out);
 NodeAddress node_address(const proto::NodeAddress& in, Refusal& refusal);
+
+void put(const VxlanEnd& end, proto::VxlanEnd& out);
+VxlanEnd vxlan_end(const proto::VxlanEnd& in, Refusal& refusal);
 
 void put(const PrepareRun& prepare, proto::PrepareRun& out);
 std::optional<PrepareRun> prepare_run(const proto::PrepareRun& in, Refusal& refusal);

@@ -8,6 +8,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@ namespace {
 constexpr int kBurst = 64;
 // Our messages have three parts at most; of longer ones the rest is thrown away.
 constexpr std::size_t kMostParts = 4;
+// ZeroMQ says at once when it will connect again.
+constexpr Duration kConnectsAgain = std::chrono::milliseconds{250};
 
 }  // namespace
 
@@ -125,7 +128,8 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
           context_{context ? std::move(context) : std::make_shared<zmq::context_t>()},
           socket_{*context_, type},
           descriptor_{loop, socket_.get(zmq::sockopt::fd)},
-          handler_{std::move(handler)} {}
+          handler_{std::move(handler)},
+          given_up_{loop} {}
 
     ~Impl() {
         // ZeroMQ leaves the file of a socket behind. While it is open, nobody else can
@@ -163,21 +167,37 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
 
     void watch(std::function<void()> connected, std::function<void(const std::string&)> refused) {
         const std::string name = "inproc://monitor";
-        const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+        const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                           ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_CONNECTED;
         if (zmq_socket_monitor(socket_.handle(), name.c_str(), events) != 0) {
             throw Failure{fmt::format("cannot watch a socket: {}", zmq_strerror(errno))};
         }
         monitor_.emplace(loop_, *context_, zmq::socket_type::pair,
-                         [connected = std::move(connected),
+                         [this, connected = std::move(connected),
                           refused = std::move(refused)](const std::vector<zmq::message_t>& event) {
                              std::uint16_t number = 0;
                              if (event.empty() || event[0].size() < sizeof number) return;
                              std::memcpy(&number, event[0].data(), sizeof number);
-                             if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return connected();
-                             refused("it does not know our key");
+                             switch (number) {
+                                 case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+                                     return connected();
+                                 case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+                                     return refused("it does not know our key");
+                                 case ZMQ_EVENT_DISCONNECTED:
+                                     return connect_if_given_up();
+                                 default:  // it is connecting
+                                     given_up_.cancel();
+                             }
                          });
         monitor_->socket().connect(name);
         monitor_->start();
+    }
+
+    void connect(const std::string& endpoint) {
+        endpoint_ = endpoint;
+        if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) {
+            throw Failure{fmt::format("cannot connect to {}: {}", endpoint, zmq_strerror(errno))};
+        }
     }
 
     // Of the Unix socket that is bound here.
@@ -187,6 +207,7 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
     void close() {
         closed_ = true;
         descriptor_.cancel();
+        given_up_.cancel();
     }
 
     void wait() {
@@ -250,6 +271,19 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
         return parts;
     }
 
+    // Rule (6): unless it says soon that it connects.
+    void connect_if_given_up() {
+        if (endpoint_.empty()) return;
+        given_up_.expires_after(kConnectsAgain);
+        given_up_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+            const std::shared_ptr<Impl> self = weak.lock();
+            if (error || !self || self->closed_) return;
+            zmq_disconnect(self->socket_.handle(), self->endpoint_.c_str());
+            self->connect(self->endpoint_);
+            self->drain_soon();
+        });
+    }
+
     void set_key(int option, const std::string& key) {
         PLEAT_ASSERT(key.size() == kKeyBytes);
         if (zmq_setsockopt(socket_.handle(), option, key.data(), key.size()) != 0) {
@@ -274,6 +308,8 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
     boost::asio::posix::stream_descriptor descriptor_;
     Handler handler_;
     std::string file_;
+    std::string endpoint_;  // of connect()
+    boost::asio::steady_timer given_up_;
     bool closed_ = false;
     bool drain_posted_ = false;
 };
@@ -330,9 +366,7 @@ void ZmqSource::connect(const std::string& endpoint, const std::optional<Pass>& 
     check_endpoint(endpoint, pass.has_value());
     if (pass) impl_->show(*pass);
     if (endpoint.find('[') != std::string::npos) socket().set(zmq::sockopt::ipv6, true);
-    if (zmq_connect(socket().handle(), endpoint.c_str()) != 0) {
-        throw Failure{fmt::format("cannot connect to {}: {}", endpoint, zmq_strerror(errno))};
-    }
+    impl_->connect(endpoint);
     impl_->drain_soon();
 }
 

@@ -10,6 +10,9 @@
 // (4) With a guard, a connection is admitted by its key before anything is exchanged (ZAP,
 //     RFC 27, answered from the loop), and each message says whose it is.
 // (5) The handler may throw, and may destroy the ZmqSource (nothing more is delivered).
+// (6) ZeroMQ connects again after most faults, but gives a connection up on which it was sent
+//     what breaks its protocol, or a message that is too long. A source that is watched then
+//     connects anew.
 #pragma once
 
 #include <functional>

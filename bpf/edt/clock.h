@@ -70,6 +70,7 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
             delay = with > 0 ? with : 0;
         }
     }
+    delay -= at_most(at->early, delay);
     FORGET(lost, at->zero);
     FORGET(delay, at->zero);
     FORGET(outcome->duplicate, at->zero);

@@ -41,6 +41,7 @@ MAP(control, BPF_MAP_TYPE_ARRAY, __u32, struct edt_control, MAPPED);
 MAP(paths, BPF_MAP_TYPE_ARRAY, __u32, struct edt_path, MAPPED);
 MAP(uplinks, BPF_MAP_TYPE_ARRAY, __u32, struct edt_uplink, MAPPED);
 MAP(caps, BPF_MAP_TYPE_ARRAY, __u32, __u64, MAPPED);
+MAP(early, BPF_MAP_TYPE_ARRAY, __u32, __u64, MAPPED);
 MAP(counters, BPF_MAP_TYPE_ARRAY, __u32, struct edt_counters, MAPPED);
 MAP(totals, BPF_MAP_TYPE_ARRAY, __u32, struct edt_totals, MAPPED);
 MAP(states, BPF_MAP_TYPE_ARRAY, __u32, struct path_state);

@@ -29,6 +29,7 @@ struct place {
     struct edt_path* path;
     struct edt_calendar* calendar; /* not used when uplink_rate is 0 */
     __u64 cap;
+    __u64 early;
     __u64 uplink_rate; /* a time per byte */
     __u32 uplink_overhead;
     __u32 index;
@@ -44,8 +45,10 @@ INLINE int look_up(struct place* at, const struct packet* packet, __u32 source, 
     at->state = element(&states, at->index);
     at->counters = element(&counters, at->index);
     const __u64* cap = element(&caps, at->index);
-    if (!at->state || !at->counters || !cap) return 0;
+    const __u64* before = element(&early, packet->destination);
+    if (!at->state || !at->counters || !cap || !before) return 0;
     at->cap = *cap;
+    at->early = *before;
     __u32 slot = slot_in_force(ctl, now, at->zero);
     __u32 in_force = 1;
     if (slot >= EDT_SLOTS) {

@@ -10,10 +10,12 @@
  *     slot s is at s * count + i. The program uses the slot with the latest begins_at that is
  *     not in the future: storing begins_at is what puts an epoch in force, at that instant,
  *     on all processors. A slot is filled while its begins_at is EDT_NEVER.
- * (3) User space alone writes control, paths, uplinks and caps; the program alone writes
+ * (3) User space alone writes control, paths, uplinks, caps and early; the program alone writes
  *     counters and totals. All of them are mapped into user space.
  * (4) Times are nanoseconds of CLOCK_MONOTONIC, the clock of sch_fq's skb->tstamp.
  * (5) An uplink belongs to one source, in all epochs: one lock a source guards its clocks.
+ * (6) What goes to a destination is given on early[destination] ns before it is due: as long as the
+ *     way to its machine takes.
  */
 #pragma once
 

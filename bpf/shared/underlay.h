@@ -1,7 +1,9 @@
-/* What the underlay's program (C, in the kernel) and its user space (C++) share.
+/* What the underlay's programs (C, in the kernel) and their user space (C++) share.
  *
  * A port is found by the address that is behind it, IPv4 as ::ffff:a.b.c.d. The unspecified
  * IPv6 address (::) stands for all IPv4 addresses that are no host's: the outside host.
+ * Hosts of another machine are behind the VXLAN device (UNDERLAY_ELSEWHERE); the link address is
+ * then the machine's, by which the device knows where to send.
  */
 #pragma once
 
@@ -9,14 +11,17 @@
 
 #define UNDERLAY_PORTS 65536
 
+enum underlay_flags { UNDERLAY_ELSEWHERE = 1 };
+
 struct underlay_address {
     __u32 words[4]; /* network byte order */
 };
 
 struct underlay_port {
     __u32 interface;      /* in the underlay */
-    __u8 link_address[6]; /* of both ends */
-    __u8 pad[2];
+    __u8 link_address[6]; /* of both ends, or of the other machine */
+    __u8 flags;
+    __u8 pad;
 };
 
 #ifdef __cplusplus

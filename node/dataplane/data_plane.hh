@@ -193,6 +193,10 @@ class DataPlane {
     // The way to this machine takes so long, one way, as measured since; for packets that have not
     // departed.
     virtual void set_underlay_latency(MachineNumber /*machine*/, Duration /*latency*/) {}
+
+    // What goes to these hosts is given on so much before it is due, at the earliest at once: for
+    // a way behind a kernel plane that takes so long (greeting_plane.hh).
+    virtual void give_early(const std::vector<HostId>& /*destinations*/, Duration /*early*/) {}
 };
 
 }  // namespace pleat

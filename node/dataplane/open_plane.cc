@@ -7,11 +7,13 @@
 
 #include "base/capabilities.hh"
 #include "node/dataplane/edt/edt_plane.hh"
+#include "node/dataplane/greeting_plane.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/netem_plane.hh"
 #include "node/dataplane/recording_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 #include "node/underlay/underlay.hh"
+#include "node/underlay/vxlan.hh"
 
 namespace pleat {
 
@@ -63,8 +65,7 @@ std::unique_ptr<DataPlane> open_edt(PlaneContext context) {
 
 std::string missing_for(PlaneKind plane) {
     std::string missing = missing_for_hosts();
-    const bool in_kernel = plane == PlaneKind::edt || plane == PlaneKind::netem;
-    if (missing.empty() && in_kernel) missing = missing_for_underlay();
+    if (missing.empty() && is_of_kernel(plane)) missing = missing_for_underlay();
     if (!missing.empty()) return missing;
     switch (plane) {
         case PlaneKind::edt:
@@ -86,17 +87,27 @@ PlaneKind plane_that_left(const std::map<std::string, FileDescriptor>& left) {
 }
 
 std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context) {
-    switch (plane) {
-        case PlaneKind::edt:
-            return open_edt(std::move(context));
-        case PlaneKind::netem:
-            return open_netem_plane(std::move(context));
-        case PlaneKind::recording:
-            return open_recording_plane(std::move(context));
-        case PlaneKind::tun:
-            break;
+    if (!is_of_kernel(plane)) {
+        return plane == PlaneKind::recording ? open_recording_plane(std::move(context))
+                                             : open_tun_plane(std::move(context));
     }
-    return open_tun_plane(std::move(context));
+    boost::asio::io_context& loop = context.loop;
+    std::optional<TunnelSettings> tunnel = std::exchange(context.tunnel, std::nullopt);
+    std::unique_ptr<DataPlane> opened = plane == PlaneKind::edt
+                                            ? open_edt(std::move(context))
+                                            : open_netem_plane(std::move(context));
+    if (!tunnel) return opened;
+    return open_greeting_plane(loop, std::move(opened), *std::move(tunnel));
+}
+
+std::string missing_for_machines() {
+    std::string reasons;
+    for (const PlaneKind plane : {PlaneKind::edt, PlaneKind::netem}) {
+        const std::string missing = missing_for(plane);
+        if (missing.empty()) return missing_for_vxlan();
+        reasons += (reasons.empty() ? "" : "; ") + std::string{name_of(plane)} + ": " + missing;
+    }
+    return reasons;
 }
 
 std::string plane_probe_lines() {
@@ -107,6 +118,9 @@ std::string plane_probe_lines() {
             std::string{name_of(plane)} + (missing.empty() ? "\tworks" : "\tlacks\t" + missing);
         lines += '\n';
     }
+    const std::string missing = in_one_line(missing_for_machines());
+    lines +=
+        "machines" + (missing.empty() ? std::string{"\tworks\n"} : "\tlacks\t" + missing + '\n');
     return lines;
 }
 

@@ -82,14 +82,7 @@ class TunPlane final : public DataPlane {
     std::vector<TunnelPeerState> peers() const override {
         std::vector<TunnelPeerState> all;
         for (std::size_t i = 0; i < machines_.size(); ++i) {
-            const TunnelTally::Peer& peer = tally_.tunnel.peers[i];
-            TunnelPeerState state{
-                .machine = machines_[i],
-                .ready = peer.ready.load(std::memory_order_relaxed),
-                .datagram_bytes = peer.datagram_bytes.load(std::memory_order_relaxed)};
-            const std::int64_t round_trip = peer.round_trip_ns.load(std::memory_order_relaxed);
-            if (round_trip != 0) state.round_trip = Duration{round_trip};
-            all.push_back(state);
+            all.push_back(tally_.tunnel.state(i, machines_[i]));
         }
         return all;
     }

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -69,7 +70,7 @@ class HostFleet::Impl {
         Members fresh;
         try {
             const bool in_kernel = options_.attachment == AttachmentKind::kernel_interface;
-            if (in_kernel && !underlay_) underlay_.emplace();
+            if (in_kernel && !underlay_) make_underlay();
             for (const HostId host : hosts) {
                 PLEAT_ASSERT(!members_.contains(host));
                 fresh[host] = begin(scenario, addresses, host, open_files);
@@ -171,6 +172,13 @@ class HostFleet::Impl {
         return {options_.run, name, ipv4_text(addresses.ipv4(host)),
                 ipv6_text(addresses.ipv6(host)),
                 options_.run_directory + "/logs/" + log_name(name)};
+    }
+
+    void make_underlay() {
+        underlay_.emplace();
+        if (!options_.vxlan) return;
+        // It is taken; a second underlay of this run has other ends, or none.
+        underlay_->reach(*std::exchange(options_.vxlan, std::nullopt));
     }
 
     void adopt_underlay(std::map<std::string, FileDescriptor> left) {

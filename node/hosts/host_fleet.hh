@@ -18,6 +18,7 @@
 #include "model/scenario.hh"
 #include "node/dataplane/data_plane.hh"
 #include "node/hosts/takeover.hh"
+#include "node/underlay/vxlan.hh"
 
 namespace pleat {
 
@@ -27,6 +28,7 @@ struct FleetOptions {
     std::string runtime_directory;                           // sockets and the ledger are here
     std::string keeper_program;                              // path of pleat-keeper
     AttachmentKind attachment = AttachmentKind::tun_device;  // what the data plane wants
+    std::optional<VxlanSettings> vxlan{};                    // to other machines, in the kernel
     Duration ready_deadline = std::chrono::seconds{30};
     Duration keeper_deadline = std::chrono::seconds{10};  // for namespaces, and for an exec
     Duration keeper_grace = std::chrono::seconds{30};     // a keeper lives without a node so long

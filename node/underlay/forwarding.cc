@@ -11,9 +11,10 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 
+#include "base/clock.hh"
 #include "base/error.hh"
-#include "bpf/shared/underlay.h"
 #include "node/dataplane/kernel/bpf_object.hh"
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"
@@ -28,25 +29,28 @@ namespace pleat {
 
 namespace {
 
+constexpr Duration kPatience = std::chrono::seconds{1};
+
 void kind(RouteBatch& batch, const std::string& name) {
     batch.attribute(TCA_KIND, name.c_str(), name.size() + 1);
 }
 
-// At the port's ingress; both replace what an earlier node has put there.
-void put_at_port(RouteBatch& batch, std::uint32_t port, int program) {
+// Both replace what an earlier node has put there.
+void put_at_ingress(RouteBatch& batch, std::uint32_t port, int program) {
     tcmsg qdisc{};
     qdisc.tcm_family = AF_UNSPEC;
     qdisc.tcm_ifindex = static_cast<int>(port);
     qdisc.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0U);
     qdisc.tcm_parent = TC_H_CLSACT;
-    batch.request("cannot give clsact to the host's port", RTM_NEWQDISC, NLM_F_CREATE, qdisc);
+    batch.request("cannot give clsact to an interface of the underlay", RTM_NEWQDISC, NLM_F_CREATE,
+                  qdisc);
     kind(batch, "clsact");
     tcmsg filter = qdisc;
     filter.tcm_handle = 1;
     filter.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
     filter.tcm_info = TC_H_MAKE(1U << 16U, std::uint32_t{htons(ETH_P_ALL)});
-    batch.request("cannot give the BPF program to the host's port", RTM_NEWTFILTER, NLM_F_CREATE,
-                  filter);
+    batch.request("cannot give the BPF program to an interface of the underlay", RTM_NEWTFILTER,
+                  NLM_F_CREATE, filter);
     kind(batch, "bpf");
     const std::size_t options = batch.begin_nest(TCA_OPTIONS);
     batch.attribute(TCA_BPF_FD, static_cast<std::uint32_t>(program));
@@ -62,6 +66,7 @@ Forwarding::Forwarding(int underlay) {
     BpfObject object{"the underlay", pleat_bpf_underlay_begin, pleat_bpf_underlay_end};
     object.load();
     program_ = object.program("underlay_forward");
+    arrival_program_ = object.program("underlay_arrive");
     ports_ = object.map("ports");
     in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
 }
@@ -71,27 +76,51 @@ Forwarding::Forwarding(int underlay, FileDescriptor program, FileDescriptor port
     in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
 }
 
-void Forwarding::lead(const std::array<std::uint8_t, 16>& address, std::uint32_t host) const {
-    underlay_port port{};
-    port.interface = keeper::port_index(host);
-    const std::array<std::uint8_t, 6> link_address = keeper::link_address(host);
-    std::memcpy(port.link_address, link_address.data(), link_address.size());
-    if (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) < 0) {
-        throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
-                      std::strerror(errno)};
-    }
+void Forwarding::lead(const keeper::Interface& host, const underlay_port& port) const {
+    const auto tell = [this, &port](const std::array<std::uint8_t, 16>& address) {
+        const Instant deadline = monotonic_now() + kPatience;
+        while (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) != 0) {
+            // The kernel keeps a few entries ready, and makes more in an interrupt, which in User
+            // Mode Linux is the timer's.
+            if (errno != ENOMEM || monotonic_now() > deadline) {
+                throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
+                              std::strerror(errno)};
+            }
+            ::poll(nullptr, 0, 1);
+        }
+    };
+    std::array<std::uint8_t, 16> mapped{};
+    const std::uint32_t ipv4 = htonl(host.ipv4);
+    mapped[10] = mapped[11] = 0xff;
+    std::memcpy(mapped.data() + 12, &ipv4, sizeof ipv4);
+    tell(mapped);
+    tell(host.ipv6);
+    if (host.outside) tell({});
 }
 
 void Forwarding::add(const keeper::Interface& interface) const {
-    std::array<std::uint8_t, 16> mapped{};
-    const std::uint32_t ipv4 = htonl(interface.ipv4);
-    mapped[10] = mapped[11] = 0xff;
-    std::memcpy(mapped.data() + 12, &ipv4, sizeof ipv4);
-    lead(mapped, interface.host);
-    lead(interface.ipv6, interface.host);
-    if (interface.outside) lead({}, interface.host);
+    underlay_port port{};
+    port.interface = keeper::port_index(interface.host);
+    const std::array<std::uint8_t, 6> link_address = keeper::link_address(interface.host);
+    std::memcpy(port.link_address, link_address.data(), link_address.size());
+    lead(interface, port);
     RouteBatch batch;
-    put_at_port(batch, keeper::port_index(interface.host), program_.value());
+    put_at_ingress(batch, port.interface, program_.value());
+    batch.send(routes_.value());
+}
+
+void Forwarding::lead_elsewhere(const keeper::Interface& host, std::uint32_t device,
+                                const std::array<std::uint8_t, 6>& machine) const {
+    underlay_port port{};
+    port.interface = device;
+    port.flags = UNDERLAY_ELSEWHERE;
+    std::memcpy(port.link_address, machine.data(), machine.size());
+    lead(host, port);
+}
+
+void Forwarding::admit(std::uint32_t device) const {
+    RouteBatch batch;
+    put_at_ingress(batch, device, arrival_program_.value());
     batch.send(routes_.value());
 }
 

@@ -1,15 +1,17 @@
-// Forwarding: a BPF program at the ports of an underlay that puts packets straight into the host
-// that they are for, past the kernel's routing (bpf/underlay.bpf.c).
+// Forwarding: BPF programs at the ports of an underlay that put packets straight into the host
+// that they are for, past the kernel's routing, or lead them to the machine that has it
+// (bpf/underlay.bpf.c).
 //
 // (1) What it knows is replaced when a host comes anew, and never forgotten: a port that has gone
 //     swallows what is for it, as no route would.
-// (2) Program and addresses live as long as a port has them, or we.
+// (2) Programs and addresses live as long as a port has them, or we.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
 #include "base/file_descriptor.hh"
+#include "bpf/shared/underlay.h"
 #include "node/keeper/interface.hh"
 
 namespace pleat {
@@ -29,10 +31,19 @@ class Forwarding {
     // The host has been plugged in. Throws when its port can't have the program.
     void add(const keeper::Interface& interface) const;
 
+    // Packets for this host leave by the interface `device` of the underlay, for the link address
+    // of a machine. Throws.
+    void lead_elsewhere(const keeper::Interface& host, std::uint32_t device,
+                        const std::array<std::uint8_t, 6>& machine) const;
+
+    // What comes in by `device` is for hosts of this machine, or dropped. Throws.
+    void admit(std::uint32_t device) const;
+
   private:
-    void lead(const std::array<std::uint8_t, 16>& address, std::uint32_t host) const;
+    void lead(const keeper::Interface& host, const underlay_port& port) const;
 
     FileDescriptor program_;
+    FileDescriptor arrival_program_;
     FileDescriptor ports_;
     FileDescriptor routes_;
 };

@@ -18,6 +18,7 @@
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"
 #include "node/underlay/forwarding.hh"
+#include "node/underlay/vxlan.hh"
 
 namespace pleat {
 
@@ -128,6 +129,13 @@ void Underlay::lead_to(const keeper::Interface& interface) const {
         spdlog::warn(R"(packets of a host are routed, their TTLs one less host={} reason="{}")",
                      interface.host, error.what());
     }
+}
+
+void Underlay::reach(VxlanSettings settings) const {
+    if (!forwarding_) {
+        throw Failure{"the kernel takes no BPF program that leads packets to other machines"};
+    }
+    open_vxlan(std::move(settings), namespace_.value(), *forwarding_);
 }
 
 void Underlay::plug(const keeper::Interface& interface, int host) const {

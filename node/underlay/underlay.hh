@@ -11,6 +11,7 @@
 // (4) The router has no address: no host can reach it.
 // (5) Where the kernel takes BPF programs packets go past the router's routing, and no TTL is
 //     decremented (forwarding.hh). Elsewhere the routing does all, and each is one less.
+// (6) To hosts of other machines packets go by VXLAN (vxlan.hh), where (5) holds.
 //
 // Why not a bridge: docs/design/underlay.md.
 #pragma once
@@ -25,6 +26,7 @@
 namespace pleat {
 
 class Forwarding;
+struct VxlanSettings;
 
 class [[nodiscard]] Underlay {
   public:
@@ -50,6 +52,9 @@ class [[nodiscard]] Underlay {
 
     // A keeper has plugged its host in: rule (5) for this one.
     void lead_to(const keeper::Interface& interface) const;
+
+    // From the machine's namespace: rule (6). Throws Failure.
+    void reach(VxlanSettings settings) const;
 
     // Whether a packet's TTL is the same when it arrives.
     bool keeps_ttl() const { return forwarding_ != nullptr; }

@@ -43,6 +43,19 @@ TEST_CASE("edt: packets that arrive together leave one after the other at the pa
     CHECK(counters.waited_ns == 2'000'000);  // while the second and the third waited
 }
 
+TEST_CASE("edt: what goes to a host of another machine is given on as early as the way takes") {
+    NEEDS_BPF();
+    EdtWorld world;
+    world.path(0, 1) = at_10_mbps(20ms);
+    world.path(0, 2) = at_10_mbps(20ms);
+    world.object().early()[1] = 3'000'000;
+    CHECK(world.send(packet_of_1_ms, 0ms).delivery == 18ms);
+    CHECK(world.send({.destination = 2, .bytes = 1250}, 0ms).delivery == 21ms);
+    // A way that takes longer than the path: at once, which is when it has departed.
+    world.object().early()[1] = 25'000'000;
+    CHECK(world.send(packet_of_1_ms, 100ms).delivery == 101ms);
+}
+
 TEST_CASE("edt: IPv6 and IPv4 are one path") {
     NEEDS_BPF();
     EdtWorld world;

@@ -13,11 +13,13 @@ namespace pleat {
 TEST_CASE("what the node says of its planes is read, and nothing else") {
     const auto probes = parse_plane_probes(
         "edt\tlacks\tno sch_fq: modprobe\nnetem\tworks\nmagic\tworks\nnoise\ntun\tmaybe\n"
-        "tun\tlacks\t\n\ntun\tworks");
-    CHECK(probes == std::vector<PlaneProbe>{{PlaneKind::edt, "no sch_fq: modprobe"},
+        "tun\tlacks\t\n\ntun\tworks\nmachines\tlacks\tno VXLAN");
+    CHECK(probes.missing_for_machines == "no VXLAN");
+    CHECK_FALSE(parse_plane_probes("tun\tworks").missing_for_machines);
+    CHECK(probes.planes == std::vector<PlaneProbe>{{PlaneKind::edt, "no sch_fq: modprobe"},
                                             {PlaneKind::netem, ""},
                                             {PlaneKind::tun, ""}});
-    const auto choice = choice_among(probes);
+    const auto choice = choice_among(probes.planes);
     CHECK(std::get<PlaneChoice>(choice).plane == PlaneKind::netem);
     CHECK(std::get<PlaneChoice>(choice).reason == "edt: no sch_fq: modprobe");
     CHECK(std::holds_alternative<PlaneRefusal>(choice_among({})));
@@ -33,7 +35,7 @@ TEST_CASE("a node that can't probe says why; one that hangs is not waited for") 
     };
     const auto fine = probe_planes(program("fine", "printf 'tun\\tworks\\n'"), 10s);
     REQUIRE(fine);
-    CHECK(*fine == std::vector<PlaneProbe>{{PlaneKind::tun, ""}});
+    CHECK(fine->planes == std::vector<PlaneProbe>{{PlaneKind::tun, ""}});
     const auto broken = probe_planes(program("broken", "echo no namespaces >&2; exit 8"), 10s);
     REQUIRE_FALSE(broken);
     CHECK(broken.error().message == "no namespaces");

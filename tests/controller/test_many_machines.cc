@@ -38,6 +38,11 @@ struct NoArchive final : RunArchive {
     Result<void> finish(const RunFinished&) override { return {}; }
 };
 
+// "m1" has network 1, and so on.
+VxlanEnd vxlan_of(const std::string& name) {
+    return {.port = 4789, .network = static_cast<std::uint32_t>(name.back() - '0')};
+}
+
 // Does what a node does; how well, the test says.
 struct SimulatedNode {
     std::string name;
@@ -253,7 +258,9 @@ class Cluster {
             }
         };
         std::visit(Overload{
-                       [&](const OpenWay&) { say_from(node, WayOpened{node.name + ":1"}); },
+                       [&](const OpenWay&) {
+                           say_from(node, WayOpened{node.name + ":1", vxlan_of(node.name)});
+                       },
                        [&](const PrepareRun& m) {
                            if (node.hosts > 0) return;  // again
                            node.hosts = m.local_hosts.size();
@@ -359,7 +366,8 @@ TEST_CASE("each node hears of all others and of the hosts that they have") {
     c.run();
     REQUIRE(c.node(1).peers.size() == 2);
     const Peer& first = c.node(1).peers[0];
-    CHECK(first == Peer{"m1", {"ipc:///m1", {}, {}}, {HostId{0}}, "m1:1", first.way_key});
+    CHECK(first ==
+          Peer{"m1", {"ipc:///m1", {}, {}}, {HostId{0}}, "m1:1", first.way_key, vxlan_of("m1")});
     CHECK(c.node(1).peers[1].hosts == std::vector<HostId>{HostId{2}});
 }
 

@@ -25,7 +25,7 @@ struct PretendMachine {
     }
 };
 
-const PlaneWish machines_wish{PlaneFeature::other_machines, "a way to machine m2"};
+const PlaneWish machines_wish{PlaneFeature::tunnel, "a way to machine m2"};
 
 std::string refusal(const Answer& answer) {
     const auto* const refused = std::get_if<PlaneRefusal>(&answer);
@@ -77,8 +77,7 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
 
     const Answer forced = machine.choose({machines_wish}, PlaneKind::edt);
     CHECK(std::get<PlaneRefusal>(forced).for_wishes);
-    CHECK(refusal(forced) ==
-          "a way to machine m2 can't be emulated by the data plane edt (tun can)");
+    CHECK(refusal(forced) == "a way to machine m2 can't be had with the data plane edt (tun can)");
 
     PretendMachine bare{.edt = {}, .netem = {}, .tun = "no /dev/net/tun", .asked = {}};
     const Answer unable = bare.choose({machines_wish});

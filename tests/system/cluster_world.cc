@@ -29,12 +29,12 @@ void end(Program& program) {
 
 }  // namespace
 
-Cluster::Cluster(std::size_t machines, Duration one_way) {
-    if (one_way > Duration::zero()) far.emplace(one_way);
+Cluster::Cluster(std::size_t machines, const Road& road) {
+    if (road.one_way > Duration::zero()) far.emplace(road);
     ip({"netns", "add", "underlay"});
     ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
     ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
-    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i);
+    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i, road);
     if (far) far->start();
     start_controller();
     for (std::size_t i = 1; i <= machines; ++i) join(i);
@@ -120,7 +120,7 @@ void Cluster::ip(std::vector<std::string> arguments) {
     if (arguments[1] == "netns") namespaces.names.push_back(arguments[3]);
 }
 
-void Cluster::add_namespace(std::size_t i) {
+void Cluster::add_namespace(std::size_t i, const Road& road) {
     const std::string name = fmt::format("n{}", i);
     const std::string port = fmt::format("port{}", i);
     ip({"netns", "add", name});
@@ -132,6 +132,7 @@ void Cluster::add_namespace(std::size_t i) {
         ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
     }
     ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
+    if (road.mtu) ip({"-n", name, "link", "set", "eth0", "mtu", std::to_string(*road.mtu)});
     ip({"-n", name, "link", "set", "eth0", "up"});
     ip({"-n", name, "link", "set", "lo", "up"});
 }

@@ -15,8 +15,8 @@ namespace pleat::system_test {
 
 class Cluster {
   public:
-    // `one_way`: how far the machines are apart.
-    explicit Cluster(std::size_t machines, Duration one_way = {});
+    // `road`: between the machines; by default there is a bridge.
+    explicit Cluster(std::size_t machines, const Road& road = {});
     ~Cluster();
     Cluster(const Cluster&) = delete;
     Cluster& operator=(const Cluster&) = delete;
@@ -37,6 +37,9 @@ class Cluster {
     // What a host has written, as the controller has it.
     std::string log(const std::string& run, const std::string& host) const;
 
+    // A program on the machine; 0 is the controller's.
+    Command in(std::size_t i, std::vector<std::string> words) const;
+
     // Gone also when the cluster could not be made whole.
     struct Namespaces {
         const Workplace& place;
@@ -54,8 +57,7 @@ class Cluster {
 
   private:
     void ip(std::vector<std::string> arguments);
-    void add_namespace(std::size_t i);
-    Command in(std::size_t i, std::vector<std::string> words) const;
+    void add_namespace(std::size_t i, const Road& road);
 };
 
 bool can_make_machines();

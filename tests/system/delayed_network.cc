@@ -1,5 +1,6 @@
 #include "tests/system/delayed_network.hh"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -44,9 +45,8 @@ FileDescriptor open_tun(const std::string& network_namespace, const std::string&
 
 }  // namespace
 
-DelayedNetwork::DelayedNetwork(Duration one_way)
-    : one_way_{one_way},
-      stop_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
+DelayedNetwork::DelayedNetwork(const Road& road)
+    : road_{road}, stop_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
 
 DelayedNetwork::~DelayedNetwork() {
     if (!thread_.joinable()) return;
@@ -69,13 +69,13 @@ void DelayedNetwork::run() {
     for (const auto& [last, end] : ends_) watched.push_back({end.value(), POLLIN, 0});
     while (true) {
         const Instant now = monotonic_now();
-        while (!under_way_.empty() && under_way_.front().due <= now) {
-            const Packet& packet = under_way_.front();
+        while (!under_way_.empty() && under_way_.begin()->first <= now) {
+            const Packet& packet = under_way_.begin()->second;
             static_cast<void>(!::write(packet.to, packet.bytes.data(), packet.bytes.size()));
-            under_way_.pop_front();
+            under_way_.erase(under_way_.begin());
         }
         timespec left{1, 0};
-        if (!under_way_.empty()) left = {0, (under_way_.front().due - now).count()};
+        if (!under_way_.empty()) left = {0, (under_way_.begin()->first - now).count()};
         if (::ppoll(watched.data(), watched.size(), &left, nullptr) <= 0) continue;
         if (watched[0].revents != 0) return;
         for (std::size_t i = 1; i < watched.size(); ++i) {
@@ -92,9 +92,17 @@ void DelayedNetwork::take(int from) {
         if (size < static_cast<ssize_t>(kIpv4Header)) return;
         const auto end = ends_.find(buffer[19]);
         if (buffer[0] >> 4U != 4 || end == ends_.end()) continue;
-        under_way_.push_back({monotonic_now() + one_way_,
-                              end->second.value(),
-                              {buffer.begin(), buffer.begin() + size}});
+        const Instant now = monotonic_now();
+        Instant leaves = now;
+        if (road_.rate) {
+            constexpr Duration kRoom = std::chrono::milliseconds{100};
+            Instant& free = free_[{from, end->second.value()}];
+            if (free > now + kRoom) continue;
+            free = std::max(free, now) + DataSize::bytes(size) / *road_.rate;
+            leaves = free;
+        }
+        under_way_.emplace(leaves + road_.one_way,
+                           Packet{end->second.value(), {buffer.begin(), buffer.begin() + size}});
     }
 }
 

@@ -1,23 +1,31 @@
 // DelayedNetwork: joins network namespaces by a network of the test's own that holds each packet
-// for a while: the real network between machines that are far apart.
+// for a while, and may be narrow: the real network between machines that are far apart.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hh"
 #include "base/file_descriptor.hh"
+#include "model/units.hh"
 
 namespace pleat::system_test {
 
+// Between any two machines, in each direction.
+struct Road {
+    Duration one_way{};               // how long each packet takes
+    std::optional<Bandwidth> rate{};  // of IP packets, with 100 ms of room for those that wait
+    std::optional<int> mtu{};         // of the machines' interfaces
+};
+
 class DelayedNetwork {
   public:
-    // `one_way`: how long each packet takes.
-    explicit DelayedNetwork(Duration one_way);
+    explicit DelayedNetwork(const Road& road);
     ~DelayedNetwork();
     DelayedNetwork(const DelayedNetwork&) = delete;
     DelayedNetwork& operator=(const DelayedNetwork&) = delete;
@@ -30,7 +38,6 @@ class DelayedNetwork {
 
   private:
     struct Packet {
-        Instant due;
         int to;
         std::vector<std::uint8_t> bytes;
     };
@@ -38,9 +45,10 @@ class DelayedNetwork {
     void run();
     void take(int from);
 
-    Duration one_way_;
+    Road road_;
     std::map<std::uint8_t, FileDescriptor> ends_;  // by the last byte of the address
-    std::deque<Packet> under_way_;                 // in order
+    std::multimap<Instant, Packet> under_way_;     // by when they come
+    std::map<std::pair<int, int>, Instant> free_;  // by direction: when the road is free again
     FileDescriptor stop_;
     std::thread thread_;
 };

@@ -318,7 +318,7 @@ links: [a -- b: 10ms]
 
 TEST_CASE("what the way between machines takes is no part of what hosts see") {
     if (!can_make_machines()) return;
-    Cluster cluster{2, 10ms};
+    Cluster cluster{2, {.one_way = 10ms}};
     const std::string file = cluster.place.write("far.yaml", R"(
 pleat: 1
 name: far

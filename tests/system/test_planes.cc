@@ -12,11 +12,10 @@
 #include <sstream>
 
 #include <catch2/catch.hpp>
-#include <linux/bpf.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/files.hh"
+#include "tests/system/bpf_programs.hh"
 #include "tests/system/greeter.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
@@ -78,17 +77,6 @@ struct Doctor {
     std::string reason;
     std::map<std::string, std::string> missing;
 };
-
-// How many BPF programs the kernel holds; 0 where that can't be asked.
-std::size_t bpf_programs() {
-    std::size_t count = 0;
-    bpf_attr attribute{};
-    while (::syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attribute, sizeof attribute) == 0) {
-        attribute.start_id = attribute.next_id;
-        ++count;
-    }
-    return count;
-}
 
 // Goodput of an iperf3 server's log (`-i 0.5 -f k`), in Mbit/s, on average over the lines
 // that lie between the two instants of the server's test.

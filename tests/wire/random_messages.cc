@@ -27,6 +27,10 @@ std::uint32_t number32(Random& random) {
     return static_cast<std::uint32_t>(number(random));
 }
 
+VxlanEnd vxlan_end(Random& random) {
+    return {.port = number32(random) >> 16U, .network = number32(random) >> 8U};
+}
+
 bool flag(Random& random) {
     return below(random, 1) == 1;
 }
@@ -289,6 +293,7 @@ PrepareRun prepare_run(Random& random) {
         if (!flag(random)) continue;
         prepare.peers.back().way = "[::1]:" + text(random);
         prepare.peers.back().way_key = std::string(32, static_cast<char>(below(random, 255)));
+        prepare.peers.back().vxlan = vxlan_end(random);
     }
     return prepare;
 }
@@ -324,7 +329,7 @@ Message make(Random& random);
 
 template <>
 Submit make(Random& r) {
-    return {random_scenario(r), text(r), options(r), flag(r)};
+    return {random_scenario(r), text(r), options(r), flag(r), flag(r)};
 }
 
 template <>
@@ -344,12 +349,14 @@ Shutdown make(Random&) {
 
 template <>
 Submitted make(Random& r) {
-    return submitted(r);
+    Submitted message = submitted(r);
+    message.notes = texts(r);
+    return message;
 }
 
 template <>
 Refused make(Random& r) {
-    return {text(r)};
+    return {text(r), 1 + below(r, 10)};
 }
 
 template <>
@@ -482,7 +489,7 @@ OpenWay make(Random&) {
 
 template <>
 WayOpened make(Random& r) {
-    return {text(r)};
+    return {text(r), vxlan_end(r)};
 }
 
 template <>
@@ -587,6 +594,58 @@ Machines make(Random& r) {
         machines.machines.push_back(machine);
     }
     return machines;
+}
+
+std::optional<MeasuredRate> measured_rate(Random& r) {
+    if (flag(r)) return {};
+    return MeasuredRate{Bandwidth::bits_per_second(1 + below(r, 1'000'000)), below(r, 1000)};
+}
+
+WayQuality way_quality(Random& r) {
+    return {.round_trips = {.least = Duration{below(r, 1'000'000)},
+                            .median = Duration{below(r, 1'000'000)}},
+            .mtu = DataSize::bytes(below(r, 70'000)),
+            .there = measured_rate(r),
+            .back = measured_rate(r)};
+}
+
+template <>
+CheckMachines make(Random& r) {
+    return {flag(r)};
+}
+
+template <>
+Ways make(Random& r) {
+    Ways ways;
+    for (int i = below(r, 4); i > 0; --i) {
+        WayInfo way{.from = text(r), .to = text(r), .quality = {}, .measured_at = text(r)};
+        if (flag(r)) way.quality = way_quality(r);
+        way.rates_measured_at = text(r);
+        way.problem = text(r);
+        way.note = text(r);
+        ways.ways.push_back(way);
+    }
+    return ways;
+}
+
+template <>
+CheckPlacement make(Random& r) {
+    return {random_scenario(r)};
+}
+
+template <>
+PlacementChecked make(Random& r) {
+    return {texts(r), texts(r), text(r), texts(r)};
+}
+
+template <>
+MeasureWay make(Random& r) {
+    return {text(r), text(r), std::string(32, 'w'), flag(r), flag(r)};
+}
+
+template <>
+WayMeasured make(Random& r) {
+    return {way_quality(r)};
 }
 
 template <>

@@ -227,6 +227,42 @@ TEST_CASE("sending to a peer that has gone says so") {
     CHECK_FALSE(server.send("nobody", Shutdown{}));
 }
 
+TEST_CASE("a client that was sent too long a message hears what comes after") {
+    World world;
+    zmq::context_t context;
+    zmq::socket_t server{context, zmq::socket_type::router};
+    server.set(zmq::sockopt::linger, 0);
+    server.bind(world.endpoint);
+    int connected = 0;
+    std::vector<ControlMessage> heard;
+    ControlClient client{
+        world.loop,
+        world.endpoint,
+        [&heard](const Sender&, ControlMessage message) { heard.push_back(std::move(message)); },
+        "m1",
+        {.pass = {}, .connected = [&connected] { ++connected; }, .refused = {}}};
+    // Answers who is there next with these bytes.
+    const auto answer = [&](const std::string& bytes) {
+        client.send(StartRun{"r-1"});
+        zmq::message_t peer;
+        zmq::message_t said;
+        if (!world.until([&] { return server.recv(peer, zmq::recv_flags::dontwait).has_value(); }))
+            return false;
+        if (!server.recv(said, zmq::recv_flags::none)) return false;
+        server.send(peer, zmq::send_flags::sndmore);
+        return server.send(zmq::buffer(bytes), zmq::send_flags::none).has_value();
+    };
+    REQUIRE(world.until([&] { return connected == 1; }));
+    REQUIRE(answer(std::string(kMaxControlBytes + 1, 'x')));
+    REQUIRE(world.until([&] { return connected == 2; }));
+    REQUIRE(answer(encode(Refused{"not now"}, Envelope{.run = {}, .sender = "controller"})));
+    REQUIRE(world.until([&] { return !heard.empty(); }));
+    CHECK(heard == std::vector<ControlMessage>{Refused{"not now"}});
+    // One connection, not two: nothing is said twice.
+    world.turn(300ms);
+    CHECK(connected == 2);
+}
+
 TEST_CASE("the last message before the end still leaves") {
     World world;
     bool arrived = false;

@@ -34,9 +34,9 @@ constexpr std::uint64_t kIdleNanoseconds = 100'000'000;
 }
 
 // The names of all maps that are kept, and of the programs; what is pinned has them, too.
-constexpr std::array<const char*, 12> kMaps{"control",  "paths",      "uplinks",    "caps",
-                                            "counters", "totals",     "states",     "calendars",
-                                            "sources",  "addresses4", "addresses6", "events"};
+constexpr std::array<const char*, 13> kMaps{
+    "control", "paths",     "uplinks", "caps",       "early",      "counters", "totals",
+    "states",  "calendars", "sources", "addresses4", "addresses6", "events"};
 constexpr const char* kEgress = "edt_egress";
 constexpr const char* kDropAll = "edt_drop_all";
 constexpr const char* kTest = "edt_test_second";
@@ -46,6 +46,7 @@ enum MapPlace : std::size_t {
     paths_map,
     uplinks_map,
     caps_map,
+    early_map,
     counters_map,
     totals_map,
     states_map,
@@ -89,6 +90,7 @@ struct EdtObject::Maps {
           paths{mapped<edt_path>(paths_map)},
           uplinks{mapped<edt_uplink>(uplinks_map)},
           caps{mapped<std::uint64_t>(caps_map)},
+          early{mapped<std::uint64_t>(early_map)},
           counters{mapped<edt_counters>(counters_map)},
           totals{mapped<edt_totals>(totals_map)},
           events{descriptors[events_map].value()} {}
@@ -103,6 +105,7 @@ struct EdtObject::Maps {
     MappedArray<edt_path> paths;
     MappedArray<edt_uplink> uplinks;
     MappedArray<std::uint64_t> caps;
+    MappedArray<std::uint64_t> early;
     MappedArray<edt_counters> counters;
     MappedArray<edt_totals> totals;
     EventRing events;
@@ -130,6 +133,7 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     room(totals_map, static_cast<std::uint64_t>(libbpf_num_possible_cpus()));
     room(calendars_map, setup.uplinks);
     room(sources_map, setup.sources);
+    room(early_map, setup.destinations);
     for (const auto place : {addresses4_map, addresses6_map}) {
         room(place, std::uint64_t{setup.destinations} * 2);
     }
@@ -229,6 +233,10 @@ std::span<edt_uplink> EdtObject::uplinks(unsigned slot) {
 
 std::span<std::uint64_t> EdtObject::caps() {
     return maps_->caps.all();
+}
+
+std::span<std::uint64_t> EdtObject::early() {
+    return maps_->early.all();
 }
 
 std::span<const edt_counters> EdtObject::counters() const {

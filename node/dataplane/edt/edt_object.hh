@@ -74,6 +74,9 @@ class EdtObject {
     // By path: a time per byte, as in edt_path. 0 is no cap.
     std::span<std::uint64_t> caps();
 
+    // By destination, in ns.
+    std::span<std::uint64_t> early();
+
     std::span<const edt_counters> counters() const;  // by path
     edt_control& control();
 

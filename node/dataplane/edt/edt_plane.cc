@@ -7,6 +7,7 @@
 // (4) Reports are made at the end of a turn, when all is settled: who gets one may call us.
 #include "node/dataplane/edt/edt_plane.hh"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
@@ -156,6 +157,7 @@ class EdtPlane final : public DataPlane {
     void set_caps(std::vector<FlowCap> caps) override;
     void cut(HostId host) override;
     void connect(HostId host) override;
+    void give_early(const std::vector<HostId>& destinations, Duration early) override;
     void read_counters(Instant now) override;
     PlaneTotals totals() const override;
 
@@ -329,6 +331,13 @@ void EdtPlane::set_caps(std::vector<FlowCap> caps) {
         if (const auto place = places_.find(one.flow.source)) {
             caps_.set(*place, one.flow.destination, one.cap);
         }
+    }
+}
+
+void EdtPlane::give_early(const std::vector<HostId>& destinations, Duration early) {
+    const auto ns = static_cast<std::uint64_t>(std::max(early, Duration::zero()).count());
+    for (const HostId destination : destinations) {
+        std::atomic_ref{object_.early()[destination.value]}.store(ns, std::memory_order_relaxed);
     }
 }
 

@@ -48,6 +48,9 @@ PlaneMemory memory_of(PlaneContext& context) {
     return PlaneMemory{hosts, std::move(left->second)};
 }
 
+// What a request for each row is not worth, of give_early().
+constexpr Duration kWorthARequest = std::chrono::microseconds{20};
+
 class NetemPlane final : public DataPlane {
   public:
     NetemPlane(PlaneContext context, NetemOptions options);
@@ -68,6 +71,7 @@ class NetemPlane final : public DataPlane {
     void read_counters(Instant now) override;
     void cut(HostId host) override;
     void connect(HostId host) override;
+    void give_early(const std::vector<HostId>& destinations, Duration early) override;
     PlaneTotals totals() const override;
 
   private:
@@ -112,8 +116,9 @@ class NetemPlane final : public DataPlane {
     std::function<void(PlaneReport)> report_;
     std::vector<bool> unplugged_;  // by HostId: cut off, or removed
     PlaneMemory memory_;
-    bool is_adopted_;      // it goes on with what an earlier one left
-    FileDescriptor pins_;  // of the classifier
+    bool is_adopted_;              // it goes on with what an earlier one left
+    FileDescriptor pins_;          // of the classifier
+    std::vector<Duration> early_;  // by HostId of the destination
     std::unique_ptr<Classifier> classifier_;
     U32Filters filters_;  // without it
     std::map<HostId, std::unique_ptr<LocalHost>> locals_;
@@ -142,6 +147,7 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       unplugged_(context.folder.topology().hosts().size(), false),
       memory_{memory_of(context)},
       is_adopted_{context.left.contains(kNetemMemory)},
+      early_(unplugged_.size()),
       filters_{context.addresses, options.pass_unknown},
       row_folder_{context.folder},
       rows_readable_{context.loop, row_folder_.fd()},
@@ -260,20 +266,22 @@ void NetemPlane::add_host(HostPort port) {
 
 // Its rows among the classifier's, and the program at its interface.
 void NetemPlane::take_source(LocalHost& local, bool goes_on) {
-    if (goes_on) {
+    if (is_adopted_) {
+        // Also of one that has to be set up again: others that come after it have theirs.
         local.place = local.memory->place();
-        if (local.place >= places_.size()) places_.resize(local.place + std::size_t{1});
+    } else {
+        const auto free =
+            std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
+        local.place = static_cast<std::uint16_t>(free - places_.begin());
+        local.memory->place() = local.place;
+    }
+    if (local.place >= places_.size()) places_.resize(local.place + std::size_t{1});
+    places_[local.place] = local.host;
+    if (goes_on) {
         local.source = classifier_->pinned_source(local.place);
-        places_[local.place] = local.host;
         return;
     }
-    const auto free =
-        std::ranges::find_if(places_, [](const auto& place) { return !place.has_value(); });
-    local.place = static_cast<std::uint16_t>(free - places_.begin());
-    if (free == places_.end()) places_.emplace_back();
     local.source = classifier_->add_source(local.place);
-    local.memory->place() = local.place;
-    places_[local.place] = local.host;
     local.tcal->request("attach the BPF classifier",
                         local.tcal->messages().program(true, classifier_->egress_program(),
                                                        "pleat_netem", local.place));
@@ -437,7 +445,8 @@ void NetemPlane::refresh(LocalHost& local, std::uint32_t destination) {
     const std::uint16_t uplink = tcal.shape_uplink(
         access.link.value, class_shape(access.bandwidth, access.bandwidth, access.overhead));
     row.move_behind(uplink, key.destination, tcal);
-    DestinationShape wanted = destination_shape(row.shape->path, row.cap, access.bandwidth);
+    DestinationShape wanted =
+        destination_shape(earlier(row.shape->path, early_[destination]), row.cap, access.bandwidth);
     // A kernel with more than one netem on an interface refuses to duplicate (6.16, and the
     // stable kernels of summer 2025); the classifier can.
     if (classifier_) wanted.netem.duplicate = 0;
@@ -560,6 +569,23 @@ void NetemPlane::connect(HostId host) {
         local->tcal->commit();
     }
     plug(host);
+}
+
+void NetemPlane::give_early(const std::vector<HostId>& destinations, Duration early) {
+    std::vector<std::uint32_t> changed;
+    for (const HostId destination : destinations) {
+        Duration& now = early_[destination.value];
+        if (std::chrono::abs(early - now) < kWorthARequest) continue;
+        now = early;
+        changed.push_back(destination.value);
+    }
+    if (changed.empty()) return;
+    for (const auto& [host, local] : locals_) {
+        for (const std::uint32_t destination : changed) {
+            if (local->rows[destination].open) refresh(*local, destination);
+        }
+        commit(*local);
+    }
 }
 
 void NetemPlane::unplug(HostId host) {

@@ -65,6 +65,11 @@ ClassShape class_shape(Bandwidth rate, Bandwidth shared, Overhead overhead) {
                       .overhead_bytes = static_cast<std::uint16_t>(more)};
 }
 
+PathShape earlier(PathShape path, Duration early) {
+    path.latency = std::max(path.latency - early, Duration::zero());
+    return path;
+}
+
 DestinationShape destination_shape(const PathShape& path, Bandwidth cap, Bandwidth uplink) {
     const Bandwidth rate = std::min(path.bandwidth, cap);
     NetemShape netem{

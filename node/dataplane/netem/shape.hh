@@ -86,6 +86,9 @@ std::uint32_t queue_limit(DataSize queue);
 // The clock of an access link, or of a path of bandwidth (or cap) `rate` behind one.
 ClassShape class_shape(Bandwidth rate, Bandwidth shared, Overhead overhead);
 
+// The same path, but for packets that are given on so much before they are due.
+PathShape earlier(PathShape path, Duration early);
+
 DestinationShape destination_shape(const PathShape& path, Bandwidth cap, Bandwidth uplink);
 
 // Of how many segments a GSO packet may stand on an interface with this path: 1 where

@@ -40,6 +40,16 @@ TunnelTotals TunnelTally::totals() const {
                         .misdirected_drops = read(misdirected_drops)};
 }
 
+TunnelPeerState TunnelTally::state(std::size_t peer, MachineNumber machine) const {
+    const Peer& tally = peers.at(peer);
+    TunnelPeerState result{.machine = machine,
+                           .ready = tally.ready.load(std::memory_order_relaxed),
+                           .datagram_bytes = tally.datagram_bytes.load(std::memory_order_relaxed)};
+    const std::int64_t round_trip = tally.round_trip_ns.load(std::memory_order_relaxed);
+    if (round_trip != 0) result.round_trip = Duration{round_trip};
+    return result;
+}
+
 Tunnel::Tunnel(TunnelSettings settings, TunnelTally& tally)
     : settings_{std::move(settings)}, tally_{tally}, socket_{std::move(settings_.socket)} {
     PLEAT_ASSERT(tally_.peers.size() == settings_.peers.size());

@@ -29,6 +29,9 @@ struct TunnelTally {
 
     TunnelTotals totals() const;
 
+    // Of the peer of this place, which is this machine.
+    TunnelPeerState state(std::size_t peer, MachineNumber machine) const;
+
     std::vector<Peer> peers;
     std::atomic<std::uint64_t> datagrams_out{0};
     std::atomic<std::uint64_t> datagrams_in{0};

@@ -1,0 +1,38 @@
+// Whether the real network between machines can carry a placement, in words for an operator.
+// The rule is in docs/design/placement.md.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/epochs.hh"
+#include "model/underlay.hh"
+#include "wire/messages.hh"
+
+namespace pleat {
+
+// The lower name first.
+using WaysByMachines = std::map<std::pair<std::string, std::string>, WayInfo>;
+
+struct NetworkJudgement {
+    std::vector<std::string>
+        problems;                    // a line each, with the numbers; the last says how many more
+    std::vector<std::string> notes;  // what could not be checked, and why
+};
+
+// What a submission is refused with.
+std::string refusal_text(const NetworkJudgement& judgement);
+
+// As check_underlay() takes it: machines by their place in `names`, which is in order. What may
+// be measured wrong, and what any plane adds, is given to the placement.
+std::vector<UnderlayLink> underlay_of(const WaysByMachines& ways,
+                                      const std::vector<std::string>& names);
+
+// Looks at every epoch, unless that would take too long.
+NetworkJudgement judge_network(const Scenario& scenario, const Epochs& epochs,
+                               const std::vector<std::string>& machine_of_host,
+                               const WaysByMachines& ways);
+
+}  // namespace pleat
