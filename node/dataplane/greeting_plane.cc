@@ -65,6 +65,7 @@ class GreetingPlane final : public DataPlane {
 
     std::vector<TunnelPeerState> peers() const override {
         std::vector<TunnelPeerState> all;
+        all.reserve(peers_.size());
         for (std::size_t i = 0; i < peers_.size(); ++i) {
             all.push_back(tally_.state(i, peers_[i].machine));
         }
