@@ -17,8 +17,8 @@ TEST_CASE("what the node says of its planes is read, and nothing else") {
     CHECK(probes.missing_for_machines == "no VXLAN");
     CHECK_FALSE(parse_plane_probes("tun\tworks").missing_for_machines);
     CHECK(probes.planes == std::vector<PlaneProbe>{{PlaneKind::edt, "no sch_fq: modprobe"},
-                                            {PlaneKind::netem, ""},
-                                            {PlaneKind::tun, ""}});
+                                                   {PlaneKind::netem, ""},
+                                                   {PlaneKind::tun, ""}});
     const auto choice = choice_among(probes.planes);
     CHECK(std::get<PlaneChoice>(choice).plane == PlaneKind::netem);
     CHECK(std::get<PlaneChoice>(choice).reason == "edt: no sch_fq: modprobe");
