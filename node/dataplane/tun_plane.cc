@@ -81,6 +81,7 @@ class TunPlane final : public DataPlane {
 
     std::vector<TunnelPeerState> peers() const override {
         std::vector<TunnelPeerState> all;
+        all.reserve(machines_.size());
         for (std::size_t i = 0; i < machines_.size(); ++i) {
             all.push_back(tally_.tunnel.state(i, machines_[i]));
         }
