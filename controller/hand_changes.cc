@@ -244,7 +244,7 @@ void HandChanges::receive(const std::string& machine, const ChangeDone& done, Ex
 }
 
 // Answers those who asked, when there is an answer.
-void HandChanges::look_at(Change& change, ExperimentTime now) {
+void HandChanges::look_at(Change& change, ExperimentTime now) const {
     if (!change.patience) return;
     const bool all = std::ranges::all_of(change.result.missing, [&](const std::string& machine) {
         return now >= change.result.at && !outside_.reachable(machine);
@@ -301,8 +301,9 @@ std::optional<ExperimentTime> HandChanges::deadline() const {
 
 void HandChanges::end() {
     const Refused refused{"the run has ended"};
-    for (const Request& request : std::exchange(waiting_, {}))
+    for (const Request& request : std::exchange(waiting_, {})) {
         outside_.answer(request.asker, refused);
+    }
     if (preparing_) {
         const Preparation lost = *std::exchange(preparing_, std::nullopt);
         for (const Request& request : lost.requests) outside_.answer(request.asker, refused);

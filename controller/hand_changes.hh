@@ -122,7 +122,7 @@ class HandChanges {
     void push(const std::string& machine, const Version& version, std::size_t from,
               std::size_t to) const;
     AnnounceChange announcement(const Change& change) const;
-    void look_at(Change& change, ExperimentTime now);
+    void look_at(Change& change, ExperimentTime now) const;
     ExperimentTime earliest(ExperimentTime now) const;
     bool acknowledged_by(const std::string& machine) const;
     std::vector<HandChange> hand_changes() const;
