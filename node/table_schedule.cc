@@ -44,8 +44,9 @@ bool TableSchedule::switch_version(std::uint32_t version, Instant at, Instant no
     for (const Activation& each : scheduled_) last = std::max(last, each.table->epoch());
     if (!tables_.has(version, epoch) || !tables_.has(version, last)) return false;
 
-    while (tables_.next() <= epoch && tables_.has(tables_.version(), tables_.next()))
+    while (tables_.next() <= epoch && tables_.has(tables_.version(), tables_.next())) {
         schedule_next();
+    }
     std::erase_if(scheduled_, [epoch](const Activation& each) {
         return each.opens_epoch && each.table->epoch() > epoch;
     });
