@@ -69,8 +69,8 @@ esac
                        version);
 }
 
-const RemoteNode kNode{.name = "m2", .advertise = {}, .room = {}};
-const InstalledNode kMark{.name = "m2", .version = "1.0", .controller = "tcp://c:7400"};
+const RemoteNode m2_node{.name = "m2", .advertise = {}, .room = {}};
+const InstalledNode m2_mark{.name = "m2", .version = "1.0", .controller = "tcp://c:7400"};
 
 }  // namespace
 
@@ -105,12 +105,12 @@ TEST_CASE("what was prepared is recognised, and removed with all that was made f
     Account account;
     const RemotePlaces places{
         .home = account.home(), .manager = RemoteManager::none, .unit_directory = {}};
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
-    CHECK(account.shell(prepare_script(places, kMark)) != 0);  // never taken over
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
+    CHECK(account.shell(prepare_script(places, m2_mark)) != 0);  // never taken over
     REQUIRE(account.shell(probe_script()) == 0);
     const Result<RemoteAccount> found = parse_probe(account.said);
     REQUIRE(found);
-    CHECK(found->installed == kMark);
+    CHECK(found->installed == m2_mark);
     CHECK(account.shell(remove_script(places, "m3")) != 0);
     CHECK(fs::exists(account.machine()));
     INFO(account.said);
@@ -123,7 +123,7 @@ TEST_CASE("files and directories that are not ours stay") {
     fs::create_directories(account.home() + "/.local/lib");
     const RemotePlaces places{
         .home = account.home(), .manager = RemoteManager::none, .unit_directory = {}};
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
     write_new_file(account.machine() + "/mine", "precious");
     CHECK(account.shell(remove_script(places, "m2")) != 0);
     CHECK(account.said.find("mine") != std::string::npos);
@@ -146,13 +146,13 @@ TEST_CASE(
     Account account;
     const RemotePlaces places{
         .home = account.home(), .manager = RemoteManager::none, .unit_directory = {}};
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
     account.program(account.machine() + "/pleat-keeper", "");
     account.program(account.machine() + "/pleat-node", pleat_node("0.9"));
-    CHECK(account.shell(install_script(places, kNode, "1.0", "secret")) != 0);
+    CHECK(account.shell(install_script(places, m2_node, "1.0", "secret")) != 0);
     CHECK(account.said.find("found: pleat-node 0.9") != std::string::npos);
     account.program(account.machine() + "/pleat-node", "echo no libzmq >&2; exit 127");
-    CHECK(account.shell(install_script(places, kNode, "1.0", "secret")) != 0);
+    CHECK(account.shell(install_script(places, m2_node, "1.0", "secret")) != 0);
     CHECK(account.said.find("no libzmq") != std::string::npos);
     CHECK_FALSE(fs::exists(account.home() + "/.local/lib/pleat/token"));
 }
@@ -161,10 +161,10 @@ TEST_CASE("the token comes to the node by standard input, on no command line") {
     Account account;
     const RemotePlaces places{
         .home = account.home(), .manager = RemoteManager::none, .unit_directory = {}};
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
     account.program(account.machine() + "/pleat-keeper", "");
     account.program(account.machine() + "/pleat-node", pleat_node("1.0"));
-    REQUIRE(account.shell(install_script(places, kNode, "1.0", "secret")) == 0);
+    REQUIRE(account.shell(install_script(places, m2_node, "1.0", "secret")) == 0);
     CHECK(read_file(account.home() + "/.local/lib/pleat/token") == "secret\n");
     const std::string line = read_file(account.home() + "/.local/lib/pleat/joined").value_or("");
     CHECK(line.find("secret") == std::string::npos);
@@ -178,11 +178,11 @@ TEST_CASE("a service manager is given a unit, and told when it goes") {
         .home = account.home(), .manager = RemoteManager::user, .unit_directory = units};
     account.program(account.path("programs") + "/systemctl",
                     fmt::format("echo \"$@\" >>{}\n", account.path("orders")));
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
     account.program(account.machine() + "/pleat-keeper", "");
     account.program(account.machine() + "/pleat-node", pleat_node("1.0"));
-    REQUIRE(account.shell(install_script(places, kNode, "1.0", "secret")) == 0);
-    CHECK(read_file(places.unit()) == unit_text(places, kNode));
+    REQUIRE(account.shell(install_script(places, m2_node, "1.0", "secret")) == 0);
+    CHECK(read_file(places.unit()) == unit_text(places, m2_node));
     INFO(account.said);
     fs::remove(account.home() + "/.local/lib/pleat/token");
     fs::remove(account.home() + "/.local/lib/pleat/joined");
@@ -197,7 +197,7 @@ TEST_CASE("a process that has got the number of our node is not stopped") {
     Account account;
     const RemotePlaces places{
         .home = account.home(), .manager = RemoteManager::none, .unit_directory = {}};
-    REQUIRE(account.shell(prepare_script(places, kMark)) == 0);
+    REQUIRE(account.shell(prepare_script(places, m2_mark)) == 0);
     Command command;
     command.arguments = {"sleep", "60"};
     Result<Child> other = Child::start(command);

@@ -84,12 +84,14 @@ class World {
     void run_until(ExperimentTime limit) {
         while (true) {
             std::optional<ExperimentTime> next = changes->deadline();
-            if (!events.empty()) next = std::min(next.value_or(events.top().at), events.top().at);
+            if (!events_.empty()) {
+                next = std::min(next.value_or(events_.top().at), events_.top().at);
+            }
             if (!next || *next > limit) break;
             now = std::max(now, *next);
-            if (!events.empty() && events.top().at <= now) {
-                const auto action = events.top().action;
-                events.pop();
+            if (!events_.empty() && events_.top().at <= now) {
+                const auto action = events_.top().action;
+                events_.pop();
                 action();
             } else {
                 changes->tick(now);
@@ -149,7 +151,7 @@ class World {
     };
 
     void later(ExperimentTime when, std::function<void()> action) {
-        events.push({when, ++number, std::move(action)});
+        events_.push({when, ++number_, std::move(action)});
     }
 
     void answer(const std::string& machine, const ControlMessage& message) {
@@ -194,8 +196,8 @@ class World {
         }
     }
 
-    std::priority_queue<Later> events;
-    std::uint64_t number = 0;
+    std::priority_queue<Later> events_;
+    std::uint64_t number_ = 0;
 };
 
 std::vector<TimedEvent> every_second(const Topology& of, int seconds) {

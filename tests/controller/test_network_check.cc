@@ -85,7 +85,7 @@ TEST_CASE("only the first problems are listed, and how many more there are") {
     std::vector<std::string> machines;
     for (int i = 0; i < 8; ++i) {
         lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
-        machines.push_back(i % 2 == 0 ? "m1" : "m2");
+        machines.emplace_back(i % 2 == 0 ? "m1" : "m2");
     }
     const NetworkJudgement judged = judge(lines, machines, known(20ms));
     REQUIRE(judged.problems.size() == 11);

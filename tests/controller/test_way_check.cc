@@ -1,4 +1,6 @@
 // How pairs of machines are measured one after another, with the clock turned by hand.
+#include <ranges>
+
 #include <catch2/catch.hpp>
 
 #include "controller/store.hh"
@@ -54,9 +56,9 @@ struct World {
     // What was said last to a machine.
     template <typename Message>
     const Message* last(const std::string& machine) const {
-        for (auto it = said.rbegin(); it != said.rend(); ++it) {
-            if (it->machine != machine) continue;
-            return std::get_if<Message>(&it->message);
+        for (const auto& each : std::ranges::reverse_view{said}) {
+            if (each.machine != machine) continue;
+            return std::get_if<Message>(&each.message);
         }
         return nullptr;
     }
