@@ -55,7 +55,7 @@ struct Places {
 };
 
 // Over four machines no flow stays on one: servers are on m4, clients on the others.
-const Places kFourMachines{", place: m4", ", place: 'label:client'"};
+const Places four_machines{", place: m4", ", place: 'label:client'"};
 
 std::string figure_5_3(const Places& places = {}) {
     return R"(pleat: 1
@@ -353,6 +353,7 @@ struct Machines {
     // One after another.
     std::vector<Run> run(const std::string& topology, int count) const {
         std::vector<Run> runs;
+        runs.reserve(static_cast<std::size_t>(count));
         for (int i = 0; i < count; ++i) runs.push_back(run_once(workspace, topology));
         CHECK(runs.back().document.at("machines").size() >= 3);
         return runs;
@@ -391,7 +392,7 @@ TEST_CASE("Figure 5.5 over four machines: goodput is the closed-form share in ev
           "[.machines55]") {
     if (!can_make_machines()) return;
     const Machines machines;
-    const auto runs = machines.run(figure_5_5(kFourMachines), repetitions());
+    const auto runs = machines.run(figure_5_5(four_machines), repetitions());
     check_goodput(runs, intervals_5_5());
     check_reaction(runs, intervals_5_5(), kLimitsOfMachines);
 }
@@ -400,7 +401,7 @@ TEST_CASE("Figure 5.3 over four machines: goodput is the closed-form share in ev
           "[.machines53]") {
     if (!can_make_machines()) return;
     const Machines machines;
-    const auto runs = machines.run(figure_5_3(kFourMachines), repetitions());
+    const auto runs = machines.run(figure_5_3(four_machines), repetitions());
     check_goodput(runs, intervals_5_3());
     check_reaction(runs, intervals_5_3(), kLimitsOfMachines);
 }
@@ -409,5 +410,5 @@ TEST_CASE("shares of four machines follow a flow that starts, that crashes, and 
           "[.machinesstartstop]") {
     if (!can_make_machines()) return;
     const Machines machines;
-    check_start_and_stop(machines.workspace, start_and_stop(kFourMachines), kLimitsOfMachines);
+    check_start_and_stop(machines.workspace, start_and_stop(four_machines), kLimitsOfMachines);
 }
