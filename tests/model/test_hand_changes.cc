@@ -242,8 +242,9 @@ Story story_of(const Scenario& world, const Epochs& epochs, std::span<const Hand
     for (std::uint32_t e = 0; e <= epoch.value; ++e) {
         std::map<ExperimentTime, std::vector<TimedEvent>> instants;
         for (const TimedEvent& event : canonical(world.timeline)) {
-            if (epoch_at(epochs.epochs, event.at) == EpochId{e})
+            if (epoch_at(epochs.epochs, event.at) == EpochId{e}) {
                 instants[event.at].push_back(event);
+            }
         }
         for (auto& [at, events] : instants) tell(story, events);
         for (const HandChange& change : changes) {
