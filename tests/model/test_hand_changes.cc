@@ -228,11 +228,12 @@ PathTable table_after(const Scenario& world, const Story& story, std::uint32_t v
 }
 
 // The events of one instant, as NetworkState orders them: heals first.
-void tell(Story& story, std::vector<TimedEvent> simultaneous) {
-    std::ranges::stable_partition(simultaneous, [](const TimedEvent& event) {
-        return std::holds_alternative<Heal>(event.event);
-    });
-    story.insert(story.end(), simultaneous.begin(), simultaneous.end());
+void tell(Story& story, const std::vector<TimedEvent>& simultaneous) {
+    for (const bool heals : {true, false}) {
+        for (const TimedEvent& event : simultaneous) {
+            if (std::holds_alternative<Heal>(event.event) == heals) story.push_back(event);
+        }
+    }
 }
 
 // What has happened in the table of (epoch, all changes so far).

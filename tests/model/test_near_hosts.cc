@@ -36,8 +36,9 @@ Topology random_topology(std::mt19937_64& random) {
     const auto link = [&](const std::string& a, const std::string& b) {
         lines.push_back(a + " -- " + b + ": " + std::to_string(1 + random() % 9) + "ms");
     };
-    for (unsigned s = 1; s < 4; ++s)
+    for (unsigned s = 1; s < 4; ++s) {
         link("s" + std::to_string(s), "s" + std::to_string(random() % s));
+    }
     for (int h = 0; h < 9; ++h) link("h" + std::to_string(h), "s" + std::to_string(random() % 4));
     for (int s = 0; s < 4; ++s) lines.push_back("bridge s" + std::to_string(s));
     return topology(lines);
