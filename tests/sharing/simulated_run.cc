@@ -53,9 +53,8 @@ void SimulatedRun::hear_messages() {
         const Delivery next = std::move(deliveries_.front());
         deliveries_.pop();
         for (std::size_t machine = 0; machine < machines_.size(); ++machine) {
-            if (machine != next.from)
-                machines_[machine]->hear(machines_[next.from]->name(), next.bytes,
-                                         traffic_.clock());
+            if (machine == next.from) continue;
+            machines_[machine]->hear(machines_[next.from]->name(), next.bytes, traffic_.clock());
         }
     }
 }
