@@ -246,8 +246,10 @@ TEST_CASE("a client that was sent too long a message hears what comes after") {
         client.send(StartRun{"r-1"});
         zmq::message_t peer;
         zmq::message_t said;
-        if (!world.until([&] { return server.recv(peer, zmq::recv_flags::dontwait).has_value(); }))
+        if (!world.until(
+                [&] { return server.recv(peer, zmq::recv_flags::dontwait).has_value(); })) {
             return false;
+        }
         if (!server.recv(said, zmq::recv_flags::none)) return false;
         server.send(peer, zmq::send_flags::sndmore);
         return server.send(zmq::buffer(bytes), zmq::send_flags::none).has_value();
