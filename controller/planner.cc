@@ -23,6 +23,10 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
             missing.push_back(
                 fmt::format("{} of host {}", property, scenario.topology.hosts()[i].name));
         }
+        if (const auto& attached = scenario.applications[i].attached) {
+            missing.push_back(fmt::format("attach: machine:{} of host {}", attached->machine,
+                                          scenario.topology.hosts()[i].name));
+        }
     }
     return missing;
 }

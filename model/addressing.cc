@@ -56,6 +56,19 @@ constexpr Range kNotForHosts[] = {{0x00000000, 8}, {0x7f000000, 8}, {0xe0000000,
 
 }  // namespace
 
+Result<std::uint32_t> parse_ipv4(std::string_view text) {
+    const std::optional<Range> single = parse_range(std::string{text} + "/32");
+    if (!single) {
+        return fail("expected an IPv4 address such as 10.0.0.5, found '" + std::string{text} + "'");
+    }
+    for (const Range& reserved : kNotForHosts) {
+        if (single->overlaps(reserved)) {
+            return fail("no host can have the address " + std::string{text});
+        }
+    }
+    return single->base;
+}
+
 std::array<std::uint8_t, 16> AddressPlan::ipv6(HostId host) const {
     std::array<std::uint8_t, 16> address{};
     for (std::size_t i = 0; i < run.size(); ++i) address[i] = run[i];

@@ -26,6 +26,9 @@ struct AddressPlan {
 Result<AddressPlan> parse_address_plan(std::string_view text, std::size_t hosts);
 
 std::string ipv4_text(std::uint32_t address);  // host byte order in, "10.0.0.4" out
+
+// The reverse, of an address that a host can have.
+Result<std::uint32_t> parse_ipv4(std::string_view text);
 std::string ipv6_text(const std::array<std::uint8_t, 16>& address);
 
 }  // namespace pleat

@@ -36,7 +36,16 @@ struct ReadyAfter {
 
 using ReadyCondition = std::variant<ReadyWhenListening, ReadyWhenFile, ReadyAfter>;
 
-// What runs on a host. No arguments: an idle namespace.
+// A host that is no namespace of ours, but a machine as it is (`attach: machine:NAME`).
+struct AttachedMachine {
+    std::string machine;
+    std::uint32_t ipv4 = 0;         // one that it has, host byte order
+    std::vector<std::string> stop;  // run there at the end; empty: nothing
+
+    friend bool operator==(const AttachedMachine&, const AttachedMachine&) = default;
+};
+
+// What runs on a host. No arguments: an idle namespace, or nothing on an attached machine.
 struct Application {
     std::vector<std::string> arguments;  // after shell quoting and $i, $name
     std::map<std::string, std::string> environment;
@@ -48,6 +57,7 @@ struct Application {
     bool manual = false;        // `start: manual`
     bool outside = false;       // `@outside`: the machine's own network
     PlaceRule place{};          // `place:`
+    std::optional<AttachedMachine> attached{};
     // A property that this build can't do yet ("image:", "cpus:"), by name; refused at run.
     std::vector<std::string> not_yet;
 

@@ -1,8 +1,10 @@
 #include "readers/application_draft.hh"
 
 #include <algorithm>
+#include <map>
 
 #include "base/overload.hh"
+#include "model/addressing.hh"
 #include "readers/shell_words.hh"
 #include "readers/topology_draft.hh"
 
@@ -43,6 +45,7 @@ class Maker {
             for (const HostId id : *hosts) apply(replica.application, id);
         }
         for (Application& application : applications_) std::ranges::sort(application.not_yet);
+        check_attached();
         check_order();
         return std::move(applications_);
     }
@@ -77,12 +80,42 @@ class Maker {
         }
         take(application.main, said.main);
         take(application.manual, said.manual);
+        attach(said, own, application);
         if (said.place) application.place = parse_place_rule(own(*said.place)).value();
         if (said.after) resolve_after(*said.after, application);
         for (const auto& [key, value] : said.not_yet) {
             std::erase_if(application.not_yet,
                           [&](const std::string& other) { return other.starts_with(key + ":"); });
             application.not_yet.push_back(key + ": " + own(value));
+        }
+    }
+
+    template <typename Own>
+    void attach(const ApplicationDraft& said, const Own& own, Application& application) {
+        if (said.machine) {
+            if (!application.attached) application.attached.emplace();
+            application.attached->machine = own(*said.machine);
+        }
+        if (!said.address && !said.stop) return;
+        if (!application.attached) {
+            report_->error(said.attached_place.value_or(Place{}), "bad-form",
+                           "address: and stop: are those of a host with `attach: machine:NAME`");
+            return;
+        }
+        if (said.address) {
+            const Result<std::uint32_t> ipv4 = parse_ipv4(own(*said.address));
+            if (ipv4) {
+                application.attached->ipv4 = *ipv4;
+            } else {
+                report_->error(said.attached_place.value_or(Place{}), "bad-value",
+                               "address: " + ipv4.error().message);
+            }
+        }
+        if (said.stop) {
+            application.attached->stop.clear();
+            for (const std::string& word : *said.stop) {
+                application.attached->stop.push_back(own(word));
+            }
         }
     }
 
@@ -101,6 +134,37 @@ class Maker {
         std::ranges::sort(application.after);
         const auto rest = std::ranges::unique(application.after);
         application.after.erase(rest.begin(), rest.end());
+    }
+
+    // Each machine is one host, by an address of its own.
+    void check_attached() {
+        std::map<std::string, std::uint32_t> machines;
+        std::map<std::uint32_t, std::uint32_t> addresses;
+        const auto name = [this](std::uint32_t host) {
+            return "'" + names_->topology().host(HostId{host}).name + "'";
+        };
+        for (std::uint32_t i = 0; i < applications_.size(); ++i) {
+            const auto& attached = applications_[i].attached;
+            if (!attached) continue;
+            if (attached->ipv4 == 0) {
+                report_->error(places_[i], "missing",
+                               name(i) + " is the machine " + attached->machine +
+                                   ": it needs `address:`, an IPv4 address that the machine has");
+                continue;
+            }
+            const auto [machine, fresh] = machines.emplace(attached->machine, i);
+            if (!fresh) {
+                report_->error(places_[i], "duplicate-name",
+                               name(i) + " and " + name(machine->second) +
+                                   " are both the machine " + attached->machine);
+            }
+            const auto [address, unused] = addresses.emplace(attached->ipv4, i);
+            if (!unused) {
+                report_->error(
+                    places_[i], "duplicate-name",
+                    name(i) + " and " + name(address->second) + " have the same address");
+            }
+        }
     }
 
     // Hosts that wait for each other would wait for ever. Takes away, again and again, the

@@ -210,6 +210,13 @@ class KollapsReader {
             if (const XmlAttribute* script = element.find("script")) {
                 app.arguments = std::vector<std::string>{"sh", with_dollars_doubled(script->value)};
             }
+            const XmlAttribute* const machine = element.find("machinename");
+            const XmlAttribute* const address = element.find("ip");
+            if (machine != nullptr && address != nullptr) {
+                app.machine = with_dollars_doubled(machine->value);
+                app.address = with_dollars_doubled(address->value);
+                app.attached_place = address->value_place;
+            }
             if (const XmlAttribute* paths = element.find("activepaths")) {
                 report_->note(paths->name_place, "kollaps",
                               "activepaths: all paths are shaped here");

@@ -26,6 +26,11 @@ struct ApplicationDraft {
     std::optional<bool> main;
     std::optional<bool> manual;
     std::optional<std::string> place;  // before $i and $name; a good rule
+    // `attach: machine:NAME`, `address:` and `stop:`, before $i and $name.
+    std::optional<std::string> machine;
+    std::optional<std::string> address;
+    std::optional<Place> attached_place;
+    std::optional<std::vector<std::string>> stop;
     std::optional<std::vector<std::string>> tags;
     std::map<std::string, std::string> not_yet;  // key and value: "image" and "nginx:1"
 };

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/overload.hh"
+#include "model/addressing.hh"
 #include "readers/link_words.hh"
 #include "readers/read_scenario.hh"
 #include "readers/scenario_draft.hh"
@@ -125,6 +126,19 @@ class Writer {
         if (app.manual) result.emplace_back("start: manual");
         const std::string place = place_rule_text(app.place);
         if (!place.empty()) result.push_back("place: " + scalar(with_dollars_doubled(place), true));
+        if (app.attached) {
+            result.push_back(
+                "attach: " +
+                scalar(with_dollars_doubled("machine:" + app.attached->machine), true));
+            result.push_back("address: " + ipv4_text(app.attached->ipv4));
+            if (!app.attached->stop.empty()) {
+                std::vector<std::string> words;
+                for (const std::string& word : app.attached->stop) {
+                    words.push_back(with_dollars_doubled(word));
+                }
+                result.push_back("stop: " + scalar(join_shell(words)));
+            }
+        }
         const auto& tags = topology_->host(id).tags;
         if (!tags.empty()) result.push_back("tags: " + flow_list(tags));
         for (const std::string& entry : app.not_yet) {

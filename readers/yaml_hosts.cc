@@ -16,11 +16,13 @@ constexpr std::int64_t kMostReplicas = 65'000;
 constexpr Duration kLongestReady = std::chrono::hours{24};
 
 // What this build can't do yet; kept by name, and refused at `run`.
-constexpr std::array<std::string_view, 5> kNotYet{"image", "attach", "command", "memory", "cpus"};
+constexpr std::array<std::string_view, 4> kNotYet{"image", "command", "memory", "cpus"};
 
-constexpr std::array<std::string_view, 16> kKeys{
-    "run",     "replicas", "ready", "after",  "env",     "main",   "start", "user",
-    "sysctls", "tags",     "image", "attach", "command", "memory", "cpus",  "place"};
+constexpr std::string_view kMachine = "machine:";
+
+constexpr std::array<std::string_view, 18> kKeys{
+    "run",  "replicas", "ready",  "after",   "env",    "main", "start", "user",    "sysctls",
+    "tags", "image",    "attach", "command", "memory", "cpus", "place", "address", "stop"};
 
 class HostReader {
   public:
@@ -31,7 +33,10 @@ class HostReader {
         for (std::size_t i = 0; i < map_->keys.size(); ++i) {
             const std::string& key = map_->keys[i].text;
             const YamlNode& value = map_->items[i];
-            if (key == "run") read_run(value, app);
+            if (key == "run") app.arguments = read_command(value, "run:");
+            if (key == "attach") read_attach(value, app);
+            if (key == "address") app.address = fields_->text(value, "address:");
+            if (key == "stop") app.stop = read_command(value, "stop:");
             if (key == "ready") read_ready(value, app);
             if (key == "after") app.after = fields_->texts(value, "after:");
             if (key == "env") read_environment(value, app);
@@ -49,39 +54,66 @@ class HostReader {
             report().error(map_->find("image")->place, "bad-form",
                            "a host has `run:` or `image:`, not both");
         }
+        check_attached(app);
         return app;
     }
 
   private:
     Report& report() const { return fields_->report(); }
 
-    void read_run(const YamlNode& value, ApplicationDraft& app) {
+    std::optional<std::vector<std::string>> read_command(const YamlNode& value,
+                                                         const std::string& key) {
+        std::vector<std::string> words;
         if (value.is_sequence()) {
-            app.arguments.emplace();
             for (const YamlNode& argument : value.items) {
                 if (argument.is_scalar()) {
-                    app.arguments->push_back(argument.text);
+                    words.push_back(argument.text);
                 } else {
-                    fields_->text(argument, "run:");
+                    fields_->text(argument, key);
                 }
             }
         } else {
-            const auto line = fields_->text(value, "run:");
-            if (!line) return;
+            const auto line = fields_->text(value, key);
+            if (!line) return {};
             auto arguments = split_shell(*line);
             if (!arguments) {
-                report().error(value.place, "bad-command", "run: " + arguments.error().message);
-                return;
+                report().error(value.place, "bad-command", key + " " + arguments.error().message);
+                return {};
             }
             if (has_shell_operator(*line)) {
                 report().warning(value.place, "no-shell",
-                                 "run: starts no shell, so | > & ; are passed on as arguments; "
-                                 "write sh -c '…'");
+                                 key +
+                                     " starts no shell, so | > & ; are passed on as arguments; "
+                                     "write sh -c '…'");
             }
-            app.arguments = std::move(*arguments);
+            words = std::move(*arguments);
         }
-        if (app.arguments->empty() || app.arguments->front().empty()) {
-            report().error(value.place, "bad-command", "run: has no command");
+        if (words.empty() || words.front().empty()) {
+            report().error(value.place, "bad-command", key + " has no command");
+        }
+        return words;
+    }
+
+    void read_attach(const YamlNode& value, ApplicationDraft& app) {
+        if (value.is_null()) return;
+        const std::string text = value.is_scalar() ? value.text : value_text(value);
+        if (!text.starts_with(kMachine)) {
+            app.not_yet["attach"] = value_text(value);
+            return;
+        }
+        app.machine = text.substr(kMachine.size());
+        app.attached_place = value.place;
+        if (app.machine->empty()) {
+            report().error(
+                value.place, "bad-value",
+                "attach: expected machine:NAME, the name of a machine of the controller");
+        }
+    }
+
+    void check_attached(const ApplicationDraft& app) {
+        if (app.machine && app.sysctls) {
+            report().error(map_->find("sysctls")->place, "bad-form",
+                           "sysctls: are not set on an attached machine");
         }
     }
 

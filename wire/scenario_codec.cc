@@ -33,7 +33,7 @@ void put_variables(const std::map<std::string, std::string>& variables,
 void put(const Application& application, proto::Application& out) {
     // Named one by one, so that a new member can't be forgotten here.
     const auto& [arguments, environment, sysctls, user, ready, after, main, manual, outside, place,
-                 not_yet] = application;
+                 attached, not_yet] = application;
     for (const std::string& argument : arguments) out.add_arguments(argument);
     put_variables(environment, *out.mutable_environment());
     put_variables(sysctls, *out.mutable_sysctls());
@@ -52,6 +52,11 @@ void put(const Application& application, proto::Application& out) {
     out.set_manual(manual);
     out.set_outside(outside);
     for (const std::string& property : not_yet) out.add_not_yet(property);
+    if (attached) {
+        out.mutable_attached()->set_machine(attached->machine);
+        out.mutable_attached()->set_ipv4(attached->ipv4);
+        for (const std::string& word : attached->stop) out.mutable_attached()->add_stop(word);
+    }
 }
 
 std::optional<ReadyCondition> ready(const proto::Application& in, Refusal& refusal) {
@@ -91,6 +96,12 @@ Application application(const proto::Application& in, std::size_t hosts, Refusal
         if (refusal.require(place.has_value(), "a host with a place that makes no sense")) {
             result.place = *place;
         }
+    }
+    if (in.has_attached()) {
+        result.attached =
+            AttachedMachine{.machine = in.attached().machine(),
+                            .ipv4 = in.attached().ipv4(),
+                            .stop = {in.attached().stop().begin(), in.attached().stop().end()}};
     }
     result.not_yet.assign(in.not_yet().begin(), in.not_yet().end());
     return result;

@@ -168,6 +168,8 @@ TEST_CASE("a script of the bare metal variant is run by sh") {
                          "<link origin='n' dest='s' latency='1' upload='1Mbps' download='1Mbps'/>",
                      "", "<service name='n' ip='10.0.0.5' machinename='m' script='run $i.sh'/>"));
     CHECK(application_of(scenario, "n").arguments == Lines{"sh", "run $i.sh"});
+    CHECK(application_of(scenario, "n").attached ==
+          AttachedMachine{.machine = "m", .ipv4 = 0x0a000005, .stop = {}});
 }
 
 TEST_CASE("bad XML values are placed at the value") {

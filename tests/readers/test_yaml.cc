@@ -31,6 +31,44 @@ TEST_CASE("a link makes two, with all that its words say") {
     CHECK(link_of(scenario, "b->a#x").properties == expected);
 }
 
+TEST_CASE("a host can be a machine as it is, with an address that the machine has") {
+    const char* const file =
+        "hosts:\n"
+        "  a: {attach: 'machine:m1', address: 10.0.0.5, run: sh up.sh, stop: \"sh -c 'kill "
+        "$$X'\"}\n"
+        "  b: {replicas: 2, attach: 'machine:n$i', address: 10.0.1.$i}\n"
+        "links: [a -- b: 1ms]\n";
+    const Scenario scenario = scenario_of(file);
+    const Application& a = application_of(scenario, "a");
+    CHECK(a.arguments == Lines{"sh", "up.sh"});
+    CHECK(a.attached ==
+          AttachedMachine{.machine = "m1", .ipv4 = 0x0a000005, .stop = {"sh", "-c", "kill $X"}});
+    CHECK(application_of(scenario, "b[1]").attached ==
+          AttachedMachine{.machine = "n1", .ipv4 = 0x0a000101, .stop = {}});
+    CHECK(scenario_of(write_yaml(scenario)) == scenario);
+    // Others are kept by name, and refused when they are to run.
+    CHECK(application_of(scenario_of("hosts: {a: {attach: 'container:web'}, b: }\n"
+                                     "links: [a -- b]\n"),
+                         "a")
+              .not_yet == Lines{"attach: container:web"});
+}
+
+TEST_CASE("what an attached machine lacks is told") {
+    const auto with = [](const std::string& host) {
+        return error_of("hosts: {a: " + host +
+                        ", b: {attach: 'machine:m2', address: 10.0.0.2}}\nlinks: [a -- b]\n");
+    };
+    CHECK(with("{attach: 'machine:m1'}").code == "missing");
+    CHECK(with("{attach: 'machine:m1', address: 10.0.0}").code == "bad-value");
+    CHECK(with("{attach: 'machine:m1', address: 127.0.0.1}").code == "bad-value");
+    CHECK(with("{attach: 'machine:', address: 10.0.0.1}").code == "bad-value");
+    CHECK(with("{address: 10.0.0.1}").code == "bad-form");
+    CHECK(with("{attach: 'machine:m2', address: 10.0.0.1}").code == "duplicate-name");
+    CHECK(with("{attach: 'machine:m1', address: 10.0.0.2}").code == "duplicate-name");
+    CHECK(with("{attach: 'machine:m1', address: 10.0.0.1, sysctls: {net.a: 1}}").code ==
+          "bad-form");
+}
+
 TEST_CASE("the map form of a link says the same") {
     const char* const one_line =
         "hosts: {a: , b: }\nlinks:\n"

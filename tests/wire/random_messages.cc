@@ -135,6 +135,10 @@ Application application(Random& random, const Topology& topology) {
     a.main = flag(random);
     a.manual = flag(random);
     a.outside = flag(random);
+    if (flag(random)) {
+        a.attached = AttachedMachine{
+            .machine = text(random), .ipv4 = number32(random), .stop = texts(random)};
+    }
     switch (below(random, 4)) {
         case 0:
             a.place = PlaceOnMachine{"m" + text(random)};
