@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/files.hh"
+#include "base/interface_undo.hh"
 #include "base/ledger_file.hh"
 #include "base/process.hh"
 #include "base/run_ledger.hh"
@@ -100,6 +101,13 @@ std::optional<Leftover> leftover_at(const fs::path& directory, const ledger::Mac
         ledger::alive(content->processes.front())) {
         return std::nullopt;
     }
+    // A machine that is a network namespace has its own; nobody else can put back what it had.
+    const auto interface = read_interface_undo(directory.string());
+    if (interface && leftover.same_boot &&
+        interface->network_namespace != this_network_namespace()) {
+        return std::nullopt;
+    }
+    if (interface && leftover.same_boot) leftover.summary.interface = interface->interface;
     leftover.content = std::move(*content);
     for (const ledger::Process& process : living(leftover)) {
         leftover.summary.processes.push_back({process.role, process.pid});
@@ -183,6 +191,19 @@ void end_processes(const Leftover& leftover, Duration grace, CleanReport& report
     }
 }
 
+// False when it could not be looked at: then it must be found again.
+bool undo_changed_interface(const Leftover& leftover, CleanReport& report) {
+    if (leftover.summary.interface.empty()) return true;
+    try {
+        if (undo_interface(leftover.summary.directory)) ++report.interfaces_restored;
+        return true;
+    } catch (const std::exception& error) {
+        report.problems.push_back("interface " + leftover.summary.interface + " of run " +
+                                  leftover.summary.run + ": " + error.what());
+        return false;
+    }
+}
+
 }  // namespace
 
 std::vector<RunLeftover> find_leftovers(const std::vector<std::string>& places) {
@@ -198,6 +219,7 @@ CleanReport clean(const std::vector<std::string>& places, Duration grace) {
         end_processes(leftover, grace, report);
         // What still lives must be found again.
         if (report.problems.size() > problems) continue;
+        if (!undo_changed_interface(leftover, report)) continue;
         for (const ledger::Path& path : leftover.content.paths) {
             if (ledger::remove_if_same(path)) {
                 ++report.paths_removed;

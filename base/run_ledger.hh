@@ -82,6 +82,7 @@ struct RunLeftover {
     std::string directory;
     std::vector<LedgerProcess> processes;  // those that still live
     std::vector<std::string> paths;        // recorded outside of the directory, still there
+    std::string interface{};               // of this machine, that was changed; empty: none
 };
 
 // Where to look; by default every place that create() may choose for this user.
@@ -92,7 +93,8 @@ std::vector<RunLeftover> find_leftovers(const std::vector<std::string>& places =
 struct CleanReport {
     std::vector<RunLeftover> cleaned;
     std::size_t processes_ended = 0;
-    std::size_t paths_removed = 0;      // directories of runs count as one
+    std::size_t paths_removed = 0;  // directories of runs count as one
+    std::size_t interfaces_restored = 0;
     std::vector<std::string> problems;  // what could not be undone, and why
 
     bool nothing_to_do() const { return cleaned.empty() && problems.empty(); }

@@ -20,6 +20,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "bpf/edt/bare_metal.h"
 #include "bpf/edt/clock.h"
 #include "bpf/edt/impairments.h"
 #include "bpf/edt/packet.h"
@@ -137,6 +138,7 @@ INLINE int is_duplicate(const struct __sk_buff* skb) {
 SEC("tc")
 
 int edt_egress(struct __sk_buff* skb) {
+    if (constants.attached && !is_of_run(skb, offsetof(struct iphdr, daddr))) return TC_ACT_UNSPEC;
     if (skb->sk) {
         /* Positive answers are drops by what is behind us: not ours to count. */
         if (bpf_clone_redirect(skb, skb->ifindex, 0) < 0) {
@@ -158,6 +160,7 @@ int edt_egress(struct __sk_buff* skb) {
 SEC("tc")
 
 int edt_drop_all(struct __sk_buff* skb) {
+    if (constants.attached && !is_of_run(skb, offsetof(struct iphdr, saddr))) return TC_ACT_UNSPEC;
     struct edt_totals* row = totals_here();
     if (row) COUNT(row->unreachable_drops, skb->gso_segs ? skb->gso_segs : 1);
     return TC_ACT_SHOT;

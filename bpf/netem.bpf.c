@@ -18,7 +18,7 @@
 
 #define VLAN_HEADER 4
 
-const volatile __u32 fake_time = 0;
+const volatile struct netem_constants constants = {};
 
 struct address {
 	__u32 words[4];
@@ -71,7 +71,7 @@ struct {
 
 static __always_inline __u64 now_ns(const struct netem_control *ctl)
 {
-	return fake_time ? ctl->fake_now_ns : bpf_ktime_get_ns();
+	return constants.fake_time ? ctl->fake_now_ns : bpf_ktime_get_ns();
 }
 
 static __always_inline int drop(void)
@@ -79,10 +79,35 @@ static __always_inline int drop(void)
 	return TC_ACT_STOLEN;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __be16);
+	__type(value, __u8);
+} spared_ports SEC(".maps");
+
+/* On a machine's own interface others' filters have their turn, too. */
 static __always_inline int pass_unshaped(struct __sk_buff *skb)
 {
 	skb->priority = NETEM_DEFAULT_CLASS;
-	return TC_ACT_OK;
+	return constants.attached ? TC_ACT_UNSPEC : TC_ACT_OK;
+}
+
+/* Of the machine's own control connections. */
+static __always_inline int is_spared(struct __sk_buff *skb, int offset)
+{
+	__u8 first = 0, protocol = 0;
+	__be16 ports[2] = {};
+
+	if (bpf_skb_load_bytes(skb, offset, &first, 1) ||
+	    bpf_skb_load_bytes(skb, offset + offsetof(struct iphdr, protocol), &protocol, 1))
+		return 0;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return 0;
+	if (bpf_skb_load_bytes(skb, offset + (first & 15) * 4, ports, sizeof(ports)))
+		return 0;
+	return bpf_map_lookup_elem(&spared_ports, &ports[0]) ||
+	       bpf_map_lookup_elem(&spared_ports, &ports[1]);
 }
 
 static __always_inline int unknown(struct __sk_buff *skb, const struct netem_control *ctl,
@@ -180,6 +205,9 @@ int netem_egress(struct __sk_buff *skb)
 	else
 		return unknown(skb, ctl, sum);
 
+	if (constants.attached && protocol == bpf_htons(ETH_P_IP) && is_spared(skb, offset))
+		return pass_unshaped(skb);
+
 	struct netem_row *row = bpf_map_lookup_elem(map, &destination);
 
 	if (!row)
@@ -234,7 +262,20 @@ int netem_egress(struct __sk_buff *skb)
 SEC("tc")
 int netem_cut(struct __sk_buff *skb)
 {
-	(void)skb;
+	struct address from = {};
+	__u16 protocol = 0;
+	int offset;
+
+	if (!constants.attached)
+		return TC_ACT_SHOT;
+	/* What comes to a machine from others than the run's is none of our business. */
+	offset = network_header(skb, &protocol);
+	from.words[2] = bpf_htonl(0xffff);
+	if (offset < 0 || protocol != bpf_htons(ETH_P_IP) ||
+	    bpf_skb_load_bytes(skb, offset + offsetof(struct iphdr, saddr), &from.words[3],
+			       sizeof(__u32)) ||
+	    !bpf_map_lookup_elem(&destinations, &from) || is_spared(skb, offset))
+		return TC_ACT_UNSPEC;
 	return TC_ACT_SHOT;
 }
 

@@ -221,6 +221,7 @@ std::string clean_document(const CleanReport& report, bool dry_run) {
                          {"runs", std::move(runs)},
                          {"processes_ended", report.processes_ended},
                          {"paths_removed", report.paths_removed},
+                         {"interfaces_restored", report.interfaces_restored},
                          {"problems", report.problems}},
                         true);
 }

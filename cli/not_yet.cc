@@ -15,10 +15,6 @@ std::vector<std::string> not_yet(const Scenario& scenario, bool with_application
             sentences.push_back(fmt::format("host {}: {} is not yet there",
                                             scenario.topology.hosts()[i].name, part));
         }
-        if (const auto& attached = scenario.applications[i].attached) {
-            sentences.push_back(fmt::format("host {}: attach: machine:{} is not yet there",
-                                            scenario.topology.hosts()[i].name, attached->machine));
-        }
     }
     return sentences;
 }

@@ -86,8 +86,11 @@ void clean_quietly(Output& output) {
         for (const RunLeftover& leftover : report.cleaned) {
             names += (names.empty() ? "" : ", ") + leftover.run;
         }
-        output.note(fmt::format("cleaned up after {}: {} processes ended, {} paths removed", names,
-                                report.processes_ended, report.paths_removed));
+        output.note(fmt::format("cleaned up after {}: {} processes ended, {} paths removed{}",
+                                names, report.processes_ended, report.paths_removed,
+                                report.interfaces_restored == 0
+                                    ? ""
+                                    : ", this machine's interface is as it was before"));
     }
     for (const std::string& problem : report.problems) output.warning(problem);
 }

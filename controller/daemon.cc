@@ -23,6 +23,7 @@
 #include "controller/node_registry.hh"
 #include "controller/room.hh"
 #include "controller/way_orders.hh"
+#include "model/bare_metal.hh"
 #include "wire/membership.hh"
 
 namespace pleat {
@@ -283,6 +284,9 @@ class ControllerDaemon::Impl {
         if (!detached) owner = caller;
         SessionDeadlines deadlines = options_.deadlines;
         if (detached) deadlines.start = kDetachedPatience;
+        const Duration stopping = stop_patience(plan->scenario);
+        deadlines.ending += stopping;
+        deadlines.end_margin += stopping;
         auto added = std::make_unique<ActiveRun>(store_, *std::move(plan), deadlines, outputs,
                                                  std::move(owner));
         if (!detached) added->watchers.push_back(caller);

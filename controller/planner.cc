@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.hh"
+#include "model/bare_metal.hh"
 #include "model/near_hosts.hh"
 
 namespace pleat {
@@ -22,10 +23,6 @@ std::vector<std::string> missing_abilities(const Scenario& scenario) {
         for (const std::string& property : scenario.applications[i].not_yet) {
             missing.push_back(
                 fmt::format("{} of host {}", property, scenario.topology.hosts()[i].name));
-        }
-        if (const auto& attached = scenario.applications[i].attached) {
-            missing.push_back(fmt::format("attach: machine:{} of host {}", attached->machine,
-                                          scenario.topology.hosts()[i].name));
         }
     }
     return missing;
@@ -56,7 +53,13 @@ Result<std::vector<std::string>> placement_of(const Scenario& scenario,
                                               const std::vector<UnderlayLink>& underlay) {
     std::vector<PlaceRule> rules;
     rules.reserve(scenario.applications.size());
-    for (const Application& application : scenario.applications) rules.push_back(application.place);
+    for (const Application& application : scenario.applications) {
+        if (application.attached) {
+            rules.emplace_back(PlaceOnMachine{application.attached->machine});
+        } else {
+            rules.push_back(application.place);
+        }
+    }
     Result<Placement> placement = place_hosts(scenario.topology, machines, rules);
     if (!placement) return tl::unexpected{placement.error()};
     // As little as possible is put together: what suffices for the nearest machines, if it does.
@@ -107,6 +110,14 @@ Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_
     const std::vector<std::string> missing = missing_abilities(scenario);
     if (!missing.empty()) {
         return fail(fmt::format("this build can't do yet: {}", fmt::join(missing, ", ")));
+    }
+    if (const auto mixed = mixed_hosts(scenario)) return fail(*mixed);
+    for (std::size_t i = 0; i < scenario.applications.size(); ++i) {
+        const auto& attached = scenario.applications[i].attached;
+        if (!attached || attached->machine == machine_of_host[i]) continue;
+        return fail(fmt::format(
+            "host {} is the machine {}, which this controller does not have (pleat machines ls)",
+            scenario.topology.hosts()[i].name, attached->machine));
     }
     Epochs epochs = compute_epochs(scenario);
     return RunPlan{.scenario = std::move(submit.scenario),

@@ -1,11 +1,12 @@
 // Addresses of hosts: host i in name order has the range's base + i + 1 in IPv4, and
-// fd00::/8 + run + i + 1 in IPv6.
+// fd00::/8 + run + i + 1 in IPv6. Attached machines have their own in IPv4, and none in IPv6.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hh"
 #include "model/ids.hh"
@@ -17,7 +18,11 @@ struct AddressPlan {
     int prefix_length = 8;
     std::array<std::uint8_t, 6> run{0xfd, 0, 0, 0, 0, 1};  // the fd…::/48 of the run
 
-    std::uint32_t ipv4(HostId host) const { return base + host.value + 1; }
+    std::vector<std::uint32_t> own{};  // by HostId, of attached machines; else empty
+
+    std::uint32_t ipv4(HostId host) const {
+        return own.empty() ? base + host.value + 1 : own[host.value];
+    }
 
     std::array<std::uint8_t, 16> ipv6(HostId host) const;
 };

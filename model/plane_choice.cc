@@ -69,12 +69,13 @@ bool is_of_kernel(PlaneKind plane) {
 }
 
 bool can_do(PlaneKind plane, PlaneFeature feature) {
-    if (plane == PlaneKind::recording) return true;
     switch (feature) {
+        case PlaneFeature::machine_interface:
+            return is_of_kernel(plane);
         case PlaneFeature::tunnel:
             break;
     }
-    return plane == PlaneKind::tun;
+    return plane == PlaneKind::tun || plane == PlaneKind::recording;
 }
 
 std::variant<PlaneChoice, PlaneRefusal> choose_plane(

@@ -27,8 +27,9 @@ std::optional<PlaneKind> plane_named(std::string_view name);
 bool is_of_kernel(PlaneKind plane);
 
 // What only some planes can do: `tunnel` is a way to another machine that asks nothing of that one
-// but a UDP socket, and that can be encrypted.
-enum class PlaneFeature : std::uint8_t { tunnel };
+// but a UDP socket, and that can be encrypted; `machine_interface` shapes the machine's own
+// interface.
+enum class PlaneFeature : std::uint8_t { tunnel, machine_interface };
 
 bool can_do(PlaneKind plane, PlaneFeature feature);
 

@@ -10,6 +10,14 @@ namespace pleat {
 
 std::vector<PlaneWish> plane_wishes(const MachinesOfRun& machines) {
     std::vector<PlaneWish> wishes;
+    if (machines.attached) {
+        wishes.push_back({PlaneFeature::machine_interface, "attach: machine:NAME"});
+        // Packets go over the machines' own network, without a way of ours.
+        if (machines.encrypt) {
+            wishes.push_back({PlaneFeature::tunnel, "encryption between machines"});
+        }
+        return wishes;
+    }
     if (machines.peers.empty()) return wishes;
     if (machines.encrypt) wishes.push_back({PlaneFeature::tunnel, "encryption between machines"});
     if (!machines.has_vxlan) {

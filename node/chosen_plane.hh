@@ -23,9 +23,10 @@ struct MachinesOfRun {
     const std::vector<Peer>& peers;
     bool has_vxlan = false;  // this machine's end
     bool encrypt = false;
+    bool attached = false;  // hosts are the machines themselves
 };
 
-// What all planes can't do: a tunnel, where not all have VXLAN.
+// What not all planes can do: a tunnel, where not all have VXLAN; a machine's own interface.
 std::vector<PlaneWish> plane_wishes(const MachinesOfRun& machines);
 
 // `forced`: a plane's name; empty: the best. Throws MissingFeature when this machine has none,

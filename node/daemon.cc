@@ -10,7 +10,9 @@
 #include <spdlog/spdlog.h>
 
 #include "base/files.hh"
+#include "base/interface_undo.hh"
 #include "base/overload.hh"
+#include "model/bare_metal.hh"
 #include "model/plane_choice.hh"
 #include "node/chosen_plane.hh"
 #include "node/dataplane/open_plane.hh"
@@ -324,6 +326,12 @@ void NodeDaemon::take_over() {
 // False when it can't be: then we don't have the run, and the controller hears that.
 bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     const std::string run = left.prepare.options.run;
+    if (has_attached_hosts(left.prepare.scenario)) {
+        spdlog::warn(
+            "run={} ends with the node daemon that had it: this machine is one of its hosts", run);
+        static_cast<void>(undo_interface(left.prepare.options.runtime_directory));
+        return false;
+    }
     spdlog::info("taking over run={}", run);
     part.directory = left.prepare.options.run_directory;
     try {

@@ -28,11 +28,24 @@ void HostCommands::execute(HostId host, std::vector<std::string> arguments, Done
     fleet_.execute(host, token, words);
 }
 
+void HostCommands::execute_logged(HostId host, const std::vector<std::string>& arguments,
+                                  std::function<void(int)> done) {
+    const std::uint32_t token = ++last_token_;
+    executing_[token] = {
+        .file = {},
+        .done = [done = std::move(done)](int exit_code, const std::string&) { done(exit_code); }};
+    fleet_.execute(host, token, arguments);
+}
+
 bool HostCommands::ended(const ExecEnded& ended) {
     const auto asked = executing_.find(ended.token);
     if (asked == executing_.end()) return false;
     const Executing each = std::move(asked->second);
     executing_.erase(asked);
+    if (each.file.empty()) {
+        each.done(ended.exit_code, {});
+        return true;
+    }
     each.done(ended.exit_code, read_output(each.file, 0).bytes);
     std::error_code ignored;
     std::filesystem::remove(each.file, ignored);

@@ -1,5 +1,5 @@
-// HostCommands: commands that run on a host beside its application: of events and of operators
-// (`pleat exec`).
+// HostCommands: commands that run on a host beside its application: of events, of operators
+// (`pleat exec`) and of the end of a run.
 #pragma once
 
 #include <cstdint>
@@ -25,19 +25,23 @@ class HostCommands {
     using Done = std::function<void(int exit_code, std::string output)>;
     void execute(HostId host, std::vector<std::string> arguments, Done done);
 
-    // Whether it was an operator's.
+    // It writes into the host's log; `done` is told its exit code.
+    void execute_logged(HostId host, const std::vector<std::string>& arguments,
+                        std::function<void(int exit_code)> done);
+
+    // Whether somebody was told.
     bool ended(const ExecEnded& ended);
 
   private:
     struct Executing {
-        std::string file;  // its output
+        std::string file;  // its output; empty: in the host's log
         Done done;
     };
 
     HostFleet& fleet_;
     std::string run_directory_;
     std::uint32_t last_token_ = 0;
-    std::map<std::uint32_t, Executing> executing_;  // by token: operators'
+    std::map<std::uint32_t, Executing> executing_;  // by token: those that somebody waits for
 };
 
 }  // namespace pleat

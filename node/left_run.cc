@@ -6,6 +6,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/interface_undo.hh"
+
 namespace pleat {
 
 namespace {
@@ -50,6 +52,10 @@ void remove_left_run(RunLedger ledger) {
     try {
         for (const std::string& problem : end_processes(ledger, kGrace)) {
             spdlog::warn("{}", problem);
+        }
+        if (const auto interface = undo_interface(ledger.directory())) {
+            spdlog::info("interface is as it was before run={} interface={}", ledger.run(),
+                         *interface);
         }
         ledger.dissolve();
     } catch (const std::exception& problem) {

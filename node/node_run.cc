@@ -1,6 +1,7 @@
 #include "node/node_run.hh"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/overload.hh"
 #include "model/actions_done.hh"
 #include "model/addressing.hh"
+#include "model/bare_metal.hh"
 #include "model/run_rules.hh"
 #include "node/announced_changes.hh"
 #include "node/chosen_plane.hh"
@@ -24,9 +26,11 @@
 #include "node/hosts/host_fleet.hh"
 #include "node/hosts/takeover.hh"
 #include "node/log_so_far.hh"
+#include "node/machine_interface.hh"
 #include "node/repeating_timer.hh"
 #include "node/run_recorder.hh"
 #include "node/run_sharing.hh"
+#include "node/stop_scripts.hh"
 #include "node/table_schedule.hh"
 
 namespace pleat {
@@ -44,9 +48,8 @@ std::int64_t microseconds(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
-AddressPlan address_plan(const Scenario& scenario) {
-    Result<AddressPlan> plan =
-        parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
+AddressPlan addresses_of(const Scenario& scenario) {
+    Result<AddressPlan> plan = address_plan(scenario);
     if (!plan) throw Failure{plan.error().message};
     return *plan;
 }
@@ -67,7 +70,13 @@ class NodeRun::Impl {
           sends_outputs_{options.membership.has_value()},
           send_{std::move(send)},
           ended_{std::move(ended)},
-          addresses_{address_plan(scenario_)},
+          addresses_{addresses_of(scenario_)},
+          machine_{own_machine(scenario_, addresses_, local_hosts_,
+                               {.controller = options.controller,
+                                .way = ways.tunnel.open() ? ways.told().endpoint : "",
+                                .own = sockets.address(),
+                                .peers = peers_,
+                                .more = options.spared_ports})},
           folder_{scenario_},
           tables_{std::move(prepare.base)},
           progress_{scenario_, !options_.no_applications, local_hosts_},
@@ -80,7 +89,8 @@ class NodeRun::Impl {
                           ? plane_that_left(left_hosts_.held)
                           : chosen_plane({.peers = peers_,
                                           .has_vxlan = ways.vxlan.open(),
-                                          .encrypt = options_.encrypt},
+                                          .encrypt = options_.encrypt,
+                                          .attached = machine_.is_host()},
                                          options_.data_plane.empty() ? options.data_plane
                                                                      : options_.data_plane)},
           plane_{open_plane(
@@ -94,6 +104,7 @@ class NodeRun::Impl {
                            .local_hosts = local_hosts_.size(),
                            .tunnel = tunnel_settings(options.name, peers_, scenario_,
                                                      options_.encrypt, std::move(ways.tunnel)),
+                           .bare_metal = machine_.bare_metal(),
                            .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
           changes_{loop, schedule_, recorder_, outputs_of_changes()},
@@ -120,9 +131,11 @@ class NodeRun::Impl {
                               .runtime_directory = options_.runtime_directory,
                               .keeper_program = options.keeper_program,
                               .attachment = plane_->attaches_to(),
+                              .machine_interface = machine_.interface,
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
+          stop_scripts_{loop, commands_, scenario_, local_hosts_},
           results_{scenario_.topology, addresses_, local_hosts_},
           events_{loop, scenario_.timeline,
                   [this](const TimedEvent& event, std::size_t done) { play(event, done); }},
@@ -134,6 +147,7 @@ class NodeRun::Impl {
             take_over(*left);
             return;
         }
+        if (machine_.is_host()) note_interface(machine_.interface, options_.runtime_directory);
         if (auto vxlan = vxlan_of(std::move(ways))) fleet_.reach_machines(*std::move(vxlan));
         add_hosts(fleet_.create(scenario_, addresses_, local_hosts_));
         for (const auto& [name, descriptor] : plane_->leaves()) fleet_.hold(name, descriptor);
@@ -203,7 +217,10 @@ class NodeRun::Impl {
         stage_ = Stage::ending;
         events_.stop();
         wait_timer_.cancel();
-        fleet_.end_applications([this] { dissolve(); });
+        stop_scripts_.run([this](std::vector<std::string> problems) {
+            std::ranges::move(problems, std::back_inserter(problems_));
+            fleet_.end_applications([this] { dissolve(); });
+        });
     }
 
     void change(AnnounceChange change) {
@@ -326,7 +343,7 @@ class NodeRun::Impl {
 
     void warn_of_ways() {
         std::vector<std::string> warnings;
-        if (plane_->attaches_to() == AttachmentKind::kernel_interface) {
+        if (plane_->attaches_to() == AttachmentKind::kernel_interface && !machine_.is_host()) {
             warnings = vxlan_warnings(node_, peers_, plane_->peers());
         }
         warnings.push_back(tunnel_.too_quick_paths(node_, folder_, *tables_.base()));
@@ -336,6 +353,7 @@ class NodeRun::Impl {
     }
 
     std::optional<VxlanSettings> vxlan_of(RunWays ways) const {
+        if (machine_.is_host()) return {};
         if (plane_->attaches_to() != AttachmentKind::kernel_interface) return {};
         return vxlan_settings(options_.run, node_, peers_, scenario_, addresses_, std::move(ways));
     }
@@ -676,6 +694,7 @@ class NodeRun::Impl {
         plane_->read_counters(monotonic_now());
         recorder_.totals(plane_->totals());
         for (const HostId host : local_hosts_) plane_->remove_host(host);
+        if (machine_.is_host()) settle_interface(options_.runtime_directory);
         fleet_.dissolve([this] { finish(); });
     }
 
@@ -717,6 +736,7 @@ class NodeRun::Impl {
     Ended ended_;
 
     AddressPlan addresses_;
+    OwnMachine machine_;
     PathFolder folder_;
     EpochTables tables_;
     RunProgress progress_;
@@ -734,6 +754,7 @@ class NodeRun::Impl {
     Sharer& sharer_;         // its counters -> demands -> caps
     HostFleet fleet_;        // applications
     HostCommands commands_;  // and others, on the same hosts
+    StopScripts stop_scripts_;
     HostResults results_;
     EventPlayer events_;
     RepeatingTimer share_timer_;

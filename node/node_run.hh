@@ -57,6 +57,9 @@ struct NodeOptions {
     std::optional<std::uint32_t> room = {};  // hosts that this machine takes
     std::uint32_t processors = 1;            // that this process may use
     PortRange tunnel_ports{};                // where ends of ways are bound, two a run
+    // Of TCP and UDP, never shaped on this machine's own interface, where a control connection uses
+    // an address of the experiment.
+    std::vector<std::uint16_t> spared_ports{22};
 };
 
 class NodeRun {

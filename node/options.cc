@@ -52,6 +52,10 @@ std::optional<NodeOptions> parse_node_options(int argc, char** argv, int& exit_c
         ->excludes(controller);
     app.add_option("--hosts", options.room, "hosts that this machine takes at most, of all runs")
         ->check(CLI::PositiveNumber);
+    app.add_option("--spare-ports", options.spared_ports,
+                   "ports of TCP and UDP that are never shaped where this machine itself is a host "
+                   "(attach: machine:NAME) by the address of its control connections (default: 22)")
+        ->delimiter(',');
     std::string tunnel_ports;
     app.add_option("--tunnel-ports", tunnel_ports,
                    "UDP ports for what hosts send to other machines, two a run at once: FIRST-LAST "

@@ -107,6 +107,7 @@ class Maker {
             if (ipv4) {
                 application.attached->ipv4 = *ipv4;
             } else {
+                has_bad_address_ = true;
                 report_->error(said.attached_place.value_or(Place{}), "bad-value",
                                "address: " + ipv4.error().message);
             }
@@ -147,6 +148,7 @@ class Maker {
             const auto& attached = applications_[i].attached;
             if (!attached) continue;
             if (attached->ipv4 == 0) {
+                if (has_bad_address_) continue;
                 report_->error(places_[i], "missing",
                                name(i) + " is the machine " + attached->machine +
                                    ": it needs `address:`, an IPv4 address that the machine has");
@@ -201,6 +203,7 @@ class Maker {
     Report* report_;
     std::vector<Application> applications_;
     std::vector<Place> places_;
+    bool has_bad_address_ = false;
 };
 
 }  // namespace

@@ -111,6 +111,10 @@ class HostReader {
     }
 
     void check_attached(const ApplicationDraft& app) {
+        if (app.machine && app.place) {
+            report().error(map_->find("place")->place, "bad-form",
+                           "`attach: machine:NAME` says already on which machine it is");
+        }
         if (app.machine && app.sysctls) {
             report().error(map_->find("sysctls")->place, "bad-form",
                            "sysctls: are not set on an attached machine");

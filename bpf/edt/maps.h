@@ -49,6 +49,7 @@ MAP(calendars, BPF_MAP_TYPE_ARRAY, __u32, struct edt_calendar);
 MAP(sources, BPF_MAP_TYPE_ARRAY, __u32, struct source);
 MAP(addresses4, BPF_MAP_TYPE_HASH, __be32, __u32);
 MAP(addresses6, BPF_MAP_TYPE_HASH, struct ipv6_key, __u32);
+MAP(spared_ports, BPF_MAP_TYPE_HASH, __be16, __u8); /* of TCP and UDP */
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);

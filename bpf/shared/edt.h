@@ -52,6 +52,7 @@ enum edt_path_flags {
 struct edt_constants {
     __u64 copy_key;   /* by which the program knows a duplicate that it made; secret */
     __u32 fake_clock; /* in tests: the time is control.fake_now_ns */
+    __u32 attached;   /* the interfaces are machines' own: see bpf/edt/bare_metal.h */
     __s32 jitter[EDT_DISTRIBUTIONS][EDT_JITTER_STEPS + 1];
 };
 

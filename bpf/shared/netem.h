@@ -18,6 +18,12 @@
 #define NETEM_SOURCES 65536
 #define NETEM_NO_DESTINATION 0xffffffffU
 
+/* What is fixed when the programs are loaded. */
+struct netem_constants {
+    __u32 fake_time; /* in tests: the time is control.fake_now_ns */
+    __u32 attached;  /* the interface is a machine's own: ports of control connections pass */
+};
+
 struct netem_row {
     __u32 classid;   /* of the HTB; the packet's priority chooses it */
     __u32 duplicate; /* chance of 2^32 */

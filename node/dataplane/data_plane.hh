@@ -135,6 +135,12 @@ struct PlaneTotals {
     Duration delivery_lateness_max{};
 };
 
+// The hosts are machines as they are: what goes to no host of the run is not touched, nor are TCP
+// and UDP of these ports. Ports are taken over; see KernelInterface.
+struct BareMetal {
+    std::vector<std::uint16_t> spared_ports{};
+};
+
 // What every plane is opened with. The folder (and its topology) must outlive the plane,
 // the plane the loop's last run; `report` is called from the loop.
 struct PlaneContext {
@@ -148,6 +154,7 @@ struct PlaneContext {
     // make their arrays as large as that.
     std::size_t local_hosts = 0;
     std::optional<TunnelSettings> tunnel{};  // to other machines; for planes that have one
+    std::optional<BareMetal> bare_metal{};   // for kernel planes
     // DataPlane::leaves() of an earlier plane of this run, whose process is gone: rule (6).
     std::map<std::string, FileDescriptor> left{};
 };

@@ -61,6 +61,12 @@ std::unique_ptr<DataPlane> open_edt(PlaneContext context) {
     return open_edt_plane(std::move(context), std::move(options));
 }
 
+std::unique_ptr<DataPlane> open_netem(PlaneContext context) {
+    const bool is_own = context.bare_metal.has_value();
+    return open_netem_plane(std::move(context),
+                            NetemOptions{.pass_unknown = is_own, .takeover = is_own});
+}
+
 }  // namespace
 
 std::string missing_for(PlaneKind plane) {
@@ -93,9 +99,8 @@ std::unique_ptr<DataPlane> open_plane(PlaneKind plane, PlaneContext context) {
     }
     boost::asio::io_context& loop = context.loop;
     std::optional<TunnelSettings> tunnel = std::exchange(context.tunnel, std::nullopt);
-    std::unique_ptr<DataPlane> opened = plane == PlaneKind::edt
-                                            ? open_edt(std::move(context))
-                                            : open_netem_plane(std::move(context));
+    std::unique_ptr<DataPlane> opened =
+        plane == PlaneKind::edt ? open_edt(std::move(context)) : open_netem(std::move(context));
     if (!tunnel) return opened;
     return open_greeting_plane(loop, std::move(opened), *std::move(tunnel));
 }

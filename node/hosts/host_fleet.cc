@@ -69,8 +69,7 @@ class HostFleet::Impl {
         prepare_files(scenario, addresses);
         Members fresh;
         try {
-            const bool in_kernel = options_.attachment == AttachmentKind::kernel_interface;
-            if (in_kernel && !underlay_) make_underlay();
+            if (wants_underlay() && !underlay_) make_underlay();
             for (const HostId host : hosts) {
                 PLEAT_ASSERT(!members_.contains(host));
                 fresh[host] = begin(scenario, addresses, host, open_files);
@@ -176,6 +175,12 @@ class HostFleet::Impl {
                 options_.run_directory + "/logs/" + log_name(name)};
     }
 
+    bool is_machine() const { return !options_.machine_interface.empty(); }
+
+    bool wants_underlay() const {
+        return options_.attachment == AttachmentKind::kernel_interface && !is_machine();
+    }
+
     void make_underlay() {
         underlay_.emplace();
         if (!vxlan_) return;
@@ -224,7 +229,9 @@ class HostFleet::Impl {
         const Application& application = scenario.applications.at(host.value);
         keeper::Setup setup;
         setup.number = host.value;
-        setup.behind = underlay_ ? keeper::Behind::underlay : keeper::Behind::tun;
+        setup.behind = is_machine() ? keeper::Behind::machine
+                       : underlay_  ? keeper::Behind::underlay
+                                    : keeper::Behind::tun;
         setup.host = named.name;
         setup.hostname = host_name_of(named);
         setup.ipv4 = addresses.ipv4(host);
@@ -232,6 +239,7 @@ class HostFleet::Impl {
         setup.ipv6 = addresses.ipv6(host);
         setup.etc = etc_;
         setup.socket = keeper_socket(options_.runtime_directory, host);
+        setup.runtime_directory = options_.runtime_directory;
         setup.sysctls.assign(application.sysctls.begin(), application.sysctls.end());
         setup.default_route = has_outside_ && !application.outside;
         setup.outside = application.outside;
@@ -247,10 +255,10 @@ class HostFleet::Impl {
 
         std::unique_ptr<KeeperProcess> process;
         try {
-            process = std::make_unique<KeeperProcess>(
-                options_.keeper_program,
-                std::vector<std::string>{"pleat-keeper", named.name, options_.run},
-                keeper_environment());
+            std::vector<std::string> arguments{"pleat-keeper", named.name, options_.run};
+            if (is_machine()) arguments.insert(arguments.begin() + 1, keeper::kOnMachine);
+            process = std::make_unique<KeeperProcess>(options_.keeper_program, std::move(arguments),
+                                                      keeper_environment(), is_machine());
             ledger_.record_process("keeper " + named.name, process->pid());
         } catch (const std::system_error& error) {
             throw Failure{"host " + named.name + ": " + error.what()};
@@ -321,6 +329,9 @@ class HostFleet::Impl {
     }
 
     Attachment attachment_of(FileDescriptor descriptor) const {
+        if (is_machine()) {
+            return KernelInterface{std::move(descriptor), options_.machine_interface, true};
+        }
         if (!underlay_) return TunDevice{std::move(descriptor)};
         return KernelInterface{std::move(descriptor), keeper::kInterface};
     }

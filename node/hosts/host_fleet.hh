@@ -1,7 +1,8 @@
 // HostFleet: this machine's hosts: their namespaces, keepers and applications.
 // Each host is one keeper process (see keeper/protocol.hh) that holds the network
 // namespace and the TUN descriptor, starts the host's processes and outlives this one.
-// Hosts of a kernel plane are joined by an underlay, which is the fleet's and the keepers'.
+// Hosts of a kernel plane are joined by an underlay, which is the fleet's and the keepers'; a host
+// that is the machine itself has neither namespaces nor an underlay.
 #pragma once
 
 #include <functional>
@@ -28,6 +29,8 @@ struct FleetOptions {
     std::string runtime_directory;                           // sockets and the ledger are here
     std::string keeper_program;                              // path of pleat-keeper
     AttachmentKind attachment = AttachmentKind::tun_device;  // what the data plane wants
+    // The hosts are this machine itself, whose own interface this is; empty: namespaces.
+    std::string machine_interface = {};
     Duration ready_deadline = std::chrono::seconds{30};
     Duration keeper_deadline = std::chrono::seconds{10};  // for namespaces, and for an exec
     Duration keeper_grace = std::chrono::seconds{30};     // a keeper lives without a node so long

@@ -50,7 +50,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 KeeperProcess::KeeperProcess(const std::string& program, std::vector<std::string> arguments,
-                             std::vector<std::string> environment) {
+                             std::vector<std::string> environment, bool on_machine)
+    : on_machine_{on_machine} {
     auto [ours, theirs] = keeper::make_channel();
     const std::vector<char*> argument_pointers = pointers(arguments);
     const std::vector<char*> environment_pointers = pointers(environment);
@@ -65,8 +66,9 @@ KeeperProcess::KeeperProcess(const std::string& program, std::vector<std::string
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     // As vfork does: a copy of a large node's page tables would cost more than the exec.
     int pidfd = -1;
+    const int namespaces = on_machine ? 0 : CLONE_NEWPID;
     pid_ = ::clone(enter, stack.data() + stack.size(),
-                   CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_PIDFD | SIGCHLD, &entry, &pidfd);
+                   CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | namespaces, &entry, &pidfd);
     const int error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
@@ -88,14 +90,26 @@ KeeperProcess::KeeperProcess(pid_t pid, FileDescriptor pidfd, FileDescriptor cha
 
 KeeperProcess::~KeeperProcess() {
     kill();
-    pollfd wait{pidfd_.value(), POLLIN, 0};
-    while (!ended_ && ::poll(&wait, 1, kLongestEndMs) < 0 && errno == EINTR) {
+    wait_for_end();
+    if (!ended() && on_machine_) {
+        send(SIGKILL);
+        wait_for_end();
     }
     ended();
 }
 
+void KeeperProcess::wait_for_end() const {
+    pollfd wait{pidfd_.value(), POLLIN, 0};
+    while (!ended_ && ::poll(&wait, 1, kLongestEndMs) < 0 && errno == EINTR) {
+    }
+}
+
+void KeeperProcess::send(int signal) const {
+    if (!ended_) ::syscall(SYS_pidfd_send_signal, pidfd_.value(), signal, nullptr, 0U);
+}
+
 void KeeperProcess::kill() const {
-    if (!ended_) ::syscall(SYS_pidfd_send_signal, pidfd_.value(), SIGKILL, nullptr, 0U);
+    send(on_machine_ ? SIGTERM : SIGKILL);
 }
 
 bool KeeperProcess::ended() {

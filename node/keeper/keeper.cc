@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "base/interface_undo.hh"
 #include "node/keeper/host_setup.hh"
 #include "node/keeper/interface.hh"
 #include "node/keeper/launch.hh"
@@ -31,11 +32,6 @@ constexpr Duration kReadyCheckInterval = std::chrono::milliseconds{10};
 
 std::int64_t nanoseconds(Instant at) {
     return at.time_since_epoch().count();
-}
-
-// To every process of the PID namespace but ourselves.
-void signal_all(int number) {
-    ::kill(-1, number);
 }
 
 FileDescriptor open_signals() {
@@ -67,8 +63,10 @@ bool is_trusted(int socket) {
 
 }  // namespace
 
-Keeper::Keeper(FileDescriptor node, std::string mark)
-    : node_{std::move(node)}, signals_{open_signals()}, mark_{std::move(mark)} {}
+Keeper::Keeper(FileDescriptor node, std::string mark, Reach reach)
+    : node_{std::move(node)}, signals_{open_signals()}, mark_{std::move(mark)}, reach_{reach} {
+    begin_to_reach(reach_);
+}
 
 int Keeper::run() {
     while (!ending_) {
@@ -79,6 +77,8 @@ int Keeper::run() {
         if (came.caller) read_caller();
         keep_deadlines(monotonic_now());
     }
+    end_processes(reach_);
+    if (abandoned_ && reach_ == Reach::descendants) undo_interface();
     if (!socket_path_.empty()) ::unlink(socket_path_.c_str());
     return exit_code_;
 }
@@ -112,8 +112,9 @@ std::optional<Instant> Keeper::next_deadline() const {
 void Keeper::read_signals() {
     signalfd_siginfo info{};
     while (::read(signals_.value(), &info, sizeof info) == sizeof info) {
-        // From outside of the PID namespace only: the host's own processes have pids here.
-        if (info.ssi_signo == SIGTERM && info.ssi_pid == 0) ending_ = true;
+        // From outside of a PID namespace only: the host's own processes have pids here.
+        const bool from_outside = reach_ == Reach::descendants || info.ssi_pid == 0;
+        if (info.ssi_signo == SIGTERM && from_outside) ending_ = true;
     }
     reap();
 }
@@ -158,10 +159,10 @@ void Keeper::read_caller() {
 }
 
 void Keeper::keep_deadlines(Instant now) {
-    if (orphan_until_ && now >= *orphan_until_) ending_ = true;
+    if (orphan_until_ && now >= *orphan_until_) ending_ = abandoned_ = true;
     if (kill_at_ && now >= *kill_at_) {
         kill_at_.reset();
-        signal_all(SIGKILL);
+        signal_processes(reach_, SIGKILL);
     }
     if (awaited_ready_ && now >= next_ready_check_) {
         next_ready_check_ = now + kReadyCheckInterval;
@@ -190,6 +191,7 @@ bool Keeper::is_ready() const {
 void Keeper::handle(const Setup& setup) {
     try {
         grace_ = Duration{setup.grace_ns};
+        runtime_directory_ = setup.runtime_directory;
         make_interface(setup);
         limit_open_files(setup.open_files);
         listen(setup.socket);
@@ -205,6 +207,10 @@ void Keeper::handle(const Setup& setup) {
 
 // With the namespaces around it, and in the order that they need.
 void Keeper::make_interface(const Setup& setup) {
+    if ((setup.behind == Behind::machine) != (reach_ == Reach::descendants)) {
+        throw Failure{"its keeper was started for another kind of host"};
+    }
+    if (setup.behind == Behind::machine) return take_network_namespace();
     FileDescriptor underlay = std::move(arrived_);
     FileDescriptor underlay_routes;
     if (setup.behind == Behind::underlay) {
@@ -227,8 +233,20 @@ void Keeper::make_interface(const Setup& setup) {
     }
     make_underlay_interface(interface, underlay.value(), underlay_routes.value());
     held_by_name_.insert_or_assign(kUnderlay, std::move(underlay));
+    take_network_namespace();
+}
+
+void Keeper::take_network_namespace() {
     port_ = FileDescriptor{::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
     check("cannot open the host's network namespace", port_.value());
+}
+
+void Keeper::undo_interface() const {
+    try {
+        static_cast<void>(pleat::undo_interface(runtime_directory_));
+    } catch (const std::exception&) {
+        return;  // `clean` will tell
+    }
 }
 
 void Keeper::handle(const Start& start) {
@@ -239,7 +257,7 @@ void Keeper::handle(const Start& start) {
     if (stopping_) {
         start_after_stop_ = start;
         kill_at_.reset();
-        signal_all(SIGKILL);
+        signal_processes(reach_, SIGKILL);
         return;
     }
     try {
@@ -248,7 +266,7 @@ void Keeper::handle(const Start& start) {
         report(StartFailed{nanoseconds(monotonic_now()), error.what()});
         return;
     }
-    const Launched launched = launch(start.program);
+    const Launched launched = launch(start.program, reach_);
     if (!launched.problem.empty()) {
         report(StartFailed{nanoseconds(launched.at), launched.problem});
         return;
@@ -266,7 +284,7 @@ void Keeper::handle(const Start& start) {
 }
 
 void Keeper::handle(const Execute& execute) {
-    const Launched launched = launch(execute.program);
+    const Launched launched = launch(execute.program, reach_);
     if (launched.problem.empty()) {
         executing_[launched.pid] = execute.token;
         return;
@@ -284,12 +302,12 @@ void Keeper::handle(const Signal& signal) {
         ++dropped_;
         return;
     }
-    signal_all(signal.number);
+    signal_processes(reach_, signal.number);
 }
 
 void Keeper::handle(const Stop& stop) {
-    signal_all(SIGTERM);
-    signal_all(SIGCONT);  // a paused process can't end itself
+    signal_processes(reach_, SIGTERM);
+    signal_processes(reach_, SIGCONT);  // a paused process can't end itself
     stopping_ = true;
     kill_at_ = monotonic_now() + Duration{stop.grace_ns};
     reap();  // nothing may be left already

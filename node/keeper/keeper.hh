@@ -14,6 +14,7 @@
 #include "base/clock.hh"
 #include "base/file_descriptor.hh"
 #include "node/keeper/channel.hh"
+#include "node/keeper/host_processes.hh"
 #include "node/keeper/listening.hh"
 #include "node/keeper/protocol.hh"
 
@@ -22,10 +23,10 @@ namespace pleat::keeper {
 class Keeper {
   public:
     // `mark` is what a Hello must say.
-    Keeper(FileDescriptor node, std::string mark);
+    Keeper(FileDescriptor node, std::string mark, Reach reach);
 
-    // Until the host ends; returns the exit code. Whatever still runs in the PID namespace
-    // dies when this process does.
+    // Until the host ends; returns the exit code. Whatever of the host still runs dies when this
+    // process does.
     int run();
 
   private:
@@ -56,6 +57,8 @@ class Keeper {
     void handle(const Hold& hold);
 
     void make_interface(const Setup& setup);
+    void take_network_namespace();
+    void undo_interface() const;
     void listen(const std::string& path);
     void attach(FileDescriptor node, bool takes_over);
     void lose_node();
@@ -70,11 +73,14 @@ class Keeper {
     FileDescriptor signals_;
     FileDescriptor port_;  // what an Up brings: the TUN, or the network namespace
     std::string mark_;
+    Reach reach_;
     std::string notes_;
     std::string socket_path_;
+    std::string runtime_directory_;
     Duration grace_{};
     bool set_up_ = false;
     bool ending_ = false;
+    bool abandoned_ = false;  // it ends because no node came
     int exit_code_ = 0;
     std::uint64_t dropped_ = 0;  // messages that were none, or out of place
     FileDescriptor arrived_;     // the descriptor of the message being handled

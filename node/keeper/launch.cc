@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -34,11 +35,12 @@ struct Trouble {
     Step step = Step::execute;
 };
 
-// The keeper's own environment without pleat's mark, under the program's.
-std::vector<std::string> environment_of(const Program& program) {
+// The keeper's own environment, mostly without pleat's mark, under the program's.
+std::vector<std::string> environment_of(const Program& program, Reach reach) {
     std::vector<std::string> result;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-        if (!std::string_view{*entry}.starts_with("PLEAT_MARK=")) result.emplace_back(*entry);
+        const bool is_mark = std::string_view{*entry}.starts_with("PLEAT_MARK=");
+        if (!is_mark || reach == Reach::descendants) result.emplace_back(*entry);
     }
     for (const std::string& addition : program.environment) {
         const std::string name = addition.substr(0, addition.find('=') + 1);
@@ -166,13 +168,13 @@ Launched failed(std::string problem) {
 
 }  // namespace
 
-Launched launch(const Program& program) {
+Launched launch(const Program& program, Reach reach) {
     if (program.arguments.empty()) return failed("cannot execute nothing");
     const Result<Streams> streams =
         program.streams.empty() ? open_log(program.log) : take_streams(program.streams);
     if (!streams) return failed(streams.error().message);
     std::vector<std::string> arguments = program.arguments;
-    std::vector<std::string> environment = environment_of(program);
+    std::vector<std::string> environment = environment_of(program, reach);
     const std::vector<std::string> paths = candidates(arguments[0], environment);
     const std::vector<char*> argument_pointers = pointers(arguments);
     const std::vector<char*> environment_pointers = pointers(environment);
@@ -202,6 +204,7 @@ Launched launch(const Program& program) {
         // A terminal that is nobody's yet: for Ctrl-C and job control.
         if (!program.streams.empty()) static_cast<void>(::ioctl(0, TIOCSCTTY, 0));
         if (program.identity && !take_identity(*program.identity)) give_up(Step::user, errno);
+        if (reach == Reach::descendants) ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         give_up(Step::execute,
                 execute_first(paths, argument_pointers.data(), environment_pointers.data()));
     }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/clock.hh"
+#include "node/keeper/host_processes.hh"
 #include "node/keeper/protocol.hh"
 
 namespace pleat::keeper {
@@ -18,7 +19,8 @@ struct Launched {
     int exit_code = 127;  // what a shell would give for the problem
 };
 
-// Returns when the exec has succeeded or failed.
-Launched launch(const Program& program);
+// Returns when the exec has succeeded or failed. Where it is no PID namespace that ends a program
+// with its keeper, it has the run's mark, by which `clean` finds it, and dies with the keeper.
+Launched launch(const Program& program, Reach reach = Reach::pid_namespace);
 
 }  // namespace pleat::keeper

@@ -1,11 +1,12 @@
 // pleat-keeper: started by pleat-node, one for each host, as the first process of the
-// host's PID namespace. It takes everything from its first message; its arguments are
-// for people who look at `ps`.
+// host's PID namespace or, with --on-machine, for a host that is the machine itself. It takes
+// everything from its first message; its other arguments are for people who look at `ps`.
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -34,8 +35,11 @@ void let_go_of_everything_else() {
 
 }  // namespace
 
-int main() {
-    if (!is_socket(pleat::keeper::kNodeDescriptor) || ::getpid() != 1) {
+int main(int argc, char** argv) {
+    using pleat::keeper::Reach;
+    const bool on_machine = argc > 1 && std::string_view{argv[1]} == pleat::keeper::kOnMachine;
+    const Reach reach = on_machine ? Reach::descendants : Reach::pid_namespace;
+    if (!is_socket(pleat::keeper::kNodeDescriptor) || (!on_machine && ::getpid() != 1)) {
         static_cast<void>(
             std::fputs("pleat-keeper is started by pleat-node, never by hand\n", stderr));
         return 2;
@@ -45,7 +49,7 @@ int main() {
     try {
         const char* const mark = std::getenv("PLEAT_MARK");  // NOLINT(concurrency-mt-unsafe)
         pleat::keeper::Keeper keeper{pleat::FileDescriptor{pleat::keeper::kNodeDescriptor},
-                                     mark == nullptr ? "" : mark};
+                                     mark == nullptr ? "" : mark, reach};
         // No destructors: the kernel closes everything and ends the host's processes.
         ::_exit(keeper.run());
     } catch (const std::exception&) {

@@ -88,7 +88,7 @@ class Reader {
 
     void operator()(ReadyKind& kind) { choose(kind, ReadyKind::delay); }
 
-    void operator()(Behind& behind) { choose(behind, Behind::underlay); }
+    void operator()(Behind& behind) { choose(behind, Behind::machine); }
 
     void operator()(std::string& text) {
         std::uint32_t size = 0;
@@ -158,8 +158,8 @@ template <typename Archive>
 void fields(Archive& a, Setup& m) {
     a(m.number), a(m.behind), a(m.host), a(m.hostname), a(m.ipv4), a(m.ipv4_prefix), a(m.ipv6),
         a(m.ipv6_prefix);
-    a(m.etc), a(m.socket), a(m.sysctls), a(m.default_route), a(m.outside), a(m.grace_ns),
-        a(m.open_files);
+    a(m.etc), a(m.socket), a(m.runtime_directory), a(m.sysctls), a(m.default_route), a(m.outside),
+        a(m.grace_ns), a(m.open_files);
 }
 
 template <typename Archive>

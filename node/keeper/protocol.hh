@@ -20,9 +20,12 @@
 // (5) Start while the application runs is dropped; while a Stop is under way everything
 //     left is killed first, so that the Stop can't reach the new application.
 // (6) Stop and Signal reach every process of the host but the keeper. Stopped comes when
-//     none is left.
+//     none is left. Where the host is the machine itself, that is what the keeper has started,
+//     and what that has.
 // (7) A keeper without a node ends after the grace of its Setup, and with it, as it is the
-//     first process of the PID namespace, all processes of the host.
+//     first process of the PID namespace, all processes of the host. One whose host is the machine
+//     itself ends these one by one, and then makes the machine's interface what it was
+//     (base/interface_undo.hh).
 // (8) An orphan keeps its last kKeptReports reports and says them after the next Up. That
 //     Up is followed by one Held for each named descriptor that the keeper holds, the
 //     underlay's among them.
@@ -40,18 +43,21 @@
 
 namespace pleat::keeper {
 
-constexpr std::uint16_t kProtocolVersion = 3;
+constexpr std::uint16_t kProtocolVersion = 4;
 constexpr std::size_t kMaximumMessage = 128UL * 1024;
 constexpr std::size_t kKeptReports = 1000;
 // The descriptor on which a keeper finds its first node.
 constexpr int kNodeDescriptor = 3;
+// The first argument of a keeper whose host is the machine itself.
+constexpr const char* kOnMachine = "--on-machine";
 // The name under which a keeper holds the underlay's namespace.
 constexpr const char* kUnderlay = "underlay";
 
 // node -> keeper
 
-// What is behind the host's interface.
-enum class Behind : std::uint8_t { tun, underlay };
+// What is behind the host's interface; `machine`: the host is the machine itself, and nothing is
+// made.
+enum class Behind : std::uint8_t { tun, underlay, machine };
 
 // How to make the host.
 struct Setup {
@@ -63,8 +69,9 @@ struct Setup {
     std::uint8_t ipv4_prefix = 8;  // the whole range is on the link
     std::array<std::uint8_t, 16> ipv6{};
     std::uint8_t ipv6_prefix = 48;
-    std::string etc;     // directory with hosts, resolv.conf, gai.conf
-    std::string socket;  // where to listen for the next node
+    std::string etc;                // directory with hosts, resolv.conf, gai.conf
+    std::string socket;             // where to listen for the next node
+    std::string runtime_directory;  // of the run
     std::vector<std::pair<std::string, std::string>> sysctls;  // the user's
     bool default_route = false;    // to the outside host, over the emulated network
     bool outside = false;          // forwards to the machine's own network

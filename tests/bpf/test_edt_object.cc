@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
 #include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 
 #include "base/clock.hh"
 #include "base/error.hh"
@@ -231,4 +232,48 @@ TEST_CASE("edt: a host that is cut off gets nothing, and it is counted") {
     REQUIRE(bpf_prog_test_run_opts(world.object().drop_all_program(), &options) == 0);
     CHECK(options.retval == 2);
     CHECK(world.object().totals().unreachable_drops == 3);
+}
+
+TEST_CASE("edt: on a machine's own interface others' packets, and control's, pass untouched") {
+    NEEDS_BPF();
+    EdtObject object = EdtObject::load(
+        {.sources = 1, .destinations = 2, .attached = true, .spared_ports = {22, 7400}});
+    object.add_address(address4(1), HostId{1});
+    const auto verdict = [](int program, Bytes packet) {
+        bpf_test_run_opts options{};
+        options.sz = sizeof options;
+        options.data_in = packet.data();
+        options.data_size_in = static_cast<std::uint32_t>(packet.size());
+        REQUIRE(bpf_prog_test_run_opts(program, &options) == 0);
+        return static_cast<int>(options.retval);
+    };
+    const auto with_ports = [](Bytes packet, std::uint16_t from, std::uint16_t to) {
+        packet[34] = static_cast<std::uint8_t>(from >> 8U);
+        packet[35] = static_cast<std::uint8_t>(from & 0xffU);
+        packet[36] = static_cast<std::uint8_t>(to >> 8U);
+        packet[37] = static_cast<std::uint8_t>(to & 0xffU);
+        return packet;
+    };
+    const int egress = object.egress_program();
+    const Bytes to_host = bytes_of({.destination = 1});
+    const Bytes tcp = bytes_of({.destination = 1, .protocol = 6});
+    // Cloned for the second pass.
+    CHECK(verdict(egress, with_ports(to_host, 1000, 80)) == TC_ACT_STOLEN);
+    CHECK(verdict(egress, with_ports(tcp, 1000, 80)) == TC_ACT_STOLEN);
+    CHECK(verdict(egress, bytes_of({.destination = 1, .protocol = 1})) == TC_ACT_STOLEN);
+    for (const Bytes& passes :
+         {with_ports(tcp, 1000, 22), with_ports(tcp, 22, 1000), with_ports(to_host, 7400, 1),
+          bytes_of({.destination = 0}), bytes_of({.destination = 1, .v6 = true})}) {
+        CHECK(verdict(egress, passes) == TC_ACT_UNSPEC);
+    }
+    // Where the host is cut off, by source.
+    Bytes from_host = tcp;
+    for (std::size_t i = 0; i < 4; ++i) {
+        from_host[26 + i] = static_cast<std::uint8_t>(address4(1) >> (24U - 8U * i));
+        from_host[30 + i] = 9;
+    }
+    const int drop = object.drop_all_program();
+    CHECK(verdict(drop, with_ports(from_host, 1000, 80)) == TC_ACT_SHOT);
+    CHECK(verdict(drop, with_ports(from_host, 1000, 22)) == TC_ACT_UNSPEC);
+    CHECK(verdict(drop, tcp) == TC_ACT_UNSPEC);
 }

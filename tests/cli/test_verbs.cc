@@ -223,10 +223,6 @@ TEST_CASE("what only applications need is not refused without them") {
     CHECK(not_yet(scenario, false).empty());
     CHECK(not_yet(scenario, true) ==
           std::vector<std::string>{"host client: image: is not yet there"});
-    scenario.applications[0].attached = AttachedMachine{.machine = "m1", .ipv4 = 1, .stop = {}};
-    CHECK(not_yet(scenario, true).size() == 2);
-    CHECK(not_yet(scenario, true)[1].find("attach: machine:m1 is not yet") != std::string::npos);
-    scenario.applications[0].attached.reset();
     scenario.not_yet = {"probes:"};
     CHECK(not_yet(scenario, false) == std::vector<std::string>{"probes: is not yet there"});
 }

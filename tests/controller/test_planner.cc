@@ -51,6 +51,26 @@ TEST_CASE("what this build can't do is refused by name") {
           "this build can't do yet: corrupt= of link s1--s2, image: of host b");
 }
 
+TEST_CASE("attached machines are placed on themselves, and must all be there") {
+    Submit submit = dumbbell_submit("r-1", "/tmp/r-1");
+    submit.scenario.applications[0].attached =
+        AttachedMachine{.machine = "m2", .ipv4 = 0x0a000005, .stop = {}};
+    const auto mixed = plan_run(submit, {"m2", "m2"});
+    REQUIRE_FALSE(mixed);
+    CHECK_THAT(mixed.error().message, Contains("host b is not attached"));
+    submit.scenario.applications[1].attached =
+        AttachedMachine{.machine = "m1", .ipv4 = 0x0a000006, .stop = {}};
+    const std::vector<Machine> machines{{.name = "m1"}, {.name = "m2"}};
+    const auto placement = placement_of(submit.scenario, machines);
+    REQUIRE(placement);
+    CHECK(*placement == std::vector<std::string>{"m2", "m1"});
+    CHECK(plan_run(submit, *placement));
+    CHECK_FALSE(placement_of(submit.scenario, {{.name = "m1"}}));
+    const auto local = plan_run_on("local", submit);
+    REQUIRE_FALSE(local);
+    CHECK_THAT(local.error().message, Contains("which this controller does not have"));
+}
+
 TEST_CASE("a run without name, directory or host is refused") {
     CHECK_FALSE(plan_run_on("local", dumbbell_submit("", "/tmp/r-1")));
     CHECK_FALSE(plan_run_on("local", dumbbell_submit("r-1", "relative")));

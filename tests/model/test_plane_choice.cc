@@ -85,6 +85,18 @@ TEST_CASE("a plane that can't do what is asked for is passed over, or refused wh
     CHECK_THAT(refusal(unable), Contains("can't do a way to machine m2; tun: no /dev/net/tun"));
 }
 
+TEST_CASE("a machine's own interface is for planes of the kernel, never for others") {
+    const PlaneWish attach{PlaneFeature::machine_interface, "attach: machine:m1"};
+    PretendMachine machine;
+    CHECK(machine.choose({attach}) == Answer{PlaneChoice{PlaneKind::edt, "edt works"}});
+    CHECK(refusal(machine.choose({attach}, PlaneKind::tun)) ==
+          "attach: machine:m1 can't be had with the data plane tun (edt or netem can)");
+    CHECK_THAT(refusal(machine.choose({attach}, PlaneKind::recording)),
+               Contains("can't be had with the data plane recording"));
+    PretendMachine old{.edt = "no fq", .netem = "no HTB", .tun = {}, .asked = {}};
+    CHECK_THAT(refusal(old.choose({attach})), Contains("no fq") && Contains("no HTB"));
+}
+
 TEST_CASE("planes have the names that users give") {
     for (const PlaneKind plane : kPlaneKinds) CHECK(plane_named(name_of(plane)) == plane);
     CHECK(plane_named("recording") == PlaneKind::recording);

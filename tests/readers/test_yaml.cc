@@ -67,6 +67,7 @@ TEST_CASE("what an attached machine lacks is told") {
     CHECK(with("{attach: 'machine:m1', address: 10.0.0.2}").code == "duplicate-name");
     CHECK(with("{attach: 'machine:m1', address: 10.0.0.1, sysctls: {net.a: 1}}").code ==
           "bad-form");
+    CHECK(with("{attach: 'machine:m1', address: 10.0.0.1, place: m2}").code == "bad-form");
 }
 
 TEST_CASE("the map form of a link says the same") {

@@ -19,6 +19,7 @@
 #include "node/dataplane/kernel/bpf_object.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/kernel/mapped_array.hh"
+#include "node/dataplane/kernel/spared_ports.hh"
 
 extern "C" const unsigned char pleat_bpf_edt_begin[];
 extern "C" const unsigned char pleat_bpf_edt_end[];
@@ -40,6 +41,8 @@ constexpr std::array<const char*, 13> kMaps{
 constexpr const char* kEgress = "edt_egress";
 constexpr const char* kDropAll = "edt_drop_all";
 constexpr const char* kTest = "edt_test_second";
+// The programs keep it.
+constexpr const char* kSparedPorts = "spared_ports";
 
 enum MapPlace : std::size_t {
     control_map,
@@ -68,9 +71,10 @@ bpf_map_info info_of(const FileDescriptor& map) {
     return info;
 }
 
-edt_constants constants_of(bool fake_clock) {
+edt_constants constants_of(const EdtSetup& setup) {
     edt_constants constants{};
-    constants.fake_clock = fake_clock ? 1 : 0;
+    constants.fake_clock = setup.fake_clock ? 1 : 0;
+    constants.attached = setup.attached ? 1 : 0;
     if (::getrandom(&constants.copy_key, sizeof constants.copy_key, 0) < 0) {
         fail_errno("drawing a random number", errno);
     }
@@ -137,7 +141,8 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     for (const auto place : {addresses4_map, addresses6_map}) {
         room(place, std::uint64_t{setup.destinations} * 2);
     }
-    object.set_constants(constants_of(setup.fake_clock));
+    object.set_entries(kSparedPorts, std::max<std::size_t>(setup.spared_ports.size(), 1));
+    object.set_constants(constants_of(setup));
     if (!setup.test_program) object.leave_out(kTest);
     object.load(std::to_string(setup.sources) + " sources, " + std::to_string(setup.destinations) +
                 " destinations, " + std::to_string(setup.uplinks) + " uplinks");
@@ -146,6 +151,7 @@ EdtObject EdtObject::load(const EdtSetup& setup) {
     self.egress_ = object.program(kEgress);
     self.drop_all_ = object.program(kDropAll);
     if (setup.test_program) self.test_ = object.program(kTest);
+    spare_ports(object.map(kSparedPorts), setup.spared_ports);
     MapDescriptors maps;
     for (std::size_t i = 0; i < kMaps.size(); ++i) maps[i] = object.map(kMaps[i]);
     self.maps_ = std::make_unique<Maps>(std::move(maps));

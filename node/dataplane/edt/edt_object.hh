@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/file_descriptor.hh"
 #include "bpf/shared/edt.h"
@@ -27,8 +28,10 @@ struct EdtSetup {
     std::uint32_t destinations = 1;  // hosts of the experiment
     std::uint32_t uplinks = 1;       // first links of the hosts of this machine
     std::uint64_t seed = 0;
-    bool test_program = false;  // load it, too
-    bool fake_clock = false;    // in tests: control().fake_now_ns is the time
+    bool test_program = false;                  // load it, too
+    bool fake_clock = false;                    // in tests: control().fake_now_ns is the time
+    bool attached = false;                      // to machines' own interfaces
+    std::vector<std::uint16_t> spared_ports{};  // of TCP and UDP, when attached
 };
 
 class EdtObject {

@@ -63,7 +63,9 @@ EdtObject open_object(const PlaneContext& context, const EdtPlaneOptions& option
         EdtSetup{.sources = static_cast<std::uint32_t>(std::max<std::size_t>(sources, 1)),
                  .destinations = static_cast<std::uint32_t>(std::max<std::size_t>(hosts, 1)),
                  .uplinks = static_cast<std::uint32_t>(std::max<std::size_t>(uplinks, 1)),
-                 .seed = context.seed});
+                 .seed = context.seed,
+                 .attached = context.bare_metal.has_value(),
+                 .spared_ports = context.bare_metal.value_or(BareMetal{}).spared_ports});
     object.control().idle_ns = static_cast<std::uint64_t>(kIdle.count());
     if (options.pins.open()) object.pin(path_of(options.pins));
     return object;

@@ -14,13 +14,8 @@ namespace pleat {
 
 namespace {
 
-// Handles of our fq. Two, for a new one in place of the old one drops what waits there.
-constexpr std::array<std::uint16_t, 2> kMajors{0xed70, 0xed71};
-// Ours runs before anybody else's filter.
-constexpr std::uint16_t kPreference = 1;
-
 std::uint16_t other(std::uint16_t major) {
-    return major == kMajors[0] ? kMajors[1] : kMajors[0];
+    return major == kFqMajors[0] ? kFqMajors[1] : kFqMajors[0];
 }
 
 std::string drop_mark(const std::string& mark) {
@@ -61,13 +56,13 @@ bool has_children(TrafficControl& control, const QdiscFound& root) {
 }  // namespace
 
 HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs)
-    : control_{std::move(interface)}, mark_{attach.mark}, major_{kMajors[0]} {
+    : control_{std::move(interface)}, mark_{attach.mark}, major_{kFqMajors[0]} {
     granted_.packet_limit = needs.packet_limit;
     try {
         take_root(attach.takeover);
         take_clsact(attach.takeover);
-        if (const int error = control_.add_filter(ClsactSide::egress, kPreference, attach.program,
-                                                  mark_, attach.classid)) {
+        if (const int error = control_.add_filter(ClsactSide::egress, kFilterPreference,
+                                                  attach.program, mark_, attach.classid)) {
             if (error == EEXIST) {
                 refuse(control_,
                        "has an egress filter of preference 1, before which pleat's "
@@ -105,7 +100,7 @@ std::unique_ptr<HostShaping> HostShaping::adopt(TrafficControl& interface, const
     const std::optional<QdiscFound> root = root_of(interface);
     if (!ours || !root || root->kind != "fq") return nullptr;
     const auto major = static_cast<std::uint16_t>(root->handle >> 16);
-    if (std::ranges::find(kMajors, major) == kMajors.end()) return nullptr;
+    if (std::ranges::find(kFqMajors, major) == kFqMajors.end()) return nullptr;
     const std::vector<FilterFound> drops = interface.filters(ClsactSide::ingress);
     std::unique_ptr<HostShaping> result{
         new HostShaping{Adopted{}, std::move(interface), attach, major}};
@@ -180,8 +175,8 @@ void HostShaping::cut(int drop_all_program) {
     control_.replace_by_fq(other(major_), granted_.packet_limit);
     major_ = other(major_);
     if (is_cut_) return;
-    if (const int error = control_.add_filter(ClsactSide::ingress, kPreference, drop_all_program,
-                                              drop_mark(mark_), 0)) {
+    if (const int error = control_.add_filter(ClsactSide::ingress, kFilterPreference,
+                                              drop_all_program, drop_mark(mark_), 0)) {
         fail_request(control_, "attach the program that drops all", error);
     }
     is_cut_ = true;
@@ -189,7 +184,7 @@ void HostShaping::cut(int drop_all_program) {
 
 void HostShaping::connect() {
     if (!is_cut_) return;
-    control_.remove_filter(ClsactSide::ingress, kPreference);
+    control_.remove_filter(ClsactSide::ingress, kFilterPreference);
     is_cut_ = false;
 }
 
@@ -205,8 +200,8 @@ void HostShaping::undo() noexcept {
                           error.what());
         }
     };
-    step(is_cut_, [this] { control_.remove_filter(ClsactSide::ingress, kPreference); });
-    step(has_filter_, [this] { control_.remove_filter(ClsactSide::egress, kPreference); });
+    step(is_cut_, [this] { control_.remove_filter(ClsactSide::ingress, kFilterPreference); });
+    step(has_filter_, [this] { control_.remove_filter(ClsactSide::egress, kFilterPreference); });
     step(has_clsact_, [this] { control_.remove_clsact(); });
     step(has_root_, [this] {
         if (former_root_) {

@@ -106,18 +106,25 @@ void TrafficControl::change_fq(std::uint16_t major, std::uint32_t packet_limit) 
     perform("change the limits of fq", fq_request(0, major, packet_limit).get());
 }
 
-void TrafficControl::put_back(const QdiscFound& root) {
+NetlinkMessage TrafficControl::putting_back(const QdiscFound& root) const {
     NetlinkMessage request =
         traffic_request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, index_, root.handle, TC_H_ROOT);
     put(request.get(), TCA_KIND, root.kind);
     PLEAT_ASSERT(nla_put(request.get(), TCA_OPTIONS, static_cast<int>(root.options.size()),
                          root.options.data()) == 0);
-    perform("put back the qdisc " + root.kind, request.get());
+    return request;
+}
+
+void TrafficControl::put_back(const QdiscFound& root) {
+    perform("put back the qdisc " + root.kind, putting_back(root).get());
+}
+
+NetlinkMessage TrafficControl::root_removal(std::uint16_t major) const {
+    return traffic_request(RTM_DELQDISC, 0, index_, std::uint32_t{major} << 16, TC_H_ROOT);
 }
 
 void TrafficControl::remove_root(std::uint16_t major) {
-    perform("remove fq",
-            traffic_request(RTM_DELQDISC, 0, index_, std::uint32_t{major} << 16, TC_H_ROOT).get());
+    perform("remove fq", root_removal(major).get());
 }
 
 int TrafficControl::add_clsact() {
@@ -127,10 +134,14 @@ int TrafficControl::add_clsact() {
     return socket_.try_to(request.get());
 }
 
-void TrafficControl::remove_clsact() {
+NetlinkMessage TrafficControl::clsact_removal() const {
     NetlinkMessage request = traffic_request(RTM_DELQDISC, 0, index_, kClsactHandle, TC_H_CLSACT);
     put(request.get(), TCA_KIND, "clsact");
-    perform("remove clsact", request.get());
+    return request;
+}
+
+void TrafficControl::remove_clsact() {
+    perform("remove clsact", clsact_removal().get());
 }
 
 int TrafficControl::add_filter(ClsactSide side, std::uint16_t preference, int program,
@@ -148,11 +159,15 @@ int TrafficControl::add_filter(ClsactSide side, std::uint16_t preference, int pr
     return socket_.try_to(request.get());
 }
 
-void TrafficControl::remove_filter(ClsactSide side, std::uint16_t preference) {
+NetlinkMessage TrafficControl::filter_removal(ClsactSide side, std::uint16_t preference) const {
     NetlinkMessage request =
         traffic_request(RTM_DELTFILTER, 0, index_, 1, side_parent(side), filter_info(preference));
     put(request.get(), TCA_KIND, "bpf");
-    perform("remove the BPF filter", request.get());
+    return request;
+}
+
+void TrafficControl::remove_filter(ClsactSide side, std::uint16_t preference) {
+    perform("remove the BPF filter", filter_removal(side, preference).get());
 }
 
 void TrafficControl::dump(nl_msg* request, const std::function<void(nlmsghdr&)>& take) {
@@ -237,13 +252,17 @@ std::optional<std::uint32_t> TrafficControl::gso_max_segments() {
     return segments;
 }
 
-void TrafficControl::set_gso_max_segments(std::uint32_t segments) {
+NetlinkMessage TrafficControl::gso_limit(std::uint32_t segments) const {
     ifinfomsg header{};
     header.ifi_index = index_;
     NetlinkMessage request = RouteSocket::message(RTM_NEWLINK, 0);
     nlmsg_append(request.get(), &header, sizeof header, NLMSG_ALIGNTO);
     put(request.get(), IFLA_GSO_MAX_SEGS, segments);
-    perform("limit the segments of a packet", request.get());
+    return request;
+}
+
+void TrafficControl::set_gso_max_segments(std::uint32_t segments) {
+    perform("limit the segments of a packet", gso_limit(segments).get());
 }
 
 }  // namespace pleat

@@ -2,6 +2,7 @@
 // libnl has no calls for fq, clsact and cls_bpf: their attributes are appended here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -30,6 +31,11 @@ struct FilterFound {
 };
 
 enum class ClsactSide : std::uint8_t { ingress, egress };
+
+// Handles of the edt plane's fq. Two, for a new one in place of the old one drops what waits there.
+constexpr std::array<std::uint16_t, 2> kFqMajors{0xed70, 0xed71};
+// Of the planes' filters: they run before anybody else's.
+constexpr std::uint16_t kFilterPreference = 1;
 
 class TrafficControl {
   public:
@@ -65,6 +71,13 @@ class TrafficControl {
 
     std::optional<std::uint32_t> gso_max_segments();
     void set_gso_max_segments(std::uint32_t segments);
+
+    // Requests, for whoever sends them.
+    NetlinkMessage root_removal(std::uint16_t major) const;
+    NetlinkMessage clsact_removal() const;
+    NetlinkMessage filter_removal(ClsactSide side, std::uint16_t preference) const;
+    NetlinkMessage putting_back(const QdiscFound& root) const;
+    NetlinkMessage gso_limit(std::uint32_t segments) const;
 
     // What the kernel said about the latest refusal, or an empty text.
     const std::string& why() const { return socket_.why(); }

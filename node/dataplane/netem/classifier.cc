@@ -14,6 +14,7 @@
 #include "base/error.hh"
 #include "node/dataplane/kernel/bpf_object.hh"
 #include "node/dataplane/kernel/bpffs.hh"
+#include "node/dataplane/kernel/spared_ports.hh"
 
 // The program's bytes (bpf/CMakeLists.txt).
 extern "C" {
@@ -54,7 +55,7 @@ FileDescriptor new_rows(std::uint32_t size) {
 }  // namespace
 
 Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown,
-                       Duration idle, bool fake_time)
+                       Duration idle, bool fake_time, const std::optional<BareMetal>& bare_metal)
     : hosts_{hosts} {
     BpfObject object{"the netem plane", pleat_bpf_netem_begin, pleat_bpf_netem_end};
     const auto size = static_cast<std::uint32_t>(std::max<std::size_t>(hosts, 1));
@@ -62,12 +63,17 @@ Classifier::Classifier(const AddressPlan& addresses, std::size_t hosts, bool pas
     // The pattern of every source's map. (libbpf 1.1 can't change the program's own one.)
     const FileDescriptor pattern = new_rows(size);
     object.set_inner_map("sources", pattern.value());
-    object.set_constants(std::uint32_t{fake_time ? 1U : 0U});
+    const std::vector<std::uint16_t> spared =
+        bare_metal ? bare_metal->spared_ports : std::vector<std::uint16_t>{};
+    object.set_entries("spared_ports", std::max<std::size_t>(spared.size(), 1));
+    object.set_constants(
+        netem_constants{.fake_time = fake_time ? 1U : 0U, .attached = bare_metal ? 1U : 0U});
     object.load();
     egress_ = object.program(kEgress);
     cut_ = object.program(kCut);
     sources_ = object.map(kSources);
     const FileDescriptor destinations = object.map("destinations");
+    spare_ports(object.map("spared_ports"), spared);
     control_map_ = object.map(kControl);
     totals_map_ = object.map(kTotals);
     events_map_ = object.map(kEvents);

@@ -12,6 +12,7 @@
 #include "base/file_descriptor.hh"
 #include "bpf/shared/netem.h"
 #include "model/addressing.hh"
+#include "node/dataplane/data_plane.hh"
 #include "node/dataplane/kernel/event_ring.hh"
 #include "node/dataplane/kernel/mapped_array.hh"
 
@@ -21,8 +22,9 @@ class Classifier {
   public:
     // Of hosts 0 .. hosts - 1. Throws Failure with the verifier's words when the kernel does
     // not take the program. `fake_time`: the clock is control().fake_now_ns; for tests.
+    // `bare_metal`: the interfaces are machines' own.
     Classifier(const AddressPlan& addresses, std::size_t hosts, bool pass_unknown, Duration idle,
-               bool fake_time = false);
+               bool fake_time = false, const std::optional<BareMetal>& bare_metal = {});
     // That another process has pinned there. Throws Failure when that is not all of one.
     Classifier(std::size_t hosts, std::string pins);
     Classifier(const Classifier&) = delete;

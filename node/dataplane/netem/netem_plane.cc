@@ -113,6 +113,7 @@ class NetemPlane final : public DataPlane {
     const PathFolder& folder_;
     std::uint64_t seed_;
     NetemOptions options_;
+    std::string mark_;  // of the run
     std::function<void(PlaneReport)> report_;
     std::vector<bool> unplugged_;  // by HostId: cut off, or removed
     PlaneMemory memory_;
@@ -143,6 +144,7 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
     : folder_{context.folder},
       seed_{context.seed},
       options_{options},
+      mark_{"pleat " + context.run},
       report_{std::move(context.report)},
       unplugged_(context.folder.topology().hosts().size(), false),
       memory_{memory_of(context)},
@@ -179,9 +181,12 @@ void NetemPlane::open_classifier(const PlaneContext& context) {
     }
     if (options_.without_bpf) return;
     try {
-        classifier_ = std::make_unique<Classifier>(context.addresses, unplugged_.size(),
-                                                   options_.pass_unknown, kIdle);
+        classifier_ =
+            std::make_unique<Classifier>(context.addresses, unplugged_.size(),
+                                         options_.pass_unknown, kIdle, false, context.bare_metal);
     } catch (const Failure& error) {
+        // u32 filters know no ports.
+        if (context.bare_metal) throw MissingFeature{error.what()};
         const std::string why = error.what();  // the rest is libbpf's and the verifier's
         spdlog::info("netem works without BPF, with u32 filters why=\"{}\"",
                      why.substr(0, why.find('\n')));
@@ -282,9 +287,9 @@ void NetemPlane::take_source(LocalHost& local, bool goes_on) {
         return;
     }
     local.source = classifier_->add_source(local.place);
-    local.tcal->request("attach the BPF classifier",
-                        local.tcal->messages().program(true, classifier_->egress_program(),
-                                                       "pleat_netem", local.place));
+    local.tcal->request(
+        "attach the BPF classifier",
+        local.tcal->messages().program(true, classifier_->egress_program(), mark_, local.place));
 }
 
 // What waits in rows that an earlier plane has closed: rule (3).

@@ -60,8 +60,8 @@ struct Outcome {
 
 class World {
   public:
-    explicit World(bool pass_unknown = false)
-        : classifier_{AddressPlan{}, 3, pass_unknown, 100ms, true},
+    explicit World(bool pass_unknown = false, const std::optional<BareMetal>& bare_metal = {})
+        : classifier_{AddressPlan{}, 3, pass_unknown, 100ms, true, bare_metal},
           source_{classifier_.add_source(0)} {
         at(1s);
         rows()[1].classid = class_id(7);
@@ -76,6 +76,26 @@ class World {
     Classifier& classifier() { return classifier_; }
 
     Outcome run(const Bytes& packet, std::uint32_t segments = 0, std::uint32_t wire = 0) {
+        return run_program(classifier_.egress_program(), packet, segments, wire);
+    }
+
+    // Where a host is cut off.
+    int arrive(const Bytes& packet) {
+        return run_program(classifier_.cut_program(), packet, 0, 0).verdict;
+    }
+
+    int events() {
+        int count = 0;
+        classifier_.events().take<netem_event>([&count](const netem_event& event) {
+            CHECK(event.destination == 1);
+            ++count;
+        });
+        return count;
+    }
+
+  private:
+    static Outcome run_program(int program, const Bytes& packet, std::uint32_t segments,
+                               std::uint32_t wire) {
         __sk_buff context{};
         context.priority = 3;  // the application's own
         context.gso_segs = segments;
@@ -90,20 +110,10 @@ class World {
         options.ctx_size_in = sizeof context;
         options.ctx_out = &result;
         options.ctx_size_out = sizeof result;
-        check("run the classifier", bpf_prog_test_run_opts(classifier_.egress_program(), &options));
+        check("run the classifier", bpf_prog_test_run_opts(program, &options));
         return {static_cast<int>(options.retval), result.priority};
     }
 
-    int events() {
-        int count = 0;
-        classifier_.events().take<netem_event>([&count](const netem_event& event) {
-            CHECK(event.destination == 1);
-            ++count;
-        });
-        return count;
-    }
-
-  private:
     Classifier classifier_;
     std::unique_ptr<Classifier::Source> source_;
 };
@@ -222,4 +232,40 @@ TEST_CASE("the first packet after 100 ms of silence is an event") {
         CHECK(world.events() == expected);
         CHECK(world.rows()[1].last_arrival_ns == static_cast<__u64>(now.count()));
     }
+}
+
+TEST_CASE(
+    "on a machine's own interface others' packets, and control's, pass on to others' filters") {
+    if (!possible()) return;
+    World world{true, BareMetal{.spared_ports = {22, 7400}}};
+    const auto with_ports = [](Bytes packet, std::uint8_t protocol, std::uint16_t from,
+                               std::uint16_t to) {
+        packet[23] = protocol;
+        packet[34] = static_cast<std::uint8_t>(from >> 8U);
+        packet[35] = static_cast<std::uint8_t>(from & 0xffU);
+        packet[36] = static_cast<std::uint8_t>(to >> 8U);
+        packet[37] = static_cast<std::uint8_t>(to & 0xffU);
+        return packet;
+    };
+    const Bytes to_host = ethernet(0x0800) + ipv4(known_ipv4);
+    const Bytes to_other = ethernet(0x0800) + ipv4(0xc0a80001);
+    CHECK(world.run(with_ports(to_host, 6, 1000, 80)).verdict == TC_ACT_OK);
+    CHECK(world.run(with_ports(to_host, 6, 1000, 80)).priority == class_id(7));
+    for (const Bytes& passes :
+         {with_ports(to_host, 6, 1000, 22), with_ports(to_host, 6, 22, 1000),
+          with_ports(to_host, 17, 7400, 1000), to_other, ethernet(0x0806) + Bytes(28, 0)}) {
+        const Outcome outcome = world.run(passes);
+        CHECK(outcome.verdict == TC_ACT_UNSPEC);
+        CHECK(outcome.priority == kDefaultClass);
+    }
+    CHECK(world.run(with_ports(to_host, 1, 22, 22)).verdict == TC_ACT_OK);  // ICMP has no ports
+
+    Bytes from_host = to_other;
+    for (std::size_t i = 0; i < 4; ++i) {
+        from_host[26 + i] = static_cast<std::uint8_t>(known_ipv4 >> (24U - 8U * i));
+    }
+    CHECK(world.arrive(with_ports(from_host, 6, 1000, 80)) == TC_ACT_SHOT);
+    CHECK(world.arrive(with_ports(from_host, 6, 1000, 22)) == TC_ACT_UNSPEC);
+    CHECK(world.arrive(to_other) == TC_ACT_UNSPEC);
+    CHECK(World{}.arrive(to_other) == TC_ACT_SHOT);
 }
