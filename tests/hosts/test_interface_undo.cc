@@ -14,13 +14,18 @@ namespace pleat {
 
 namespace {
 
-// A request that the kernel refuses to whoever sends it.
+// A request that the kernel refuses to whoever sends it: of an interface that is not there.
 std::string nonsense() {
-    nlmsghdr header{};
-    header.nlmsg_len = sizeof header;
-    header.nlmsg_type = RTM_DELQDISC;
+    struct {
+        nlmsghdr header;
+        tcmsg about;
+    } request{};
+
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_DELQDISC;
+    request.about.tcm_ifindex = 0x7ffffff0;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes of a message
-    return {reinterpret_cast<const char*>(&header), sizeof header};
+    return {reinterpret_cast<const char*>(&request), sizeof request};
 }
 
 InterfaceUndo of_loopback() {
