@@ -17,15 +17,14 @@ bool has_attached_hosts(const Scenario& scenario) {
                                [](const Application& one) { return one.attached.has_value(); });
 }
 
-std::optional<std::string> mixed_hosts(const Scenario& scenario) {
+std::optional<std::string> mixed_hosts(const Topology& topology,
+                                       const std::vector<Application>& applications) {
     const auto is_attached = [](const Application& one) { return one.attached.has_value(); };
-    const auto attached = std::ranges::find_if(scenario.applications, is_attached);
-    const auto other = std::ranges::find_if_not(scenario.applications, is_attached);
-    if (attached == scenario.applications.end() || other == scenario.applications.end()) return {};
-    const auto name = [&scenario](auto it) {
-        return scenario.topology
-            .hosts()[static_cast<std::size_t>(it - scenario.applications.begin())]
-            .name;
+    const auto attached = std::ranges::find_if(applications, is_attached);
+    const auto other = std::ranges::find_if_not(applications, is_attached);
+    if (attached == applications.end() || other == applications.end()) return {};
+    const auto name = [&](auto it) {
+        return topology.hosts()[static_cast<std::size_t>(it - applications.begin())].name;
     };
     return "host " + name(attached) + " is the machine " + attached->attached->machine + ", host " +
            name(other) +
@@ -37,7 +36,8 @@ Result<AddressPlan> address_plan(const Scenario& scenario) {
     if (!has_attached_hosts(scenario)) {
         return parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
     }
-    if (const auto mixed = mixed_hosts(scenario)) return fail(*mixed);
+    if (const auto mixed = mixed_hosts(scenario.topology, scenario.applications))
+        return fail(*mixed);
     AddressPlan plan;
     for (const Application& one : scenario.applications) plan.own.push_back(one.attached->ipv4);
     return plan;

@@ -31,7 +31,8 @@ Duration stop_patience(const Scenario& scenario);
 bool has_attached_hosts(const Scenario& scenario);
 
 // What is against rule (1), as a sentence.
-std::optional<std::string> mixed_hosts(const Scenario& scenario);
+std::optional<std::string> mixed_hosts(const Topology& topology,
+                                       const std::vector<Application>& applications);
 
 // Of the scenario's `addresses:`, or of its attached machines.
 Result<AddressPlan> address_plan(const Scenario& scenario);

@@ -5,6 +5,7 @@
 
 #include "base/overload.hh"
 #include "model/addressing.hh"
+#include "model/bare_metal.hh"
 #include "readers/shell_words.hh"
 #include "readers/topology_draft.hh"
 
@@ -139,6 +140,12 @@ class Maker {
 
     // Each machine is one host, by an address of its own.
     void check_attached() {
+        if (const auto mixed = mixed_hosts(names_->topology(), applications_)) {
+            const auto other = std::ranges::find_if(
+                applications_, [](const Application& one) { return !one.attached; });
+            report_->error(places_[static_cast<std::size_t>(other - applications_.begin())],
+                           "mixed-hosts", *mixed);
+        }
         std::map<std::string, std::uint32_t> machines;
         std::map<std::uint32_t, std::uint32_t> addresses;
         const auto name = [this](std::uint32_t host) {

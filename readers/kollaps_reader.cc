@@ -194,7 +194,30 @@ class KollapsReader {
         }
     }
 
+    // The bare-metal variant says of a service on which machine it is, and which address that has.
+    static bool is_bare_metal(const KollapsService& service) {
+        return service.element->find("machinename") != nullptr &&
+               service.element->find("ip") != nullptr;
+    }
+
+    void attach(const KollapsService& service, bool all_attached, ApplicationDraft& app) {
+        if (!is_bare_metal(service)) return;
+        const XmlAttribute& machine = *service.element->find("machinename");
+        const XmlAttribute& address = *service.element->find("ip");
+        if (!all_attached) {
+            report_->note(
+                machine.name_place, "kollaps",
+                "not every service has machinename and ip, so no machine is a host itself");
+            return;
+        }
+        app.machine = with_dollars_doubled(machine.value);
+        app.address = with_dollars_doubled(address.value);
+        app.attached_place = address.value_place;
+    }
+
     void add_hosts(bool dynamic) {
+        const bool all_attached = std::ranges::all_of(
+            names_.services, [](const auto& one) { return is_bare_metal(one.second); });
         for (const auto& [name, service] : names_.services) {
             const XmlElement& element = *service.element;
             HostDraft host;
@@ -210,13 +233,7 @@ class KollapsReader {
             if (const XmlAttribute* script = element.find("script")) {
                 app.arguments = std::vector<std::string>{"sh", with_dollars_doubled(script->value)};
             }
-            const XmlAttribute* const machine = element.find("machinename");
-            const XmlAttribute* const address = element.find("ip");
-            if (machine != nullptr && address != nullptr) {
-                app.machine = with_dollars_doubled(machine->value);
-                app.address = with_dollars_doubled(address->value);
-                app.attached_place = address->value_place;
-            }
+            attach(service, all_attached, app);
             if (const XmlAttribute* paths = element.find("activepaths")) {
                 report_->note(paths->name_place, "kollaps",
                               "activepaths: all paths are shaped here");

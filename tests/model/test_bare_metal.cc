@@ -30,6 +30,10 @@ AttachedMachine machine(const std::string& name, std::uint32_t ipv4,
     return {.machine = name, .ipv4 = ipv4, .stop = std::move(stop)};
 }
 
+std::optional<std::string> mixed_hosts_of(const Scenario& scenario) {
+    return mixed_hosts(scenario.topology, scenario.applications);
+}
+
 }  // namespace
 
 TEST_CASE("attached machines have their own addresses, others those of the range") {
@@ -45,11 +49,11 @@ TEST_CASE("attached machines have their own addresses, others those of the range
 
 TEST_CASE("hosts of both kinds in one run are refused, and which they are") {
     const Scenario mixed = scenario_of({machine("m1", kOne)}, 2);
-    CHECK_THAT(mixed_hosts(mixed).value(),
+    CHECK_THAT(mixed_hosts_of(mixed).value(),
                Contains("host a is the machine m1") && Contains("host b is not attached"));
-    CHECK(address_plan(mixed).error().message == mixed_hosts(mixed));
-    CHECK_FALSE(mixed_hosts(scenario_of({machine("m1", kOne)}, 1)));
-    CHECK_FALSE(mixed_hosts(scenario_of({}, 2)));
+    CHECK(address_plan(mixed).error().message == mixed_hosts_of(mixed));
+    CHECK_FALSE(mixed_hosts_of(scenario_of({machine("m1", kOne)}, 1)));
+    CHECK_FALSE(mixed_hosts_of(scenario_of({}, 2)));
 }
 
 TEST_CASE("a run has time for its stop scripts, if it has any") {

