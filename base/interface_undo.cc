@@ -52,6 +52,7 @@ template <typename Number>
 std::optional<Number> number(std::string_view text, int base = 10) {
     Number value = 0;
     const char* const last = text.data() + text.size();
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): its end is `last`
     const auto [end, status] = std::from_chars(text.data(), last, value, base);
     if (status != std::errc{} || end != last) return {};
     return value;

@@ -36,8 +36,8 @@ Result<AddressPlan> address_plan(const Scenario& scenario) {
     if (!has_attached_hosts(scenario)) {
         return parse_address_plan(scenario.addresses, scenario.topology.hosts().size());
     }
-    if (const auto mixed = mixed_hosts(scenario.topology, scenario.applications))
-        return fail(*mixed);
+    const auto mixed = mixed_hosts(scenario.topology, scenario.applications);
+    if (mixed) return fail(*mixed);
     AddressPlan plan;
     for (const Application& one : scenario.applications) plan.own.push_back(one.attached->ipv4);
     return plan;

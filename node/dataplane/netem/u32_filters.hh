@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "model/addressing.hh"
 #include "node/dataplane/netem/tcal.hh"
@@ -13,8 +14,8 @@ namespace pleat {
 class U32Filters {
   public:
     // `pass_unknown`: what is for no host passes, unshaped; else it is dropped.
-    U32Filters(const AddressPlan& addresses, bool pass_unknown)
-        : addresses_{addresses}, pass_unknown_{pass_unknown} {}
+    U32Filters(AddressPlan addresses, bool pass_unknown)
+        : addresses_{std::move(addresses)}, pass_unknown_{pass_unknown} {}
 
     // What is for no IPv4 host goes with this destination from now on; for interfaces that it is
     // led on.
