@@ -36,7 +36,7 @@
 #include "node/dataplane/data_plane.hh"
 #include "node/sharing/allocation.hh"
 #include "node/sharing/flow_paths.hh"
-#include "wire/messages.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 
