@@ -116,6 +116,7 @@ class Sharer {
         bool watched = false;
         bool to_sample = false;
         std::uint64_t sampled_bytes = 0;
+        Instant sampled_at;  // when that had departed; or a later instant, nothing in between
     };
 
     // What is kept of a flow that is forgotten (7).
