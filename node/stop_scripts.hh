@@ -17,9 +17,9 @@ namespace pleat {
 
 class StopScripts {
   public:
-    // The last three must outlive it.
+    // `commands`, `scenario` and `hosts` must outlive it. `with_applications` false: none is run.
     StopScripts(boost::asio::io_context& loop, HostCommands& commands, const Scenario& scenario,
-                const std::vector<HostId>& hosts);
+                const std::vector<HostId>& hosts, bool with_applications);
 
     // Starts them all; then `done`, once, when all have ended or kStopPatience is over, with a
     // sentence about each that did not end well. Without scripts at once.
@@ -32,6 +32,7 @@ class StopScripts {
     HostCommands& commands_;
     const Scenario& scenario_;
     const std::vector<HostId>& hosts_;
+    bool with_applications_;
     std::function<void(std::vector<std::string>)> done_;
     std::vector<HostId> running_;
     std::vector<std::string> problems_;
