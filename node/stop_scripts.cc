@@ -9,14 +9,20 @@
 namespace pleat {
 
 StopScripts::StopScripts(boost::asio::io_context& loop, HostCommands& commands,
-                         const Scenario& scenario, const std::vector<HostId>& hosts)
-    : commands_{commands}, scenario_{scenario}, hosts_{hosts}, timer_{loop} {}
+                         const Scenario& scenario, const std::vector<HostId>& hosts,
+                         bool with_applications)
+    : commands_{commands},
+      scenario_{scenario},
+      hosts_{hosts},
+      with_applications_{with_applications},
+      timer_{loop} {}
 
 void StopScripts::run(std::function<void(std::vector<std::string>)> done) {
     done_ = std::move(done);
     for (const HostId host : hosts_) {
         const auto& attached = scenario_.applications.at(host.value).attached;
-        if (attached && !attached->stop.empty()) running_.push_back(host);
+        const bool has_script = attached && !attached->stop.empty();
+        if (has_script && with_applications_) running_.push_back(host);
     }
     if (running_.empty()) return finish();
     timer_.expires_after(kStopPatience);
