@@ -22,7 +22,7 @@ namespace {
 
 // It has a child that is not its own any more. Both pids come before the rest.
 Application family() {
-    return shell("(sleep 600 & echo $! >>\"$F\"); echo $$ >>\"$F\"; exec sleep 601");
+    return shell(R"((sleep 600 & echo $! >>"$F"); echo $$ >>"$F"; exec sleep 601)");
 }
 
 FleetWorld machine_world(Application application, Duration grace = 30s) {

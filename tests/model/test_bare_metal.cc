@@ -14,6 +14,7 @@ constexpr std::uint32_t kOther = 0x0a000006;
 // Hosts a, b, c; the first of them are these machines.
 Scenario scenario_of(const std::vector<AttachedMachine>& machines, std::size_t hosts) {
     std::vector<std::string> lines;
+    lines.reserve(hosts);
     for (std::size_t i = 0; i < hosts; ++i) {
         lines.push_back(std::string{"host "} + static_cast<char>('a' + i));
     }

@@ -39,6 +39,7 @@ hosts:
     run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; sleep 2; ping -n -c 10 -i 0.1 10.99.0.22"]
     after: [b]
     main: true
+    stop: [sh, -c, "exit 3"]
   b:
     attach: machine:m2
     address: 10.99.0.22
@@ -269,6 +270,7 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         CHECK(mbps > 20 * 1448.0 / 1514 * (plane == "netem" ? 0.5 : 0.93));
         CHECK(mbps < 20 * 1448.0 / 1514 * 1.05);
         CHECK(has(b, std::string{"goodbye from "} + kOther));
+        CHECK(has(ended.err, "stop script of host a ended with exit code 3"));
         for (const int i : {1, 2}) CHECK(machines.interface(i) == machines.before(i));
     }
 
