@@ -111,7 +111,8 @@ Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_
     if (!missing.empty()) {
         return fail(fmt::format("this build can't do yet: {}", fmt::join(missing, ", ")));
     }
-    if (const auto mixed = mixed_hosts(scenario.topology, scenario.applications)) return fail(*mixed);
+    const auto mixed = mixed_hosts(scenario.topology, scenario.applications);
+    if (mixed) return fail(*mixed);
     for (std::size_t i = 0; i < scenario.applications.size(); ++i) {
         const auto& attached = scenario.applications[i].attached;
         if (!attached || attached->machine == machine_of_host[i]) continue;
