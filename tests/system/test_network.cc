@@ -135,8 +135,6 @@ TEST_CASE("what the network between machines can't carry is refused, with the nu
         CHECK(has(slow.out, "none: too slow"));
         CHECK(has(slow.out, "m1 -> m2"));
         CHECK(has(slow.err, "1 of these paths: the real latency is larger"));
-        CHECK(cluster.pleat({"paths", near, "--machines", "--controller", "ipc:///nowhere"}).code ==
-              7);
     }
     SECTION("a controller that is started anew remembers it") {
         REQUIRE(cluster.controller->signal(SIGKILL));
