@@ -267,7 +267,7 @@ fi
     return fmt::format(R"sh({{
 set -u
 d={directory}
-grep -qx {name} "$d/mark" || {{ echo "$d/mark does not say {plain}: nothing was removed" >&2; exit 1; }}
+grep -qxF {name} "$d/mark" || {{ echo "$d/mark does not say {plain}: nothing was removed" >&2; exit 1; }}
 {stop}rm -rf -- "$d/state" || exit 1
 rm -f -- "$d/pleat-node" "$d/pleat-keeper" "$d/node.log" "$d/pid" || exit 1
 made=$(sed -n 's/^made=//p' "$d/mark")

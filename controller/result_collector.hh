@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "wire/log_records.hh"
 #include "wire/messages.hh"
 
 namespace pleat {

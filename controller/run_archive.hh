@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.hh"
+#include "wire/log_records.hh"
 #include "wire/messages.hh"
 
 namespace pleat {

@@ -72,4 +72,12 @@ std::optional<MeasuredRate> rate_of_burst(std::span<const BurstPiece> pieces) {
                         .error_bps = static_cast<std::int64_t>(error)};
 }
 
+std::optional<Bandwidth> pace_after(const MeasuredRate& first, DataSize most, Duration time) {
+    const auto pace = 2 * (static_cast<double>(first.rate.bits_per_second()) +
+                           static_cast<double>(first.error_bps));
+    const double bits = pace * std::chrono::duration<double>{time}.count();
+    if (bits >= static_cast<double>(most.bytes()) * 8) return {};
+    return Bandwidth::bits_per_second(static_cast<std::int64_t>(pace));
+}
+
 }  // namespace pleat

@@ -44,6 +44,11 @@ std::optional<MeasuredRate> rate_of_burst(std::span<const BurstPiece> pieces);
 
 inline constexpr std::size_t kLeastPieces = 8;
 
+// The pace of a second burst of at most this size and time: twice the rate that the first may have
+// shown, so that the way is full and the burst lasts. Nothing when at that pace it would be over
+// before its time: then the first one was as good.
+std::optional<Bandwidth> pace_after(const MeasuredRate& first, DataSize most, Duration time);
+
 // The network between two machines, as the first one by name has measured it.
 struct WayQuality {
     RoundTrips round_trips;

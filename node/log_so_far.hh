@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "wire/messages.hh"
+#include "model/event.hh"
+#include "wire/log_records.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 

@@ -1,7 +1,6 @@
 #include "node/node_run.hh"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "node/dataplane/open_plane.hh"
 #include "node/epoch_tables.hh"
 #include "node/event_player.hh"
+#include "node/host_actions.hh"
 #include "node/host_commands.hh"
 #include "node/host_cuts.hh"
 #include "node/host_results.hh"
@@ -124,6 +124,7 @@ class NodeRun::Impl {
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
           results_{scenario_.topology, addresses_, local_hosts_},
+          actions_{fleet_, cuts_, results_, progress_, sharer_, !options_.no_applications},
           events_{loop, scenario_.timeline,
                   [this](const TimedEvent& event, std::size_t done) { play(event, done); }},
           share_timer_{loop, kShareTick, [this](Instant now) { tick(now); }},
@@ -432,58 +433,8 @@ class NodeRun::Impl {
 
     void act(const HostAction& action, const std::string& text) {
         if (!is_local(action.host)) return;
-        act_on_ours(action, text);
+        actions_.carry_out(action, text);
         tell_of(action.host);
-    }
-
-    void act_on_ours(const HostAction& action, const std::string& text) {
-        const HostId host = action.host;
-        using Kind = HostAction::Kind;
-        switch (action.kind) {
-            case Kind::start:
-                if (fleet_.running(host)) {
-                    spdlog::warn("event has no effect: host runs already event=\"{}\"", text);
-                    return;
-                }
-                revive(host);
-                return;
-            case Kind::restart:
-                restart_when_ended_.insert(host);
-                if (fleet_.running(host)) {
-                    results_.ended_by_us(host);
-                    fleet_.stop(host);
-                } else {
-                    revive(host);
-                }
-                return;
-            case Kind::stop:
-                results_.ended_by_us(host);
-                fleet_.stop(host);
-                return;
-            case Kind::crash: {
-                // A power failure: the paths are cut in the instant of the kill.
-                results_.ended_by_us(host);
-                cuts_.crash(host);
-                fleet_.crash(host);
-                sharer_.host_crashed(host, monotonic_now());
-                return;
-            }
-            case Kind::pause:
-                fleet_.pause(host);
-                return;
-            case Kind::resume:
-                fleet_.resume(host);
-                return;
-        }
-    }
-
-    void revive(HostId host) {
-        if (options_.no_applications) return;
-        restart_when_ended_.erase(host);
-        cuts_.revive(host);
-        results_.revived(host);
-        progress_.started_by_event(host);
-        fleet_.start(host);
     }
 
     void tick(Instant now) {
@@ -561,9 +512,7 @@ class NodeRun::Impl {
             problems_.push_back(
                 fmt::format("host {} could not start: {}", name(exited.host), exited.problem));
         }
-        if (stage_ == Stage::running && restart_when_ended_.contains(exited.host)) {
-            revive(exited.host);
-        }
+        if (stage_ == Stage::running) actions_.exited(exited.host);
     }
 
     void command_ended(const ExecEnded& ended) {
@@ -735,6 +684,7 @@ class NodeRun::Impl {
     HostFleet fleet_;        // applications
     HostCommands commands_;  // and others, on the same hosts
     HostResults results_;
+    HostActions actions_;  // what events do to them
     EventPlayer events_;
     RepeatingTimer share_timer_;
     RepeatingTimer sample_timer_;
@@ -744,7 +694,6 @@ class NodeRun::Impl {
 
     Stage stage_ = Stage::preparing;
     bool is_taken_over_ = false;
-    std::set<HostId> restart_when_ended_;
     std::vector<std::string> problems_;
     std::optional<std::uint64_t> last_bytes_out_ = 0;
     std::string end_reason_;

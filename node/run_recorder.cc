@@ -6,8 +6,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "node/run_tunnel.hh"
-
 namespace pleat {
 
 namespace {
@@ -95,7 +93,17 @@ void RunRecorder::totals(const PlaneTotals& totals) {
     record("unknown_destination_drops", totals.unknown_destination_drops);
     record("malformed_drops", totals.malformed_drops);
     record("write_drops", totals.write_drops);
-    record_tunnel_totals(totals.tunnel, record);
+    const TunnelTotals& tunnel = totals.tunnel;
+    record("tunnel_packets_in", tunnel.packets_in);
+    record("tunnel_packets_out", tunnel.packets_out);
+    record("tunnel_not_ready_drops", tunnel.not_ready_drops);
+    record("tunnel_send_drops", tunnel.send_drops);
+    record("tunnel_overflow_drops", tunnel.overflow_drops);
+    record("tunnel_forged_drops", tunnel.forged_drops);
+    record("tunnel_replayed_drops", tunnel.replayed_drops + tunnel.late_drops);
+    record("tunnel_incomplete_drops", tunnel.incomplete_drops);
+    record("tunnel_other_drops",
+           tunnel.malformed_drops + tunnel.unknown_machine_drops + tunnel.misdirected_drops);
     record("interfaces_lost", totals.interfaces_lost);
     record("delivery_lateness_p50_ns", totals.delivery_lateness_p50.count());
     record("delivery_lateness_p99_ns", totals.delivery_lateness_p99.count());

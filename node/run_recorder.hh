@@ -14,7 +14,8 @@
 #include "node/dataplane/data_plane.hh"
 #include "node/sharing/sharer.hh"
 #include "wire/log_file.hh"
-#include "wire/messages.hh"
+#include "wire/log_records.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 

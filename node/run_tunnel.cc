@@ -146,20 +146,6 @@ std::optional<TunnelSettings> tunnel_settings(const std::string& node,
     return settings;
 }
 
-void record_tunnel_totals(const TunnelTotals& totals,
-                          const std::function<void(std::string, std::uint64_t)>& record) {
-    record("tunnel_packets_in", totals.packets_in);
-    record("tunnel_packets_out", totals.packets_out);
-    record("tunnel_not_ready_drops", totals.not_ready_drops);
-    record("tunnel_send_drops", totals.send_drops);
-    record("tunnel_overflow_drops", totals.overflow_drops);
-    record("tunnel_forged_drops", totals.forged_drops);
-    record("tunnel_replayed_drops", totals.replayed_drops + totals.late_drops);
-    record("tunnel_incomplete_drops", totals.incomplete_drops);
-    record("tunnel_other_drops",
-           totals.malformed_drops + totals.unknown_machine_drops + totals.misdirected_drops);
-}
-
 RunTunnel::RunTunnel(boost::asio::io_context& loop, DataPlane& plane,
                      const std::vector<Peer>& peers, std::function<void()> opened,
                      std::function<void(const std::string&)> warn)

@@ -56,10 +56,6 @@ std::optional<TunnelSettings> tunnel_settings(const std::string& node,
                                               const Scenario& scenario, bool encrypt,
                                               FileDescriptor socket);
 
-// What the tunnel has moved and dropped, by name, for the run log.
-void record_tunnel_totals(const TunnelTotals& totals,
-                          const std::function<void(std::string, std::uint64_t)>& record);
-
 class RunTunnel {
   public:
     // `plane` must outlive it. `opened` is told once, when all ways are open (not where that is so

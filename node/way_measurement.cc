@@ -46,14 +46,16 @@ constexpr std::size_t kUdpHeader = 8;
 constexpr std::size_t kIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr int kGoodbyes = 3;
+// Two in each direction; no other end can ask for more.
+constexpr std::uint32_t kMostBursts = 4;
 
 enum class Kind : std::uint8_t { ping, pong, ask_burst, burst_answer, send_burst, goodbye };
 
 // What a message of one datagram says; all others are a burst's.
 struct Words {
     Kind kind = Kind::ping;
-    std::uint32_t number = 0;
-    std::int64_t rate_bps = 0;  // of a burst_answer; 0: none
+    std::uint32_t number = 0;   // of a ping, or a burst
+    std::int64_t rate_bps = 0;  // what came of it; of send_burst: its pace. 0: none
     std::int64_t error_bps = 0;
     Duration held{};  // of a pong: since its ping came
 };
@@ -246,13 +248,13 @@ class WayMeasurement::Impl {
                 }
                 break;
             case Kind::ask_burst:
-                asked_ = true;
+                asked_ = words.number;
                 break;
             case Kind::burst_answer:
                 told_ = words;
                 break;
             case Kind::send_burst:
-                wanted_ = true;
+                wanted_ = words;
                 break;
             case Kind::goodbye:
                 goodbye_ = true;
@@ -260,15 +262,24 @@ class WayMeasurement::Impl {
         }
     }
 
-    // (1)
-    void send_burst() {
+    // (1) `pace_bps` 0: as quick as it goes.
+    void send_burst(std::int64_t pace_bps) {
         std::vector<std::uint8_t> filler(filler_bytes());
         const iovec piece{filler.data(), filler.size()};
-        const Instant end = monotonic_now() + kBurstTime;
+        const Instant begin = monotonic_now();
+        const Instant end = begin + kBurstTime;
         std::int64_t sent = 0;
         while (sent < kBurstBytes && !stop_) {
             const Instant now = monotonic_now();
             if (now >= end) break;
+            if (pace_bps > 0) {
+                const Instant at =
+                    begin + DataSize::bytes(sent) / Bandwidth::bits_per_second(pace_bps);
+                if (at > now) {
+                    wait(0, std::min<Duration>(std::min(at, end) - now, kLookUp));
+                    continue;
+                }
+            }
             // The kernel takes what there is room for; the rest of a message is lost.
             wait(POLLOUT, std::min<Duration>(end - now, kLookUp));
             if (put(std::span{&piece, 1}) == TunnelSocket::Sent::all) {
@@ -308,8 +319,10 @@ class WayMeasurement::Impl {
         }
         WayQuality quality{.round_trips = *round_trips, .mtu = mtu()};
         if (order_.rates) {
-            quality.there = rate_there(round_trips->median);
-            quality.back = rate_back();
+            quality.there = best_rate([this, &round_trips](std::int64_t pace_bps) {
+                return rate_there(round_trips->median, pace_bps);
+            });
+            quality.back = best_rate([this](std::int64_t pace_bps) { return rate_back(pace_bps); });
         }
         for (int i = 0; i < kGoodbyes; ++i) say({.kind = Kind::goodbye});
         return quality;
@@ -326,26 +339,39 @@ class WayMeasurement::Impl {
             static_cast<std::int64_t>(link_.datagram_bytes(monotonic_now()) + headers));
     }
 
-    std::optional<MeasuredRate> rate_there(Duration round_trip) {
-        send_burst();
+    // Once as quick as it goes, and again at a pace that fills the way for all of the burst's time.
+    template <typename Measure>
+    static std::optional<MeasuredRate> best_rate(const Measure& measure) {
+        const std::optional<MeasuredRate> quick = measure(0);
+        if (!quick) return {};
+        const auto pace = pace_after(*quick, DataSize::bytes(kBurstBytes), kBurstTime);
+        if (!pace) return quick;
+        const std::optional<MeasuredRate> paced = measure(pace->bits_per_second());
+        return paced && paced->error_bps < quick->error_bps ? paced : quick;
+    }
+
+    std::optional<MeasuredRate> rate_there(Duration round_trip, std::int64_t pace_bps) {
+        const std::uint32_t number = ++bursts_;
+        send_burst(pace_bps);
         // The answer counts what came until it was asked for.
         static_cast<void>(listen(monotonic_now() + round_trip + kSilence, [] { return false; }));
         const Instant end = monotonic_now() + kBurstPatience;
-        while (!told_ && monotonic_now() < end) {
-            say({.kind = Kind::ask_burst});
-            static_cast<void>(
-                listen(monotonic_now() + kAskAgain, [this] { return told_.has_value(); }));
+        const auto told = [this, number] { return told_ && told_->number == number; };
+        while (!told() && monotonic_now() < end) {
+            say({.kind = Kind::ask_burst, .number = number});
+            static_cast<void>(listen(monotonic_now() + kAskAgain, told));
         }
-        if (!told_ || told_->rate_bps <= 0 || told_->error_bps < 0) return {};
+        if (!told() || told_->rate_bps <= 0 || told_->error_bps < 0) return {};
         return MeasuredRate{.rate = Bandwidth::bits_per_second(told_->rate_bps),
                             .error_bps = told_->error_bps};
     }
 
-    std::optional<MeasuredRate> rate_back() {
+    std::optional<MeasuredRate> rate_back(std::int64_t pace_bps) {
+        const std::uint32_t number = ++bursts_;
         burst_.clear();
         const Instant end = monotonic_now() + kBurstPatience;
         while (burst_.empty() && monotonic_now() < end) {
-            say({.kind = Kind::send_burst});
+            say({.kind = Kind::send_burst, .number = number, .rate_bps = pace_bps});
             static_cast<void>(
                 listen(monotonic_now() + kAskAgain, [this] { return !burst_.empty(); }));
         }
@@ -361,19 +387,27 @@ class WayMeasurement::Impl {
 
     Result<WayQuality> answer() {
         const Instant end = monotonic_now() + kPatience;
-        bool sent = false;
+        std::uint32_t sent = 0;  // bursts
+        Words answered{.kind = Kind::burst_answer};
         while (monotonic_now() < end && !goodbye_) {
+            const auto is_wanted = [this, sent] {
+                return wanted_ && wanted_->number > sent && wanted_->number <= kMostBursts;
+            };
             static_cast<void>(
-                listen(end, [this, sent] { return asked_ || (wanted_ && !sent) || goodbye_; }));
-            if (std::exchange(asked_, false)) {
-                const auto rate = rate_of_burst(burst_);
-                say({.kind = Kind::burst_answer,
-                     .rate_bps = rate ? rate->rate.bits_per_second() : 0,
-                     .error_bps = rate ? rate->error_bps : 0});
+                listen(end, [this, &is_wanted] { return asked_ || is_wanted() || goodbye_; }));
+            if (const auto number = std::exchange(asked_, std::nullopt)) {
+                // Asked again, it is answered again.
+                if (*number > answered.number) {
+                    const auto rate = rate_of_burst(std::exchange(burst_, {}));
+                    answered.number = *number;
+                    answered.rate_bps = rate ? rate->rate.bits_per_second() : 0;
+                    answered.error_bps = rate ? rate->error_bps : 0;
+                }
+                say(answered);
             }
-            if (wanted_ && !sent) {
-                sent = true;
-                send_burst();
+            if (is_wanted()) {
+                sent = wanted_->number;
+                send_burst(wanted_->rate_bps);
             }
         }
         return WayQuality{};
@@ -388,9 +422,10 @@ class WayMeasurement::Impl {
     std::optional<Instant> pinged_at_;  // until it is answered
     std::vector<Duration> round_trips_;
     std::vector<BurstPiece> burst_;
+    std::uint32_t bursts_ = 0;            // that this end has begun or asked for
+    std::optional<std::uint32_t> asked_;  // what came of which burst
     std::optional<Words> told_;
-    bool asked_ = false;
-    bool wanted_ = false;
+    std::optional<Words> wanted_;  // a burst
     bool goodbye_ = false;
     std::shared_ptr<int> alive_ = std::make_shared<int>();
     std::atomic<bool> stop_{false};

@@ -2,11 +2,13 @@
 // ends greet each other as the tunnels of runs do, so that nobody else can take part; then one
 // leads and the other answers:
 //
-//     leads    GREET -> PING (kRoundTrips times) -> SEND a burst -> ASK what came of it
-//                    -> have one sent and TAKE it -> tell, and say goodbye
+//     leads    GREET -> PING (kRoundTrips times) -> SEND a burst -> ASK what came of it (twice)
+//                    -> have one sent and TAKE it (twice) -> tell, and say goodbye
 //     answers  GREET -> does as it is asked, until goodbye or kPatience is over
 //
-// (1) A burst is at most kBurstTime or kBurstBytes, whichever is over first.
+// (1) A burst is at most kBurstTime or kBurstBytes, whichever is over first. The first of a
+//     direction is as quick as it can be; into a narrow way it is over so soon that little comes of
+//     it to judge by, so the second is paced by what the first has shown (model/way_quality).
 // (2) What is lost is asked for again; pings and bursts are not, for that is what is measured.
 // (3) It has a thread of its own: bursts are as quick as one processor is, and the daemon's
 //     timers wait for nothing. What comes of it is handed to the daemon's loop.

@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "base/result.hh"
+#include "wire/log_records.hh"
 #include "wire/messages.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 

@@ -1,4 +1,6 @@
-// What the processes say to each other, as values. wire/codec.hh turns them into bytes.
+// What command line, controller and nodes say to each other, as values. wire/codec.hh turns them
+// into bytes. What nodes say among themselves is in wire/state_messages.hh, the records of the log
+// that a node sends at the end in wire/log_records.hh.
 //
 //   pleat  -- request -->  pleat-controller   (DEALER -> ROUTER, ipc or tcp)
 //   pleat-node -- hello, acks, reports -->  pleat-controller   (DEALER -> ROUTER, the same socket)
@@ -702,107 +704,5 @@ using ControlMessage = std::variant<
     LabelMachine, Done, Join, Joined, Collect, Forget, OpenWay, WayOpened, OutputChunk, ReadOutput,
     OutputPiece, RunOnHost, RanOnHost, ChangeRun, RunChanged, AnnounceChange, ChangeDone,
     ChangeMissed, CheckMachines, Ways, CheckPlacement, PlacementChecked, MeasureWay, WayMeasured>;
-
-// ---- the run log: one record an occurrence, in experiment time
-struct EventRecord {  // an epoch switch, or an event of applications
-    ExperimentTime planned{};
-    ExperimentTime actual{};
-    std::optional<EpochId> epoch;  // when it opened one
-    std::string text;
-    std::optional<std::uint32_t> change = {};  // the number of the change by hand that it was
-
-    friend bool operator==(const EventRecord&, const EventRecord&) = default;
-};
-
-struct DemandRecord {  // a state that this node published
-    ExperimentTime at{};
-    FlowKey flow;
-    DemandState state = DemandState::gone();
-
-    friend bool operator==(const DemandRecord&, const DemandRecord&) = default;
-};
-
-struct ShareRecord {  // a share that came into force
-    ExperimentTime at{};
-    FlowKey flow;
-    std::uint64_t share_bps = 0;  // 2^64 - 1: unlimited
-
-    friend bool operator==(const ShareRecord&, const ShareRecord&) = default;
-};
-
-struct SampleRecord {
-    ExperimentTime at{};
-    FlowKey flow;
-    std::uint64_t allowed_bps = 0;
-    std::uint64_t measured_bps = 0;
-    std::uint64_t bytes = 0;  // since the flow was first seen
-
-    friend bool operator==(const SampleRecord&, const SampleRecord&) = default;
-};
-
-struct HostRecord {  // a host started, became ready, ended
-    ExperimentTime at{};
-    HostId host;
-    std::string what;  // "started", "ready", "exited 0", "killed 9"
-
-    friend bool operator==(const HostRecord&, const HostRecord&) = default;
-};
-
-struct TotalsRecord {  // of the plane, at the end
-    std::string counter;
-    std::int64_t value = 0;
-
-    friend bool operator==(const TotalsRecord&, const TotalsRecord&) = default;
-};
-
-using LogRecord =
-    std::variant<EventRecord, DemandRecord, ShareRecord, SampleRecord, HostRecord, TotalsRecord>;
-
-// ---- node -> nodes
-struct FlowState {
-    FlowKey flow;
-    DemandState state = DemandState::gone();
-
-    friend bool operator==(const FlowState&, const FlowState&) = default;
-};
-
-struct StateUpdate {  // all flows of this machine whose published state changed in a tick
-    std::string publisher;
-    std::uint64_t incarnation = 0;
-    std::uint64_t sequence = 0;
-    EpochId epoch;  // for diagnosis only: states are independent of epochs
-    std::vector<FlowState> flows;
-    HostStatuses hosts;  // of this machine, those that have changed
-
-    friend bool operator==(const StateUpdate&, const StateUpdate&) = default;
-};
-
-// What a node has made of the states of all: with equal `epoch` and `states`, `shares` must
-// be equal. For tests and for RunOptions::compare_shares.
-struct SharesDigest {
-    EpochId epoch;
-    std::uint64_t states = 0;
-    std::uint64_t shares = 0;
-
-    friend bool operator==(const SharesDigest&, const SharesDigest&) = default;
-};
-
-struct Heartbeat {
-    std::string publisher;
-    std::uint64_t incarnation = 0;
-    std::uint64_t sequence = 0;  // of the last StateUpdate
-    std::uint64_t digest = 0;    // of the full state
-    std::optional<SharesDigest> shares;
-    std::uint32_t changes = 0;  // made by hand, that are in force there
-
-    friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
-};
-
-// Between two heartbeats. It is of whoever the connection leads to.
-struct Alive {
-    friend bool operator==(const Alive&, const Alive&) = default;
-};
-
-using StateMessage = std::variant<StateUpdate, Heartbeat, Alive>;
 
 }  // namespace pleat

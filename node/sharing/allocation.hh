@@ -10,7 +10,7 @@
 #include "model/entitlements.hh"
 #include "model/fair_share.hh"
 #include "node/sharing/flow_paths.hh"
-#include "wire/messages.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 

@@ -79,7 +79,8 @@ void Sharer::flow_started(const FlowStarted& started, Instant now) {
     PLEAT_ASSERT(started.counters != nullptr);
     LocalFlow& flow = find_or_create(started);
     if (flow.machine.phase() != DemandMachine::Phase::idle) return;
-    start(flow, now);
+    // What a flow has done that goes on was read before it was told of.
+    start(flow, started.left_cap ? std::min(started.at, now) : now);
     if (stale_) {
         allocate(now);
     } else {
@@ -149,6 +150,7 @@ void Sharer::start(LocalFlow& flow, Instant now) {
     }
     if (!flow.to_sample) to_sample_.push_back(&flow);
     flow.to_sample = true;
+    flow.sampled_at = now;
 }
 
 void Sharer::table_activated(std::shared_ptr<const PathTable> table, Instant now) {
@@ -329,13 +331,15 @@ std::vector<FlowSample> Sharer::sample(Instant now) {
     now = advance(now);
     std::sort(to_sample_.begin(), to_sample_.end(),
               [](const LocalFlow* a, const LocalFlow* b) { return a->key < b->key; });
-    const Duration interval = last_sample_ ? now - *last_sample_ : Duration::zero();
     std::vector<FlowSample> samples;
     for (LocalFlow* const flow : to_sample_) {
         const std::uint64_t bytes = flow->before.bytes + flow->counters->bytes.load();
         const std::uint64_t sent = bytes - flow->sampled_bytes;
         const bool active = flow->machine.phase() != DemandMachine::Phase::idle;
+        const Duration interval =
+            last_sample_ ? now - std::min(*last_sample_, flow->sampled_at) : Duration::zero();
         flow->sampled_bytes = bytes;
+        flow->sampled_at = now;
         flow->to_sample = active;
         if (sent == 0 && !active) continue;
         const double seconds = static_cast<double>(interval.count()) * 1e-9;

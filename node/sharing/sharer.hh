@@ -36,7 +36,7 @@
 #include "node/dataplane/data_plane.hh"
 #include "node/sharing/allocation.hh"
 #include "node/sharing/flow_paths.hh"
-#include "wire/messages.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 
@@ -116,6 +116,7 @@ class Sharer {
         bool watched = false;
         bool to_sample = false;
         std::uint64_t sampled_bytes = 0;
+        Instant sampled_at;  // when that had departed; or a later instant, nothing in between
     };
 
     // What is kept of a flow that is forgotten (7).

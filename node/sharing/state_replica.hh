@@ -24,7 +24,7 @@
 
 #include "base/clock.hh"
 #include "model/flow_states.hh"
-#include "wire/messages.hh"
+#include "wire/state_messages.hh"
 
 namespace pleat {
 

@@ -1,5 +1,6 @@
 // What the times and sizes of packets say of the way that they took.
 #include <algorithm>
+#include <limits>
 #include <random>
 
 #include <catch2/catch.hpp>
@@ -85,4 +86,15 @@ TEST_CASE("too few packets, or all at once, say nothing of a rate") {
         pieces.push_back({.at = static_cast<int>(i) * 10ms, .size = 1000_B});
     }
     CHECK(rate_of_burst(pieces));
+}
+
+TEST_CASE("a second burst fills the way for all of its time, or is not needed") {
+    const MeasuredRate narrow{.rate = 20_Mbps, .error_bps = 30'000'000};
+    CHECK(pace_after(narrow, DataSize::bytes(64'000'000), 500ms) == 100_Mbps);
+    // 64 MB in 0.5 s are 1.024 Gbps.
+    CHECK(pace_after({.rate = 511_Mbps, .error_bps = 0}, DataSize::bytes(64'000'000), 500ms) ==
+          1022_Mbps);
+    CHECK_FALSE(pace_after({.rate = 512_Mbps, .error_bps = 0}, DataSize::bytes(64'000'000), 500ms));
+    CHECK_FALSE(pace_after({.rate = 1_Mbps, .error_bps = std::numeric_limits<std::int64_t>::max()},
+                           DataSize::bytes(64'000'000), 500ms));
 }

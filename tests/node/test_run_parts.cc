@@ -66,6 +66,14 @@ struct Schedule {
         schedule.emplace(*tables, starts, recorder, plane);
     }
 
+    TableSchedule& in_epoch_1() {
+        schedule->prepare(Instant{90s});
+        recorder.begin(kT0);
+        schedule->begin();
+        REQUIRE(schedule->activated(told_of(1)));
+        return *schedule;
+    }
+
     // Epochs that the plane was told of, with their instants.
     std::map<std::uint32_t, Instant> told() const {
         std::map<std::uint32_t, Instant> result;
@@ -151,11 +159,7 @@ void add(Schedule& world, const std::vector<PathTableDelta>& deltas, std::uint32
 
 TEST_CASE("a version that comes in the midst of an epoch replaces the tables that are scheduled") {
     Schedule world;
-    TableSchedule& schedule = *world.schedule;
-    schedule.prepare(Instant{90s});
-    world.recorder.begin(kT0);
-    schedule.begin();
-    REQUIRE(schedule.activated(told_of(1)));
+    TableSchedule& schedule = world.in_epoch_1();
     std::vector<HandChange> changes;
     add(world, slower(world, changes, 1, 70ms), 1);
     const std::size_t before = world.plane.activations.size();
@@ -190,11 +194,7 @@ TEST_CASE("a version that comes in the midst of an epoch replaces the tables tha
 
 TEST_CASE("a version whose tables are not all here is not taken, and one that is late is overdue") {
     Schedule world;
-    TableSchedule& schedule = *world.schedule;
-    schedule.prepare(Instant{90s});
-    world.recorder.begin(kT0);
-    schedule.begin();
-    REQUIRE(schedule.activated(told_of(1)));
+    TableSchedule& schedule = world.in_epoch_1();
     std::vector<HandChange> changes;
     const std::vector<PathTableDelta> deltas = slower(world, changes, 1, 70ms);
     REQUIRE(world.tables->add(deltas[0], 1));

@@ -169,6 +169,24 @@ TEST_CASE("flows of a run that is taken over keep their shares until more is kno
     CHECK(world.caps.at(first).is_unlimited());
 }
 
+TEST_CASE("a sample counts from when a flow's counters were read, not from when it was told of (8)") {
+    World world{dumbbell(1, 20_Mbps)};
+    const FlowKey flow = world.flow("client[0]", "server[0]");
+    world.sharer.resume({}, world.now);
+    FlowCounters& of = world.counters(flow);
+    of.bytes = 1'000'000;
+    const Instant read = world.now;
+    world.sharer.sample(world.now + 40ms);
+    world.now += 90ms;
+    of.last_arrival_ns = world.now.time_since_epoch().count();
+    world.sharer.flow_started({flow, read, world.all_counters[flow], 20_Mbps}, world.now);
+    world.now += 10ms;
+    of.bytes += (20_Mbps * 100ms).bytes();
+    const std::vector<FlowSample> samples = world.sharer.sample(world.now);
+    REQUIRE(samples.size() == 1);
+    CHECK(static_cast<double>(samples[0].measured_bps) == Approx(20e6).epsilon(0.001));
+}
+
 TEST_CASE("a cap that was left is lifted when nothing asks for it any more (8)") {
     World world{dumbbell(2, 60_Mbps)};
     const FlowKey flow = world.flow("client[0]", "server[0]");

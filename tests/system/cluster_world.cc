@@ -146,4 +146,20 @@ bool can_make_machines() {
     return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
 }
 
+std::string three_pairs(const std::string& duration, const std::string& client_options) {
+    std::string hosts;
+    std::string links = "  - s1 -- s2: 10ms 60Mbps\n";
+    for (const char pair : {'a', 'b', 'c'}) {
+        hosts += fmt::format(
+            "  {0}-client: {{run: \"iperf3 -c {0}-server {1}\", after: [{0}-server]}}\n"
+            "  {0}-server: {{run: \"iperf3 -s\", ready: {{tcp: 5201}}}}\n",
+            pair, client_options);
+        links += fmt::format(
+            "  - {0}-client -- s1: 5ms 100Mbps\n  - s2 -- {0}-server: 5ms 100Mbps\n", pair);
+    }
+    return fmt::format(
+        "pleat: 1\nname: pairs\nduration: {}\nhosts:\n{}bridges: [s1, s2]\nlinks:\n{}", duration,
+        hosts, links);
+}
+
 }  // namespace pleat::system_test

@@ -62,4 +62,8 @@ class Cluster {
 
 bool can_make_machines();
 
+// A topology file: three clients and servers of iperf3, in pairs by name, so that each machine of
+// three has a pair. All flows share one link of 60 Mbps. Ends so that more sections can follow.
+std::string three_pairs(const std::string& duration, const std::string& client_options);
+
 }  // namespace pleat::system_test

@@ -17,31 +17,10 @@ using nlohmann::json;
 
 namespace {
 
-// Three clients and servers, in pairs by name, so that each machine of three has a pair. All
-// flows share one link.
-constexpr const char* kPairs = R"(
-pleat: 1
-name: pairs
-duration: 8s
-hosts:
-  a-client: {run: "iperf3 -c a-server -t 30 -b 80M", after: [a-server]}
-  a-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  b-client: {run: "iperf3 -c b-server -t 30 -b 80M", after: [b-server]}
-  b-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  c-client: {run: "iperf3 -c c-server -t 30 -b 80M", after: [c-server]}
-  c-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-bridges: [s1, s2]
-links:
-  - a-client -- s1: 5ms 100Mbps
-  - b-client -- s1: 5ms 100Mbps
-  - c-client -- s1: 5ms 100Mbps
-  - s1 -- s2: 10ms 60Mbps
-  - s2 -- a-server: 5ms 100Mbps
-  - s2 -- b-server: 5ms 100Mbps
-  - s2 -- c-server: 5ms 100Mbps
-events:
-  - 6s: set s1--s2 30Mbps
-)";
+// For 8 s, and their link becomes narrower after 6.
+std::string pairs() {
+    return three_pairs("8s", "-t 30 -b 80M") + "events:\n  - 6s: set s1--s2 30Mbps\n";
+}
 
 // Hosts that only are there for a while; b waits for a host of another machine.
 constexpr const char* kSleepers = R"(
@@ -99,7 +78,7 @@ std::map<std::string, double> allowed_at(const json& result, double at) {
 TEST_CASE("flows of three machines share a link by what the machines tell each other") {
     if (!can_make_machines()) return;
     Cluster cluster{3};
-    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const std::string file = cluster.place.write("pairs.yaml", pairs());
     const Ended ended =
         cluster.pleat({"run", file, "--json", "--samples", "100ms", "--compare-shares"});
     INFO(ended.err);
@@ -149,7 +128,7 @@ TEST_CASE(
     "a machine that is killed during a run is named, with exit code 10, and the others end well") {
     if (!can_make_machines()) return;
     Cluster cluster{3};
-    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const std::string file = cluster.place.write("pairs.yaml", pairs());
     const std::string run = cluster.submit(file);
     REQUIRE(eventually(20s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
     // `ip netns exec` becomes the node: this is its pid.
@@ -200,7 +179,7 @@ TEST_CASE("a controller that is killed and started anew has its machines again")
 TEST_CASE("a run goes on without its controller, and one that is started anew collects it") {
     if (!can_make_machines()) return;
     Cluster cluster{2};
-    const std::string file = cluster.place.write("pairs.yaml", kPairs);
+    const std::string file = cluster.place.write("pairs.yaml", pairs());
     const std::string run = cluster.submit(file);
     REQUIRE(eventually(20s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
     const Command wait = cluster.place.pleat({"wait", run, "--controller", cluster.endpoint()});

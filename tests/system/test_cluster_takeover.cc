@@ -34,29 +34,6 @@ events:
   - 10s: set a--s 10ms
 )";
 
-// A client and a server on each machine of three; all flows share one link.
-constexpr const char* kPairs = R"(
-pleat: 1
-name: pairs
-duration: 17s
-hosts:
-  a-client: {run: "iperf3 -c a-server -u -t 60 -b 80M --forceflush", after: [a-server]}
-  a-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  b-client: {run: "iperf3 -c b-server -u -t 60 -b 80M --forceflush", after: [b-server]}
-  b-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-  c-client: {run: "iperf3 -c c-server -u -t 60 -b 80M --forceflush", after: [c-server]}
-  c-server: {run: "iperf3 -s", ready: {tcp: 5201}}
-bridges: [s1, s2]
-links:
-  - a-client -- s1: 5ms 100Mbps
-  - b-client -- s1: 5ms 100Mbps
-  - c-client -- s1: 5ms 100Mbps
-  - s1 -- s2: 10ms 60Mbps
-  - s2 -- a-server: 5ms 100Mbps
-  - s2 -- b-server: 5ms 100Mbps
-  - s2 -- c-server: 5ms 100Mbps
-)";
-
 // What a host has written so far, wherever it is.
 std::string written(const Cluster& cluster, const std::string& host) {
     std::string all;
@@ -156,8 +133,10 @@ TEST_CASE(
 TEST_CASE("a machine that the others have counted as lost is back in everybody's shares") {
     if (!can_make_machines()) return;
     Cluster cluster{3};
-    Program run = start_run(cluster, cluster.place.write("pairs.yaml", kPairs),
-                            {"--samples", "100ms", "--compare-shares"});
+    Program run = start_run(
+        cluster,
+        cluster.place.write("pairs.yaml", three_pairs("17s", "-u -t 60 -b 80M --forceflush")),
+        {"--samples", "100ms", "--compare-shares"});
     REQUIRE(eventually(30s, [&] { return has(written(cluster, "b-client"), "connected to"); }));
     kill_node(cluster, 2);
     for (const std::size_t other : {0U, 2U}) {
