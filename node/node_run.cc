@@ -624,6 +624,7 @@ class NodeRun::Impl {
         second_timer_.stop();
         plane_->read_counters(monotonic_now());
         recorder_.totals(plane_->totals());
+        recorder_.round_trips(tunnel_.round_trips());
         for (const HostId host : local_hosts_) plane_->remove_host(host);
         fleet_.dissolve([this] { finish(); });
     }

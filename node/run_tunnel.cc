@@ -185,6 +185,14 @@ void RunTunnel::look(Instant now) {
     opened_();
 }
 
+std::vector<std::pair<std::string, Duration>> RunTunnel::round_trips() const {
+    std::vector<std::pair<std::string, Duration>> known;
+    for (const Way& way : ways_) {
+        if (way.round_trip) known.emplace_back(way.name, *way.round_trip);
+    }
+    return known;
+}
+
 std::string RunTunnel::too_quick_paths(const std::string& node, const PathFolder& folder,
                                        const PathTable& table) const {
     const std::size_t hosts = folder.topology().hosts().size();

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -64,6 +65,9 @@ class RunTunnel {
               std::function<void()> opened, std::function<void(const std::string&)> warn);
 
     bool open() const { return open_; }
+
+    // What the network to each peer takes, there and back, of those that are known.
+    std::vector<std::pair<std::string, Duration>> round_trips() const;
 
     // A sentence about the paths between `node` (us) and peers with later names that are asked to
     // be quicker than the way there is; empty when there are none, or too many hosts to look at

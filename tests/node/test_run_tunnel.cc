@@ -133,6 +133,7 @@ TEST_CASE("ways are open when they are measured, and half their round trip is to
     plane.state.ready = true;
     loop.run_one_for(5s);
     CHECK_FALSE(tunnel.open());  // not measured
+    CHECK(tunnel.round_trips().empty());
     plane.state.round_trip = 10ms;
     loop.run_one_for(5s);
     CHECK(tunnel.open());
@@ -141,6 +142,7 @@ TEST_CASE("ways are open when they are measured, and half their round trip is to
     plane.state.round_trip = 8ms;
     loop.run_one_for(5s);
     CHECK(plane.told == std::vector<Duration>{5ms, 4ms});
+    CHECK(tunnel.round_trips() == std::vector<std::pair<std::string, Duration>>{{"m2", 8ms}});
     CHECK(opened == 1);
 }
 
