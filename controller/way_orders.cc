@@ -107,8 +107,8 @@ void WayOrders::tell_if_finished() {
 Ways WayOrders::ways_between(const std::set<std::string>& machines) const {
     Ways ways;
     for (const auto& [pair, way] : known_) {
-        if (machines.contains(pair.first) && machines.contains(pair.second))
-            ways.ways.push_back(way);
+        const bool asked = machines.contains(pair.first) && machines.contains(pair.second);
+        if (asked) ways.ways.push_back(way);
     }
     return ways;
 }
