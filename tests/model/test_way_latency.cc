@@ -124,7 +124,7 @@ TEST_CASE("a way that becomes quicker is followed at once, one that becomes slow
     now = go_on(latency, way, now, 1s, 1s);
     CHECK(latency.round_trip() == 8ms);
     way.there = 10ms;
-    now = go_on(latency, way, now, WayLatency::kWindow, 1s);
+    now = go_on(latency, way, now, WayLatency::kWindow - 1s, 1s);
     CHECK(latency.round_trip() == 8ms);
     now = go_on(latency, way, now, 2s, 1s);
     CHECK(latency.round_trip() == 15ms);
