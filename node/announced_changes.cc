@@ -38,6 +38,16 @@ void AnnouncedChanges::announce(AnnounceChange change, Instant now) {
     schedule_what_can_be(now);
 }
 
+std::optional<TableSchedule::ByHand> AnnouncedChanges::in_force_by(
+    const std::vector<AnnounceChange>& changes, Instant now) const {
+    std::optional<TableSchedule::ByHand> latest;
+    for (const AnnounceChange& change : changes) {
+        const Instant at = recorder_.instant(change.at);
+        if (change.version && at <= now) latest = {*change.version, at};
+    }
+    return latest;
+}
+
 void AnnouncedChanges::resume(const std::vector<AnnounceChange>& changes, Instant now) {
     for (const AnnounceChange& change : changes) {
         const bool past = recorder_.instant(change.at) <= now;
@@ -54,8 +64,9 @@ void AnnouncedChanges::schedule_what_can_be(Instant now) {
         if (each.scheduled) continue;
         const bool next = each.change.number == scheduled_ + 1;
         const Instant at = recorder_.instant(each.change.at);
-        if (!next ||
-            (each.change.version && !schedule_.switch_version(*each.change.version, at, now))) {
+        const std::optional<std::uint32_t> version = each.change.version;
+        if (!next || (version && !schedule_.has_switched_to(*version) &&
+                      !schedule_.switch_version(*version, at, now))) {
             spdlog::warn(
                 "a change by hand can't be carried out yet: its tables are not here "
                 "number={}",

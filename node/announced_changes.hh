@@ -46,6 +46,10 @@ class AnnouncedChanges {
 
     void announce(AnnounceChange change, Instant now);
 
+    // Of the changes of a run that is taken over: the tables that are in force by now.
+    std::optional<TableSchedule::ByHand> in_force_by(const std::vector<AnnounceChange>& changes,
+                                                     Instant now) const;
+
     // Of a run that was taken over: those that are past are in force, the others come.
     void resume(const std::vector<AnnounceChange>& changes, Instant now);
 

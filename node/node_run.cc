@@ -262,7 +262,8 @@ class NodeRun::Impl {
         const bool in_kernel = plane_->attaches_to() == AttachmentKind::kernel_interface;
         if (in_kernel) sharer_.resume(so_far_.demands, now);
         recall_hosts();
-        put_in_force(now);
+        sharer_.table_activated(schedule_.resume(now, changes_.in_force_by(left.changes, now)),
+                                now);
         changes_.resume(left.changes, now);
         if (!sharer_.idle()) share_timer_.start();
         last_bytes_out_.reset();  // what the plane counts may go on
@@ -310,9 +311,6 @@ class NodeRun::Impl {
         events_.skip(events.size());
         for (const HostId host : local_hosts_) tell_of(host);
     }
-
-    // The table of now, and the next ones at their instants.
-    void put_in_force(Instant now) { sharer_.table_activated(schedule_.resume(now), now); }
 
     // Says HostsReady once everything is prepared and the barrier is reached.
     void announce_if_ready() {

@@ -18,14 +18,19 @@ void TableSchedule::begin() {
     top_up();
 }
 
-std::shared_ptr<const PathTable> TableSchedule::resume(Instant now) {
-    std::shared_ptr<const PathTable> table = tables_.take_next();
-    while (table->epoch().value + 1 < epoch_starts_.size() &&
-           recorder_.instant(epoch_starts_[table->epoch().value + 1]) <= now) {
-        table = tables_.take_next();
+std::shared_ptr<const PathTable> TableSchedule::resume(Instant now, std::optional<ByHand> latest) {
+    in_force_ = epoch_at(now);
+    const Instant begun = recorder_.instant(epoch_starts_[in_force_.value]);
+    std::shared_ptr<const PathTable> table;
+    if (latest && tables_.has(latest->version, in_force_)) {
+        // Not first that of the file: packets would take paths that are gone.
+        table = tables_.switch_to(latest->version, in_force_);
+        scheduled_.push_back({table, false});
+        plane_.activate_at(table, std::max(latest->at, begun));
+    } else {
+        while (tables_.next() <= in_force_) table = tables_.take_next();
+        plane_.activate_at(table, begun);
     }
-    in_force_ = table->epoch();
-    plane_.activate_at(table, recorder_.instant(epoch_starts_[in_force_.value]));
     begin();
     return table;
 }

@@ -36,9 +36,19 @@ class TableSchedule {
     // T0 is known: the next tables at their instants.
     void begin();
 
+    // A version that was made by hand, and since when it is in force.
+    struct ByHand {
+        std::uint32_t version = 0;
+        Instant at;
+    };
+
     // As prepare() and begin(), in the midst of a run: the table of now, which it returns, and
     // the next ones. The plane reports it, too, with the instant at which it came into force.
-    std::shared_ptr<const PathTable> resume(Instant now);
+    // `latest`: of the versions that are in force by now, the last.
+    std::shared_ptr<const PathTable> resume(Instant now, std::optional<ByHand> latest = {});
+
+    // Tables of this version, or of one after it, are in force or scheduled.
+    bool has_switched_to(std::uint32_t version) const { return tables_.version() >= version; }
 
     // A version comes into force at `at`, or at once when that is past. False when tables that are
     // needed for it are not here: nothing has changed then.

@@ -192,6 +192,40 @@ TEST_CASE("a version that comes in the midst of an epoch replaces the tables tha
     CHECK(latency_of(world, *latest.table) == 90ms);
 }
 
+TEST_CASE(
+    "a schedule that is resumed after a change by hand goes on with its table, and no other") {
+    Schedule world;
+    std::vector<HandChange> before;
+    add(world, slower(world, before, 1, 50ms), 1);
+    add(world, slower(world, before, 2, 80ms), 2);
+    world.recorder.begin(kT0);
+    const auto table = world.schedule->resume(
+        kT0 + 2500ms, TableSchedule::ByHand{.version = 3, .at = kT0 + 2200ms});
+    CHECK(table->version() == 3);
+    CHECK(table->epoch() == EpochId{2});
+    CHECK(latency_of(world, *table) == 80ms);
+    CHECK(world.told() ==
+          std::map<std::uint32_t, Instant>{
+              {2, kT0 + 2200ms}, {3, kT0 + 3s}, {4, kT0 + 4s}, {5, kT0 + 5s}, {6, kT0 + 6s}});
+    for (const auto& each : world.plane.activations) CHECK(each.table->version() == 3);
+    CHECK(world.schedule->has_switched_to(3));
+    // It says so, for who waits for the change.
+    const auto told = world.schedule->activated(told_of(2, 3));
+    REQUIRE(told);
+    CHECK_FALSE(told->opens_epoch);
+    CHECK(world.schedule->activated(told_of(3, 3)));
+}
+
+TEST_CASE("a schedule that is resumed without the tables of a change has those of the file") {
+    Schedule world;
+    world.recorder.begin(kT0);
+    const auto table = world.schedule->resume(
+        kT0 + 2500ms, TableSchedule::ByHand{.version = 2, .at = kT0 + 2200ms});
+    CHECK(table->version() == 1);
+    CHECK(table->epoch() == EpochId{2});
+    CHECK_FALSE(world.schedule->has_switched_to(2));
+}
+
 TEST_CASE("a version whose tables are not all here is not taken, and one that is late is overdue") {
     Schedule world;
     TableSchedule& schedule = world.in_epoch_1();

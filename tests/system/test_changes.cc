@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "tests/system/cluster_world.hh"
+#include "tests/system/ping_log.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
@@ -52,31 +53,6 @@ links:
 events:
   - 1s: set a--s1 100Mbps
 )";
-
-struct Ping {
-    double at_s;  // of the wall clock, when it came back
-    double rtt_ms;
-};
-
-// [1700000000.123456] 64 bytes from 10.0.0.2: icmp_seq=1 ttl=64 time=12.1 ms
-std::vector<Ping> pings(const std::string& text) {
-    std::vector<Ping> result;
-    std::istringstream lines{text};
-    for (std::string line; std::getline(lines, line);) {
-        const std::size_t time = line.find("time=");
-        if (!line.starts_with('[') || time == std::string::npos) continue;
-        result.push_back({std::stod(line.substr(1)), std::stod(line.substr(time + 5))});
-    }
-    return result;
-}
-
-// When the first ping was sent whose round trip was longer than this.
-std::optional<double> first_sent_slower_than(const std::vector<Ping>& all, double rtt_ms) {
-    for (const Ping& ping : all) {
-        if (ping.rtt_ms > rtt_ms) return ping.at_s - ping.rtt_ms / 1000;
-    }
-    return {};
-}
 
 // Of a host's pings, until the last that another one's log tells of.
 double longest_silence(const std::string& log, const std::string& other) {

@@ -17,6 +17,7 @@
 #include "base/files.hh"
 #include "tests/system/bpf_programs.hh"
 #include "tests/system/greeter.hh"
+#include "tests/system/ping_log.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
@@ -399,6 +400,64 @@ TEST_CASE("without a node daemon hosts stay shaped, and another one takes over t
         const std::string left = place.left_behind();
         INFO(left);
         CHECK(left.empty());
+        fs::remove_all(place.path("pleat-runs"));
+    }
+}
+
+TEST_CASE("changes by hand take effect on a kernel plane, before and after a takeover") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("t.yaml", R"(
+pleat: 1
+name: pinged
+duration: 60s
+hosts:
+  a: {run: "ping -D -i 0.05 b", main: true}
+  b: {}
+bridges: [s1]
+links:
+  - a -- s1: 1ms
+  - s1 -- b: 5ms 100Mbps
+)");
+    const Doctor doctor{place};
+    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
+        if (!doctor.missing.at(plane).empty()) {
+            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
+            continue;
+        }
+        INFO(plane);
+        Program run{place.pleat({"run", "t.yaml", "--json", "--data-plane", plane})};
+        const auto seen_slower_than = [&place](double rtt_ms) {
+            return eventually(10s, [&] {
+                return first_sent_slower_than(pings(log_of_run(place, "a")), rtt_ms).has_value();
+            });
+        };
+        // Before T0 there is nothing to change.
+        REQUIRE(eventually(30s, [&] { return place.run({"mark", "begun"}).code == 0; }));
+        REQUIRE(place.run({"set", "s1--b", "34ms"}).code == 0);
+        CHECK(seen_slower_than(70));
+        for (const Process& process : processes_beneath(run.pid())) {
+            if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
+        }
+        // It is taken over with what was changed, and changed again.
+        Ended changed;
+        REQUIRE(eventually(30s, [&] {
+            changed = place.run({"set", "s1--b", "64ms"});
+            return changed.code == 0;
+        }));
+        CHECK(seen_slower_than(125));
+        run.signal(SIGINT);
+        const Ended ended = run.finish(30s);
+        INFO(ended.err);
+        const nlohmann::json results = document(ended.out);
+        CHECK(results.at("changes").size() == 3);
+        CHECK(has(results.at("problems").dump(), "took over the run at"));
+        // In between nothing was as before the first change.
+        const std::vector<Ping> all = pings(log_of_run(place, "a"));
+        const auto slower = std::ranges::find_if(all, [](const Ping& p) { return p.rtt_ms > 70; });
+        REQUIRE(slower != all.end());
+        CHECK(std::all_of(slower, all.end(), [](const Ping& p) { return p.rtt_ms > 69; }));
+        CHECK(place.left_behind() == kNothing);
         fs::remove_all(place.path("pleat-runs"));
     }
 }
