@@ -8,7 +8,9 @@
  * (2) The packet arrives on the other end of the destination's pair (bpf_redirect_peer, Linux
  *     5.10), in the host's namespace; filters at its ingress see it.
  * (3) What comes from another machine is for a host of this one, or dropped: never routed, never
- *     sent on.
+ *     sent on. So is what comes from an address that is no machine's of this run, or with
+ *     another network number; and what comes in by the device that is for sending only, which
+ *     says neither.
  */
 #include "bpf/shared/underlay.h"
 
@@ -29,7 +31,33 @@ struct {
     __type(value, struct underlay_port);
 } ports SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, UNDERLAY_MACHINES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct underlay_address);
+    __type(value, __u32);
+} machines SEC(".maps");
+
 #define INLINE static __always_inline
+
+/* As Linux 5.10 has it: later ones have the receiver's address behind it. */
+#define TUNNEL_KEY_BYTES offsetof(struct bpf_tunnel_key, local_ipv6[0])
+
+INLINE int is_from_machine(struct __sk_buff* skb) {
+    struct bpf_tunnel_key key = {};
+    struct underlay_address from = {};
+    if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY_BYTES, 0) == 0) {
+        from.words[2] = bpf_htonl(0xffff);
+        from.words[3] = bpf_htonl(key.remote_ipv4);
+    } else if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY_BYTES, BPF_F_TUNINFO_IPV6) == 0) {
+        __builtin_memcpy(from.words, key.remote_ipv6, sizeof(from.words));
+    } else {
+        return 0;
+    }
+    const __u32* network = bpf_map_lookup_elem(&machines, &from);
+    return network && *network == key.tunnel_id;
+}
 
 /* The port of the packet's destination; 0: none. */
 INLINE const struct underlay_port* destination_of(struct __sk_buff* skb) {
@@ -86,6 +114,7 @@ int underlay_forward(struct __sk_buff* skb) {
 SEC("tc")
 
 int underlay_arrive(struct __sk_buff* skb) {
+    if (!is_from_machine(skb)) return TC_ACT_SHOT;
     const struct underlay_port* port = destination_of(skb);
     if (!port || port->flags & UNDERLAY_ELSEWHERE) return TC_ACT_SHOT;
     return into_host(skb, port);

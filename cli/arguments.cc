@@ -201,6 +201,7 @@ void Grammar::add_paths() {
     CLI::App& app = verb("paths",
                          "  pleat paths dumbbell.yaml\n"
                          "  pleat paths dumbbell.yaml 'client[0]' server --at 30s\n"
+                         "  pleat paths dumbbell.yaml --machines --controller tcp://10.1.0.1:7400\n"
                          "  pleat paths dumbbell.yaml --stats --json");
     add_topology(app, paths_.topology);
     app.add_option("FROM", paths_.from, "a host, or a replicated name (default: all hosts)")
@@ -208,6 +209,10 @@ void Grammar::add_paths() {
     app.add_option("TO", paths_.to, "a host, or a replicated name")->type_name("");
     app.add_option("--at", paths_.at, "only the epoch at this time (default: all epochs)")
         ->type_name("TIME");
+    app.add_flag("--machines", paths_.machines,
+                 "also place the hosts on a controller's machines, and say what the network "
+                 "between them takes of each latency (see machines check)");
+    add_controller(app, paths_.controller);
     app.add_flag("--stats", paths_.stats, "print how many there are and how long it took");
     app.add_flag("--json", paths_.json, "print a JSON array");
 }

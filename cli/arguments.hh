@@ -110,7 +110,9 @@ struct PathsArguments {
     TopologyArguments topology;
     std::string from;  // empty: all
     std::string to;
-    std::string at;  // "30s"; empty: all epochs
+    std::string at;          // "30s"; empty: all epochs
+    bool machines = false;   // what the network between a controller's machines takes of them
+    std::string controller;  // of `machines`; empty: PLEAT_CONTROLLER
     bool stats = false;
     bool json = false;
 };

@@ -145,7 +145,7 @@ std::string run_document(const RunResults& results, const Scenario& scenario, bo
 }
 
 std::string path_row(const Topology& topology, HostId source, HostId destination, EpochId epoch,
-                     const Path& path) {
+                     const Path& path, const std::optional<PlacedPath>& placed) {
     Json hops = Json::array({topology.host(source).name});
     for (const LinkId link : path.links) hops.push_back(topology.name(topology.link(link).to));
     Json row{{"src", topology.host(source).name},
@@ -158,6 +158,14 @@ std::string path_row(const Topology& topology, HostId source, HostId destination
     row["bandwidth_bps"] =
         path.bandwidth.is_unlimited() ? Json(nullptr) : Json(path.bandwidth.bits_per_second());
     row["hops"] = std::move(hops);
+    if (placed) {
+        const bool is_known = placed->real || placed->is_on_one_machine();
+        row["machines"] = {placed->source, placed->destination};
+        row["real_latency_us"] =
+            is_known ? in_microseconds(placed->real.value_or(Duration{})) : Json(nullptr);
+        row["added_latency_us"] = is_known ? in_microseconds(placed->added) : Json(nullptr);
+        row["real_is_larger"] = placed->is_too_quick;
+    }
     return row.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

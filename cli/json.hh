@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "base/capabilities.hh"
 #include "base/run_ledger.hh"
+#include "cli/placed_paths.hh"
 #include "cli/run_results.hh"
 #include "model/path.hh"
 
@@ -23,7 +25,7 @@ std::string run_document(const RunResults& results, const Scenario& scenario, bo
 
 // One row of `paths`, without a newline.
 std::string path_row(const Topology& topology, HostId source, HostId destination, EpochId epoch,
-                     const Path& path);
+                     const Path& path, const std::optional<PlacedPath>& placed = {});
 
 struct PathStatistics {
     std::size_t epochs = 0;

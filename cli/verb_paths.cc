@@ -1,12 +1,15 @@
-// pleat paths: what an application will see of the network, for every pair of hosts.
+// pleat paths: what an application will see of the network, for every pair of hosts; and how
+// much of it the real network between a controller's machines is.
 #include <fmt/format.h>
 
 #include "base/clock.hh"
 #include "cli/commands.hh"
+#include "cli/controller_link.hh"
 #include "cli/format.hh"
 #include "cli/host_names.hh"
 #include "cli/json.hh"
 #include "cli/load.hh"
+#include "cli/placed_paths.hh"
 #include "model/epochs.hh"
 #include "model/path.hh"
 #include "readers/unit_text.hh"
@@ -24,8 +27,9 @@ class Rows {
   public:
     virtual ~Rows() = default;
     virtual void begin(EpochId epoch, const Epoch& what) = 0;
-    // Without a path the destination is unreachable.
-    virtual void row(HostId source, HostId destination, const std::optional<Path>& path) = 0;
+    // Without a path the destination is unreachable; `placed` when that was asked for.
+    virtual void row(HostId source, HostId destination, const std::optional<Path>& path,
+                     const std::optional<PlacedPath>& placed) = 0;
     virtual void end() = 0;
     virtual void finish() = 0;
 };
@@ -36,10 +40,11 @@ class JsonRows final : public Rows {
 
     void begin(EpochId epoch, const Epoch& /*what*/) override { epoch_ = epoch; }
 
-    void row(HostId source, HostId destination, const std::optional<Path>& path) override {
+    void row(HostId source, HostId destination, const std::optional<Path>& path,
+             const std::optional<PlacedPath>& placed) override {
         if (!path) return;
         output_.data((first_ ? "[\n" : ",\n") +
-                     path_row(topology_, source, destination, epoch_, *path));
+                     path_row(topology_, source, destination, epoch_, *path, placed));
         first_ = false;
     }
 
@@ -56,7 +61,8 @@ class JsonRows final : public Rows {
 
 class TableRows final : public Rows {
   public:
-    TableRows(const Topology& topology, Output& output) : topology_{topology}, output_{output} {}
+    TableRows(const Topology& topology, bool placed, Output& output)
+        : topology_{topology}, placed_{placed}, output_{output} {}
 
     void begin(EpochId epoch, const Epoch& what) override {
         std::string heading = fmt::format("{}epoch {} from {}", started_ ? "\n" : "", epoch.value,
@@ -66,10 +72,13 @@ class TableRows final : public Rows {
         }
         output_.data(heading + "\n");
         started_ = true;
-        rows_ = {{"FROM", "TO", "LATENCY", "RTT", "JITTER", "LOSS", "BANDWIDTH", "HOPS"}};
+        rows_ = {{"FROM", "TO", "LATENCY"}};
+        if (placed_) rows_[0].insert(rows_[0].end(), {"REAL", "ADDED", "MACHINES"});
+        rows_[0].insert(rows_[0].end(), {"RTT", "JITTER", "LOSS", "BANDWIDTH", "HOPS"});
     }
 
-    void row(HostId source, HostId destination, const std::optional<Path>& path) override {
+    void row(HostId source, HostId destination, const std::optional<Path>& path,
+             const std::optional<PlacedPath>& placed) override {
         const std::string& from = topology_.host(source).name;
         const std::string& to = topology_.host(destination).name;
         if (!path) {
@@ -80,9 +89,11 @@ class TableRows final : public Rows {
         for (std::size_t i = 0; i + 1 < path->links.size(); ++i) {
             hops += (i == 0 ? "" : " ") + topology_.name(topology_.link(path->links[i]).to);
         }
-        rows_.push_back({from, to, text_of(path->latency), text_of(path->rtt),
-                         text_of(path->jitter), percent(path->loss), text_of(path->bandwidth),
-                         hops.empty() ? "-" : hops});
+        std::vector<std::string> row{from, to, text_of(path->latency)};
+        if (placed) add_placed(row, *placed);
+        row.insert(row.end(), {text_of(path->rtt), text_of(path->jitter), percent(path->loss),
+                               text_of(path->bandwidth), hops.empty() ? "-" : hops});
+        rows_.push_back(std::move(row));
     }
 
     void end() override {
@@ -93,7 +104,23 @@ class TableRows final : public Rows {
     void finish() override {}
 
   private:
+    static void add_placed(std::vector<std::string>& row, const PlacedPath& placed) {
+        if (placed.is_on_one_machine()) {
+            row.insert(row.end(), {"-", text_of(placed.added), placed.source});
+            return;
+        }
+        const std::string machines = placed.source + " -> " + placed.destination;
+        if (!placed.real) {
+            row.insert(row.end(), {"not measured", "?", machines});
+            return;
+        }
+        row.insert(row.end(),
+                   {text_of(*placed.real),
+                    placed.is_too_quick ? "none: too slow" : text_of(placed.added), machines});
+    }
+
     const Topology& topology_;
+    bool placed_;
     Output& output_;
     bool started_ = false;
     std::vector<std::vector<std::string>> rows_;
@@ -114,8 +141,10 @@ struct Selection {
     std::optional<std::size_t> epoch;  // nothing: all
 };
 
-void print_rows(const Scenario& scenario, const Epochs& epochs, const Selection& selection,
-                Rows& rows) {
+// How many of the paths are asked to be quicker than the real network is.
+std::size_t print_rows(const Scenario& scenario, const Epochs& epochs, const Selection& selection,
+                       const std::optional<PlacedPaths>& places, Rows& rows) {
+    std::size_t too_quick = 0;
     const PathFolder folder{scenario};
     PathTable table = epochs.base;
     for (std::size_t i = 0; i < epochs.epochs.size(); ++i) {
@@ -125,12 +154,26 @@ void print_rows(const Scenario& scenario, const Epochs& epochs, const Selection&
         for (const HostId source : selection.from) {
             for (const HostId destination : selection.to) {
                 if (source == destination) continue;
-                rows.row(source, destination, folder.fold(table, source, destination));
+                const auto path = folder.fold(table, source, destination);
+                std::optional<PlacedPath> placed;
+                if (places && path) placed = places->of({source, destination}, path->latency);
+                if (placed && placed->is_too_quick) ++too_quick;
+                rows.row(source, destination, path, placed);
             }
         }
         rows.end();
     }
     rows.finish();
+    return too_quick;
+}
+
+tl::expected<PlacementChecked, LinkFailure> asked_placement(const Scenario& scenario,
+                                                            const std::string& controller) {
+    const Result<ControllerPlace> place = find_controller(controller);
+    if (!place) {
+        return tl::unexpected{LinkFailure{ExitCode::controller_unreachable, place.error().message}};
+    }
+    return ControllerLink{*place}.wait<PlacementChecked>(CheckPlacement{.scenario = scenario});
 }
 
 PathStatistics statistics_of(const Epochs& epochs, Duration took) {
@@ -199,10 +242,27 @@ ExitCode execute(const PathsArguments& arguments, Output& output) {
         return ExitCode::ok;
     }
     if (at) selection.epoch = epoch_at(epochs, ExperimentTime{*at});
+    std::optional<PlacedPaths> places;
+    if (arguments.machines) {
+        const auto placement = asked_placement(*scenario, arguments.controller);
+        if (!placement) {
+            output.error("paths: " + placement.error().message);
+            return placement.error().code;
+        }
+        for (const std::string& note : placement->notes) output.warning(note);
+        places.emplace(*placement);
+    }
     JsonRows json{topology, output};
-    TableRows text{topology, output};
-    print_rows(*scenario, epochs, selection,
-               arguments.json ? static_cast<Rows&>(json) : static_cast<Rows&>(text));
+    TableRows text{topology, arguments.machines, output};
+    const std::size_t too_quick =
+        print_rows(*scenario, epochs, selection, places,
+                   arguments.json ? static_cast<Rows&>(json) : static_cast<Rows&>(text));
+    if (too_quick > 0) {
+        output.warning(
+            fmt::format("{} of these paths: the real latency is larger than the "
+                        "emulated one, so they will be as slow as the real network",
+                        too_quick));
+    }
     return ExitCode::ok;
 }
 

@@ -104,6 +104,15 @@ void WayOrders::tell_if_finished() {
     asker_.say(std::exchange(found_, {}));
 }
 
+Ways WayOrders::ways_between(const std::set<std::string>& machines) const {
+    Ways ways;
+    for (const auto& [pair, way] : known_) {
+        const bool asked = machines.contains(pair.first) && machines.contains(pair.second);
+        if (asked) ways.ways.push_back(way);
+    }
+    return ways;
+}
+
 ControlMessage WayOrders::check(const Scenario& scenario) const {
     const Result<std::vector<std::string>> placement =
         find_room(scenario, nodes_, members_, spoken_for_, known_);
@@ -114,7 +123,8 @@ ControlMessage WayOrders::check(const Scenario& scenario) const {
     return PlacementChecked{.machines = *placement,
                             .problems = std::move(judgement.problems),
                             .refusal = std::move(refusal),
-                            .notes = std::move(judgement.notes)};
+                            .notes = std::move(judgement.notes),
+                            .ways = ways_between({placement->begin(), placement->end()})};
 }
 
 bool WayOrders::receive(const std::string& machine, const std::string& name,

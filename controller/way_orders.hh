@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ class WayOrders {
     void measured(const WayCheck::Pair& pair, const std::optional<WayQuality>& quality,
                   const std::string& problem);
     void tell_if_finished();
+    Ways ways_between(const std::set<std::string>& machines) const;
 
     Store& store_;
     const Members& members_;

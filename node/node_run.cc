@@ -640,6 +640,7 @@ class NodeRun::Impl {
         second_timer_.stop();
         plane_->read_counters(monotonic_now());
         recorder_.totals(plane_->totals());
+        recorder_.round_trips(tunnel_.round_trips());
         for (const HostId host : local_hosts_) plane_->remove_host(host);
         if (machine_.is_host()) settle_interface(options_.runtime_directory);
         fleet_.dissolve([this] { finish(); });

@@ -110,6 +110,12 @@ void RunRecorder::totals(const PlaneTotals& totals) {
     record("delivery_lateness_max_ns", totals.delivery_lateness_max.count());
 }
 
+void RunRecorder::round_trips(const std::vector<std::pair<std::string, Duration>>& machines) {
+    for (const auto& [machine, took] : machines) {
+        write(TotalsRecord{.counter = "round_trip_to_" + machine + "_ns", .value = took.count()});
+    }
+}
+
 void RunRecorder::flush() {
     const Result<void> flushed = log_.flush();
     if (flushed || problem_) return;

@@ -42,6 +42,8 @@ class RunRecorder {
     void demands(const std::vector<FlowState>& flows, Instant now);
     void sample(const FlowSample& flow, Instant now);
     void totals(const PlaneTotals& totals);
+    // What the network to other machines took, there and back; half of it was subtracted.
+    void round_trips(const std::vector<std::pair<std::string, Duration>>& machines);
 
     void flush();
 

@@ -157,7 +157,11 @@ RunTunnel::RunTunnel(boost::asio::io_context& loop, DataPlane& plane,
       timer_{loop, kLookEvery, [this](Instant now) { look(now); }} {
     if (open_) return;
     for (const Peer& peer : peers) {
-        ways_.push_back({.name = peer.name, .endpoint = peer.way, .hosts = peer.hosts});
+        ways_.push_back({.name = peer.name,
+                         .endpoint = peer.way,
+                         .hosts = peer.hosts,
+                         .round_trip = {},
+                         .told = {}});
     }
     timer_.start();
 }
@@ -167,12 +171,11 @@ void RunTunnel::look(Instant now) {
     bool all = true;
     for (std::size_t i = 0; i < states.size(); ++i) {
         Way& way = ways_[i];
-        if (states[i].round_trip) way.round_trip.add(*states[i].round_trip, now);
-        const auto round_trip = way.round_trip.value();
-        all = all && states[i].ready && round_trip;
-        if (!round_trip) continue;
-        const Duration one_way = *round_trip / 2;
-        if (std::chrono::abs(one_way - way.told) < kWorthTelling) continue;
+        way.round_trip = states[i].round_trip;
+        all = all && states[i].ready && way.round_trip;
+        if (!way.round_trip) continue;
+        const Duration one_way = *way.round_trip / 2;
+        if (way.told && std::chrono::abs(one_way - *way.told) < kWorthTelling) continue;
         way.told = one_way;
         plane_.set_underlay_latency(states[i].machine, one_way);
     }
@@ -180,6 +183,14 @@ void RunTunnel::look(Instant now) {
     if (!all) return warn_if_late(now);
     open_ = true;
     opened_();
+}
+
+std::vector<std::pair<std::string, Duration>> RunTunnel::round_trips() const {
+    std::vector<std::pair<std::string, Duration>> known;
+    for (const Way& way : ways_) {
+        if (way.round_trip) known.emplace_back(way.name, *way.round_trip);
+    }
+    return known;
 }
 
 std::string RunTunnel::too_quick_paths(const std::string& node, const PathFolder& folder,
@@ -190,7 +201,7 @@ std::string RunTunnel::too_quick_paths(const std::string& node, const PathFolder
     std::vector<UnderlayLink> underlay;
     for (std::uint32_t i = 0; i < ways_.size(); ++i) {
         for (const HostId host : ways_[i].hosts) placement[host.value] = MachineId{i + 1};
-        const Duration round_trip = ways_[i].round_trip.value().value_or(Duration::zero());
+        const Duration round_trip = ways_[i].round_trip.value_or(Duration::zero());
         const Duration beyond = round_trip - 2 * kUnavoidable;
         if (ways_[i].name < node || beyond <= Duration::zero()) continue;
         underlay.push_back(
@@ -216,7 +227,7 @@ void RunTunnel::warn_if_late(Instant now) {
     warned_ = true;
     std::vector<std::string> silent;
     for (const Way& way : ways_) {
-        if (!way.round_trip.value()) {
+        if (!way.round_trip) {
             silent.push_back(fmt::format("{} ({})", way.name, way.endpoint));
         }
     }

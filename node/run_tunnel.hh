@@ -5,21 +5,21 @@
 // (1) A machine's number is its place among the names of all machines of the run.
 // (2) A way is open when both ends have proved that they know the key, and its round trip has been
 //     measured.
-// (3) Half the smallest round trip of the last 30 s is taken off what the plane delays, from before
-//     T0 to the end: a way that becomes quicker is followed at once, one that becomes slower
-//     after 30 s.
+// (3) Half the round trip is taken off what the plane delays, from before T0 to the end. What is
+//     measured, and when another measure counts, is said in model/way_latency.hh.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 
 #include "base/result.hh"
-#include "model/windowed_minimum.hh"
 #include "node/dataplane/data_plane.hh"
 #include "node/repeating_timer.hh"
 #include "wire/messages.hh"
@@ -66,6 +66,9 @@ class RunTunnel {
 
     bool open() const { return open_; }
 
+    // What the network to each peer takes, there and back, of those that are known.
+    std::vector<std::pair<std::string, Duration>> round_trips() const;
+
     // A sentence about the paths between `node` (us) and peers with later names that are asked to
     // be quicker than the way there is; empty when there are none, or too many hosts to look at
     // all.
@@ -77,8 +80,8 @@ class RunTunnel {
         std::string name;
         std::string endpoint;
         std::vector<HostId> hosts;
-        WindowedMinimum round_trip{std::chrono::seconds{30}};
-        Duration told{};  // to the plane
+        std::optional<Duration> round_trip;
+        std::optional<Duration> told;  // to the plane
     };
 
     void look(Instant now);

@@ -121,8 +121,8 @@ std::vector<std::string> vxlan_warnings(const std::string& node, const std::vect
     if (first && !peers.empty()) {
         warnings.emplace_back(
             "between machines packets go by VXLAN, neither authenticated nor encrypted: who can "
-            "send "
-            "to these machines can send to hosts (the data plane tun authenticates)");
+            "send with the address of one of them can send to hosts (the data plane tun "
+            "authenticates)");
     }
     std::vector<std::string> narrow;
     for (std::size_t i = 0; i < std::min(peers.size(), states.size()); ++i) {

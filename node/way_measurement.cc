@@ -15,6 +15,7 @@
 
 #include "base/clock.hh"
 #include "base/error.hh"
+#include "model/way_latency.hh"
 #include "node/dataplane/checksum.hh"
 #include "node/dataplane/tunnel/peer_link.hh"
 #include "node/dataplane/tunnel/tunnel_socket.hh"
@@ -56,9 +57,10 @@ struct Words {
     std::uint32_t number = 0;   // of a ping, or a burst
     std::int64_t rate_bps = 0;  // what came of it; of send_burst: its pace. 0: none
     std::int64_t error_bps = 0;
+    Duration held{};  // of a pong: since its ping came
 };
 
-constexpr std::size_t kWordsBytes = 24;
+constexpr std::size_t kWordsBytes = 32;
 using WordsBytes = std::array<std::uint8_t, kWordsBytes>;
 
 void store64(std::uint8_t* at, std::int64_t value) {
@@ -77,6 +79,7 @@ WordsBytes bytes_of(const Words& words) {
     store32(&bytes[4], words.number);
     store64(&bytes[8], words.rate_bps);
     store64(&bytes[16], words.error_bps);
+    store64(&bytes[24], words.held.count());
     return bytes;
 }
 
@@ -88,7 +91,8 @@ std::optional<Words> words_of(std::span<const std::uint8_t> bytes) {
     return Words{.kind = static_cast<Kind>(kind),
                  .number = load32(&bytes[4]),
                  .rate_bps = load64(&bytes[8]),
-                 .error_bps = load64(&bytes[16])};
+                 .error_bps = load64(&bytes[16]),
+                 .held = Duration{load64(&bytes[24])}};
 }
 
 class GivenUp {};
@@ -194,12 +198,13 @@ class WayMeasurement::Impl {
     bool take() {
         auto batch = socket_.receive();
         if (!batch) return false;
+        const Instant came = came_at(*batch);
         const Instant now = monotonic_now();
         std::int64_t of_burst = 0;
         do {
             const std::size_t bytes = std::min(batch->datagram_bytes, batch->bytes.size());
             if (bytes == 0) break;
-            of_burst += take(batch->bytes.first(bytes), now);
+            of_burst += take(batch->bytes.first(bytes), came, now);
             batch->bytes = batch->bytes.subspan(bytes);
         } while (!batch->bytes.empty());
         if (of_burst > 0) {
@@ -209,10 +214,10 @@ class WayMeasurement::Impl {
     }
 
     // How many bytes of a burst it holds.
-    std::int64_t take(std::span<std::uint8_t> datagram, Instant now) {
+    std::int64_t take(std::span<std::uint8_t> datagram, Instant came, Instant now) {
         const auto header = read_header(datagram);
         if (!header || header->sender != (order_.leads ? 1 : 0)) return 0;
-        const PeerLink::Received received = link_.receive(datagram, *header, now);
+        const PeerLink::Received received = link_.receive(datagram, *header, came, now);
         if (!received.answer.empty()) {
             static_cast<void>(
                 socket_.send(received.answer, received.answer.size(), order_.endpoint));
@@ -222,21 +227,23 @@ class WayMeasurement::Impl {
         }
         if (header->count == 1) {
             const auto words = received.message ? words_of(*received.message) : std::nullopt;
-            if (words) hear(*words, now);
+            if (words) hear(*words, came);
             return 0;
         }
         // Also of a message that never becomes whole.
         return static_cast<std::int64_t>(datagram.size() - kDatagramOverhead);
     }
 
-    void hear(const Words& words, Instant now) {
+    void hear(const Words& words, Instant came) {
         switch (words.kind) {
             case Kind::ping:
-                say({.kind = Kind::pong, .number = words.number});
+                say({.kind = Kind::pong, .number = words.number, .held = monotonic_now() - came});
                 break;
             case Kind::pong:
                 if (words.number == pinged_ && pinged_at_) {
-                    round_trips_.push_back(now - *pinged_at_);
+                    const auto took =
+                        network_time({.sent = *pinged_at_, .came = came, .held = words.held});
+                    if (took) round_trips_.push_back(*took);
                     pinged_at_.reset();
                 }
                 break;

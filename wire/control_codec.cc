@@ -323,6 +323,7 @@ void put(const PlacementChecked& m, Body& out) {
     for (const std::string& problem : m.problems) checked.add_problems(problem);
     for (const std::string& note : m.notes) checked.add_notes(note);
     checked.set_refusal(m.refusal);
+    codec::put(m.ways, *checked.mutable_ways());
 }
 
 void put(const MeasureWay& m, Body& out) {
@@ -564,7 +565,8 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
                 .machines = {checked.machines().begin(), checked.machines().end()},
                 .problems = {checked.problems().begin(), checked.problems().end()},
                 .refusal = checked.refusal(),
-                .notes = {checked.notes().begin(), checked.notes().end()}};
+                .notes = {checked.notes().begin(), checked.notes().end()},
+                .ways = codec::ways(checked.ways(), refusal)};
         }
         case Body::kMeasureWay:
             refusal.require(in.measure_way().way_key().size() == codec::kKeySize, codec::kBadKey);

@@ -291,6 +291,7 @@ struct PlacementChecked {
     std::vector<std::string> problems;  // what the network can't do, with the numbers
     std::string refusal;                // what Submit would be refused with; mostly empty
     std::vector<std::string> notes;     // what could not be checked, and why
+    Ways ways{};                        // between these machines, as measured
 
     friend bool operator==(const PlacementChecked&, const PlacementChecked&) = default;
 };

@@ -24,6 +24,10 @@ struct underlay_port {
     __u8 pad;
 };
 
+/* Machines by the address that they send VXLAN from; the value is the network number (VNI) that
+ * this machine has drawn, which they must name. */
+#define UNDERLAY_MACHINES 65536
+
 #ifdef __cplusplus
 static_assert(sizeof(underlay_port) == 12 && sizeof(underlay_address) == 16);
 #endif

@@ -60,6 +60,28 @@ void put_at_ingress(RouteBatch& batch, std::uint32_t port, int program) {
     batch.end_nest(options);
 }
 
+// The kernel keeps a few entries ready, and makes more in an interrupt, which in User Mode Linux
+// is the timer's.
+template <typename Value>
+void put_into(const FileDescriptor& map, const std::array<std::uint8_t, 16>& address,
+              const Value& value, const std::string& what) {
+    const Instant deadline = monotonic_now() + kPatience;
+    while (bpf_map_update_elem(map.value(), address.data(), &value, BPF_ANY) != 0) {
+        if (errno != ENOMEM || monotonic_now() > deadline) {
+            throw Failure{"cannot tell the underlay's program of a " + what + ": " +
+                          std::strerror(errno)};
+        }
+        ::poll(nullptr, 0, 1);
+    }
+}
+
+std::array<std::uint8_t, 16> mapped(std::uint32_t ipv4_network_order) {
+    std::array<std::uint8_t, 16> address{};
+    address[10] = address[11] = 0xff;
+    std::memcpy(address.data() + 12, &ipv4_network_order, sizeof ipv4_network_order);
+    return address;
+}
+
 }  // namespace
 
 Forwarding::Forwarding(int underlay) {
@@ -68,6 +90,7 @@ Forwarding::Forwarding(int underlay) {
     program_ = object.program("underlay_forward");
     arrival_program_ = object.program("underlay_arrive");
     ports_ = object.map("ports");
+    machines_ = object.map("machines");
     in_network_namespace(underlay, [this] { routes_ = open_route_socket(); });
 }
 
@@ -77,25 +100,16 @@ Forwarding::Forwarding(int underlay, FileDescriptor program, FileDescriptor port
 }
 
 void Forwarding::lead(const keeper::Interface& host, const underlay_port& port) const {
-    const auto tell = [this, &port](const std::array<std::uint8_t, 16>& address) {
-        const Instant deadline = monotonic_now() + kPatience;
-        while (bpf_map_update_elem(ports_.value(), address.data(), &port, BPF_ANY) != 0) {
-            // The kernel keeps a few entries ready, and makes more in an interrupt, which in User
-            // Mode Linux is the timer's.
-            if (errno != ENOMEM || monotonic_now() > deadline) {
-                throw Failure{std::string{"cannot tell the underlay's program of a host: "} +
-                              std::strerror(errno)};
-            }
-            ::poll(nullptr, 0, 1);
-        }
-    };
-    std::array<std::uint8_t, 16> mapped{};
-    const std::uint32_t ipv4 = htonl(host.ipv4);
-    mapped[10] = mapped[11] = 0xff;
-    std::memcpy(mapped.data() + 12, &ipv4, sizeof ipv4);
-    tell(mapped);
-    tell(host.ipv6);
-    if (host.outside) tell({});
+    put_into(ports_, mapped(htonl(host.ipv4)), port, "host");
+    put_into(ports_, host.ipv6, port, "host");
+    if (host.outside) put_into(ports_, {}, port, "host");
+}
+
+void Forwarding::trust(const boost::asio::ip::address& machine, std::uint32_t network) const {
+    put_into(
+        machines_,
+        machine.is_v4() ? mapped(htonl(machine.to_v4().to_uint())) : machine.to_v6().to_bytes(),
+        network, "machine");
 }
 
 void Forwarding::add(const keeper::Interface& interface) const {

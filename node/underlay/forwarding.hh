@@ -10,6 +10,8 @@
 #include <array>
 #include <cstdint>
 
+#include <boost/asio/ip/address.hpp>
+
 #include "base/file_descriptor.hh"
 #include "bpf/shared/underlay.h"
 #include "node/keeper/interface.hh"
@@ -36,8 +38,12 @@ class Forwarding {
     void lead_elsewhere(const keeper::Interface& host, std::uint32_t device,
                         const std::array<std::uint8_t, 6>& machine) const;
 
-    // What comes in by `device` is for hosts of this machine, or dropped. Throws.
+    // What comes in by `device` is for hosts of this machine and from a machine that is
+    // trusted, or dropped. Throws.
     void admit(std::uint32_t device) const;
+
+    // A machine at this address, IPv4 or IPv6, may send with this network number (VNI). Throws.
+    void trust(const boost::asio::ip::address& machine, std::uint32_t network) const;
 
   private:
     void lead(const keeper::Interface& host, const underlay_port& port) const;
@@ -45,6 +51,7 @@ class Forwarding {
     FileDescriptor program_;
     FileDescriptor arrival_program_;
     FileDescriptor ports_;
+    FileDescriptor machines_;  // closed where an earlier one has told of them
     FileDescriptor routes_;
 };
 

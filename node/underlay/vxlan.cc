@@ -27,7 +27,9 @@ namespace {
 
 using boost::asio::ip::udp;
 
-constexpr const char* kDevice = "pleat-vxlan";
+// Of rule (5).
+constexpr const char* kSender = "pleat-vxlan";
+constexpr const char* kReceiver = "pleat-vxlan-in";
 constexpr std::uint32_t kHostMtu = 1500;
 
 // Hosts' link addresses begin with 02:70.
@@ -62,32 +64,49 @@ udp::endpoint endpoint_of(const FileDescriptor& socket) {
     return endpoint;
 }
 
+// Any port of this address that is free. It is kept like `reserved`.
+FileDescriptor reserve_port(const boost::asio::ip::address& address) {
+    const udp::endpoint any{address, 0};
+    FileDescriptor socket{check("cannot open a UDP socket",
+                                ::socket(any.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
+    check("cannot bind a UDP socket to " + address.to_string(),
+          ::bind(socket.value(), any.data(), static_cast<socklen_t>(any.size())));
+    return socket;
+}
+
 // Of rule (1): the request is the machine's, what it makes is the underlay's.
-void make_device(const VxlanSettings& settings, const udp::endpoint& local, int underlay) {
+template <typename AddData>
+void make_device(const char* name, std::uint16_t port, int underlay, const AddData& add_data) {
     RouteBatch batch;
     batch.request("cannot make the VXLAN device", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
                   ifinfomsg{});
-    text_attribute(batch, IFLA_IFNAME, kDevice);
-    batch.attribute(IFLA_ADDRESS, link_address_of(settings.machine));
+    text_attribute(batch, IFLA_IFNAME, name);
     batch.attribute(IFLA_MTU, kHostMtu);
     batch.attribute(IFLA_NET_NS_FD, static_cast<std::uint32_t>(underlay));
     const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
     text_attribute(batch, IFLA_INFO_KIND, "vxlan");
     const std::size_t data = batch.begin_nest(IFLA_INFO_DATA);
-    batch.attribute(IFLA_VXLAN_ID, settings.network);
-    address_attribute(batch, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6, local.address());
-    batch.attribute(IFLA_VXLAN_PORT, htons(local.port()));
+    batch.attribute(IFLA_VXLAN_PORT, htons(port));
     batch.attribute(IFLA_VXLAN_LEARNING, std::uint8_t{0});
+    add_data(batch);
     batch.end_nest(data);
     batch.end_nest(info);
     batch.send(open_route_socket().value());
 }
 
-void mark_and_bring_up(RouteBatch& batch, std::uint32_t device, const std::string& run) {
+std::uint32_t device_index(const char* name) {
+    const std::uint32_t device = ::if_nametoindex(name);
+    check("cannot find the VXLAN device", device == 0 ? -1 : 0);
+    return device;
+}
+
+void mark_and_bring_up(RouteBatch& batch, std::uint32_t device, const VxlanSettings& settings) {
     ifinfomsg link{};
     link.ifi_index = static_cast<int>(device);
     batch.request("cannot mark the VXLAN device", RTM_SETLINK, 0, link);
-    text_attribute(batch, IFLA_IFALIAS, "pleat " + run);
+    text_attribute(batch, IFLA_IFALIAS, "pleat " + settings.run);
+    // What comes has it as its destination, what goes gets it as its source.
+    batch.attribute(IFLA_ADDRESS, link_address_of(settings.machine));
     link.ifi_flags = IFF_UP;
     link.ifi_change = IFF_UP;
     batch.request("cannot bring up the VXLAN device", RTM_NEWLINK, 0, link);
@@ -128,20 +147,34 @@ void open_vxlan(VxlanSettings settings, int underlay, const Forwarding& forwardi
                       " leads over another version of IP than this machine's: " +
                       peer.endpoint.address().to_string() + ", " + local.address().to_string()};
     }
-    make_device(settings, local, underlay);
-    in_network_namespace(underlay, [&settings, &forwarding] {
-        const std::uint32_t device = ::if_nametoindex(kDevice);
-        check("cannot find the VXLAN device", device == 0 ? -1 : 0);
-        forwarding.admit(device);  // first: nothing may come in unseen
+    FileDescriptor sender_port = reserve_port(local.address());
+    make_device(kReceiver, local.port(), underlay, [](RouteBatch& batch) {
+        batch.attribute(IFLA_VXLAN_COLLECT_METADATA, std::uint8_t{1});
+    });
+    make_device(kSender, endpoint_of(sender_port).port(), underlay, [&](RouteBatch& batch) {
+        batch.attribute(IFLA_VXLAN_ID, settings.network);
+        address_attribute(batch, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6, local.address());
+    });
+    in_network_namespace(underlay, [&settings, &forwarding, &sender_port] {
+        const std::uint32_t receiver = device_index(kReceiver);
+        const std::uint32_t sender = device_index(kSender);
+        // First: nothing may come in unseen.
+        forwarding.admit(receiver);
+        forwarding.admit(sender);
         RouteBatch batch;
-        for (const VxlanPeer& peer : settings.peers) add_peer(batch, device, peer);
-        mark_and_bring_up(batch, device, settings.run);
-        // A socket of ours would be in its way.
+        for (const VxlanPeer& peer : settings.peers) {
+            forwarding.trust(peer.endpoint.address(), settings.network);
+            add_peer(batch, sender, peer);
+        }
+        mark_and_bring_up(batch, receiver, settings);
+        mark_and_bring_up(batch, sender, settings);
+        // Sockets of ours would be in their way.
         settings.reserved.close();
+        sender_port.close();
         batch.send(open_route_socket().value());
         for (const VxlanPeer& peer : settings.peers) {
             for (const keeper::Interface& host : peer.hosts) {
-                forwarding.lead_elsewhere(host, device, link_address_of(peer.machine));
+                forwarding.lead_elsewhere(host, sender, link_address_of(peer.machine));
             }
         }
     });

@@ -1,16 +1,20 @@
-// Vxlan: the way from this machine's underlay to those of the other machines of a run: a VXLAN
-// device (RFC 7348) in the underlay whose UDP socket is the machine's.
+// Vxlan: the way from this machine's underlay to those of the other machines of a run: two VXLAN
+// devices (RFC 7348) in the underlay whose UDP sockets are the machine's.
 //
-// (1) The device is made from the machine's namespace into the underlay: it is never seen in the
-//     machine's own, and goes with the underlay, however processes ended. `ip -n` of the underlay
-//     shows it as pleat-vxlan, with the run in its alias.
-// (2) Nothing is flooded or learned: each other machine is one permanent entry, by a link address
-//     made of its number. What has another destination is dropped.
-// (3) Each machine has drawn its VNI and its port for this run; who sends to it must know both.
-//     Packets are neither authenticated nor encrypted.
+// (1) The devices are made from the machine's namespace into the underlay: they are never seen in
+//     the machine's own, and go with the underlay, however processes ended. `ip -n` of the underlay
+//     shows them as pleat-vxlan and pleat-vxlan-in, with the run in their alias.
+// (2) Nothing is flooded or learned: each other machine is one permanent entry of the device that
+//     sends, by a link address made of its number. What has another destination is dropped.
+// (3) Each machine has drawn its VNI and its port for this run; who sends to it must know both, and
+//     have the address of a machine of the run. Packets are neither authenticated nor encrypted.
 // (4) Hosts' interfaces have 1500 bytes wherever their peers are. Where the road between machines
 //     carries less than vxlan_whole(), the kernel cuts what is too large in two: over IPv4. Over
 //     IPv6 it drops it.
+// (5) Only a device that says of each packet where it came from (external, "metadata mode") lets
+//     (3) be checked, and only one that has its entries by itself can send to a port for each
+//     machine. So one receives and one sends. What comes to the port of the latter, which nobody
+//     is told, is dropped.
 #pragma once
 
 #include <cstdint>

@@ -111,6 +111,11 @@ TEST_CASE("paths takes one pair and a time") {
     CHECK(paths.from == "client[0]");
     CHECK(paths.to == "server");
     CHECK(paths.at == "30s");
+    CHECK_FALSE(paths.machines);
+    const auto placed =
+        parsed<PathsArguments>({"paths", "a.yaml", "--machines", "--controller", "ipc:///c"});
+    CHECK(placed.machines);
+    CHECK(placed.controller == "ipc:///c");
 }
 
 TEST_CASE("global flags stand before or after the verb") {

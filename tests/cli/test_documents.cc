@@ -130,6 +130,29 @@ TEST_CASE("a row of paths gives microseconds, and null for no limit") {
     CHECK(row.at("loss") == 0.25);
     CHECK(row.at("bandwidth_bps").is_null());
     CHECK(row.at("hops") == Json::array({"client", "s1"}));
+    CHECK_FALSE(row.contains("machines"));
+}
+
+TEST_CASE("a row of a path that is placed says what the real network takes, null if not known") {
+    const Topology topology = testing::small_scenario().topology;
+    const auto row = [&topology](const PlacedPath& placed) {
+        return Json::parse(path_row(topology, HostId{0}, HostId{1}, EpochId{0}, Path{}, placed));
+    };
+    const Json between = row(
+        {.source = "m1", .destination = "m2", .real = 3ms, .added = 7ms, .is_too_quick = false});
+    CHECK(between.at("machines") == Json::array({"m1", "m2"}));
+    CHECK(between.at("real_latency_us") == 3000);
+    CHECK(between.at("added_latency_us") == 7000);
+    CHECK(between.at("real_is_larger") == false);
+    CHECK(
+        row({.source = "m1", .destination = "m2", .real = 3ms, .added = 0ms, .is_too_quick = true})
+            .at("real_is_larger") == true);
+    const Json unknown = row({.source = "m1", .destination = "m2", .real = {}, .added = 10ms});
+    CHECK(unknown.at("real_latency_us").is_null());
+    CHECK(unknown.at("added_latency_us").is_null());
+    const Json here = row({.source = "m1", .destination = "m1", .real = {}, .added = 10ms});
+    CHECK(here.at("real_latency_us") == 0);
+    CHECK(here.at("added_latency_us") == 10000);
 }
 
 TEST_CASE("the other documents carry a version") {

@@ -96,6 +96,15 @@ TEST_CASE("paths of nobody is an empty array") {
     CHECK(Json::parse(desk.captured.data) == Json::array());
 }
 
+TEST_CASE("paths --machines of a controller that this user has not joined says so") {
+    Desk desk;
+    PathsArguments arguments = paths_of(desk.file("a.yaml", kDumbbell));
+    arguments.machines = true;
+    arguments.controller = "tcp://127.0.0.1:1";  // of which this user is no operator
+    CHECK(desk.run(arguments) == ExitCode::controller_unreachable);
+    CHECK(desk.captured.data.empty());
+}
+
 TEST_CASE("paths tells an unknown name with what was probably meant") {
     Desk desk;
     PathsArguments arguments = paths_of(desk.file("a.yaml", kDumbbell));

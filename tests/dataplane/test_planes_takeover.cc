@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/dataplane/plane_cases.hh"
 #include "tests/dataplane/planes.hh"
 
 using namespace std::chrono_literals;
@@ -119,6 +120,28 @@ TEST_CASE("shares stay in force while no plane is there, and after a takeover", 
         CHECK(rate(1s) == Approx(8).epsilon(tolerance));
         world.plane().read_counters(monotonic_now());
         CHECK(found->counters->queue_drops > 0);
+    });
+}
+
+TEST_CASE("what is given early stays so while no plane is there, and after a takeover", "[short]") {
+    for_each_plane_that_leaves([](const Plane& plane) {
+        PlaneWorld world{plane.open_to_leave, {"a -- s1: 20ms", "s1 -- b: 0ms"}};
+        const auto is_early = [&] {
+            const auto times = world.ping("a", "b", 40, 6ms);
+            const Duration found = times.at(times.size() / 2);
+            INFO(found.count() << " ns");
+            CHECK(found >= 33ms - 150us);
+            CHECK(found < 33ms + plane.rtt_error);
+        };
+        world.plane().give_early({world.flow("a", "b").destination}, 7ms);
+        is_early();
+        world.kill_plane();
+        is_early();
+        take_over(world, plane);
+        is_early();
+        // Nor does another table undo it.
+        change_to(world, {"a -- s1: 20ms", "s1 -- b: 0ms"});
+        is_early();
     });
 }
 

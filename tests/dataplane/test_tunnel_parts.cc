@@ -292,24 +292,56 @@ TEST_CASE("datagrams become as large as the way carries, and smaller when it nar
     }
 }
 
-TEST_CASE("the way is measured by hellos and their answers") {
+TEST_CASE(
+    "the way is measured by hellos and their answers, without what either end lets them wait") {
     TunnelEnds world;
-    for (int i = 0; i < 3; ++i) {
+    world.waited = 70ms;
+    for (int i = 0; i < 12; ++i) {
         for (std::size_t from = 0; from < 2; ++from) {
+            const Instant asked = world.now;
             for (const Datagram& hello : world.ends[from]->hellos(world.now)) {
-                world.now += 2ms;  // there
+                world.now = asked + 2ms + world.waited;  // there
                 world.come(1 - from, hello);
-                world.now += 3ms;  // and back
+                world.now += 3ms + world.waited;  // and back
                 const auto answers = std::exchange(world.sent, {});
                 for (const auto& [to, answer] : answers) world.come(1 - to, answer);
                 world.sent.clear();
-                world.now -= 5ms;
             }
-            world.now += 100ms;
+            world.now = asked + 1s;
         }
+        CHECK(world.ends[0]->round_trip().has_value() == (i >= 9));
     }
     CHECK(world.ends[0]->round_trip() == 5ms);
     CHECK(world.ends[1]->round_trip() == 5ms);
+}
+
+TEST_CASE("answers that are repeated measure nothing") {
+    TunnelEnds world;
+    world.greet();
+    REQUIRE_FALSE(world.ends[0]->round_trip());  // too few
+    const auto recorded = world.history;
+    for (int i = 0; i < 100; ++i) {
+        world.now += 10ms;
+        for (const auto& [from, datagram] : recorded) world.come(1 - from, datagram);
+    }
+    CHECK_FALSE(world.ends[0]->round_trip());
+    CHECK_FALSE(world.ends[1]->round_trip());
+}
+
+TEST_CASE("the way goes on being measured, by one small hello a second, and sizes less often") {
+    TunnelEnds world;
+    world.greet(10s, [](const Datagram& one) { return one.size() <= 1472; });
+    CHECK(world.ends[0]->round_trip() == 0ms);
+    world.history.clear();
+    world.greet(20s, [](const Datagram& one) { return one.size() <= 1472; });
+    const auto of_size = [&world](std::size_t bytes) {
+        return std::ranges::count_if(world.history, [bytes](const TunnelEnds::Sent& one) {
+            return one.from == 0 && one.datagram.size() == bytes;
+        });
+    };
+    CHECK(of_size(1472) == 4);
+    // Answers, too: to the other's 20, and its four rounds of five sizes.
+    CHECK(of_size(kLeastHelloBytes) == 20 + 20 + 4 * 5);
 }
 
 TEST_CASE("no more hellos are answered than said") {

@@ -100,7 +100,6 @@ std::vector<std::vector<std::uint8_t>> heard(int socket, std::uint16_t port) {
 // One way, as the tunnel itself finds it: what a node tells its plane.
 Duration measured_way() {
     TwoMachines world{{"a -- s1: 0ms", "s1 -- x: 0ms"}, {"x"}};
-    world.pass(500ms);
     return *world.plane(0).peers().at(0).round_trip / 2;
 }
 
@@ -309,7 +308,7 @@ TEST_CASE("two machines with different keys are not ready, and nothing passes") 
     CHECK(world.plane(1).totals().packets_out == 0);
 }
 
-TEST_CASE("two machines: the way is measured") {
+TEST_CASE("two machines: the way is measured, without what waking a thread takes") {
     if (no_hosts_here()) return;
     TwoMachines world{{"a -- s1: 1ms", "s1 -- x: 1ms"}, {"x"}};
     for (const std::size_t machine : {0UL, 1UL}) {
@@ -317,7 +316,9 @@ TEST_CASE("two machines: the way is measured") {
         CHECK(state.ready);
         CHECK(state.datagram_bytes == 1472);
         REQUIRE(state.round_trip.has_value());
-        CHECK(*state.round_trip < 20ms);
+        // A veth pair; threads are woken in some 50 us each, and later beside other work.
+        CHECK(*state.round_trip > 0ns);
+        CHECK(*state.round_trip < 60us);
     }
 }
 

@@ -35,7 +35,7 @@ class TunnelEnds {
     PeerLink::Verdict come(std::size_t end, Datagram datagram) {
         const auto header = read_header(datagram);
         if (!header) return PeerLink::Verdict::malformed;
-        PeerLink::Received received = ends[end]->receive(datagram, *header, now);
+        PeerLink::Received received = ends[end]->receive(datagram, *header, now - waited, now);
         if (received.message) {
             messages[end].emplace_back(received.message->begin(), received.message->end());
         }
@@ -96,6 +96,7 @@ class TunnelEnds {
     std::vector<Sent> sent;                         // under way
     std::vector<Sent> history;                      // all hellos and answers
     Instant now{std::chrono::hours{1}};
+    Duration waited{};  // how long what comes has been there when it is seen
 };
 
 inline Datagram random_message(std::mt19937_64& random, std::size_t bytes) {

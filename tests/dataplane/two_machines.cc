@@ -92,11 +92,12 @@ TwoMachines::TwoMachines(const std::vector<std::string>& lines,
     settle();
 }
 
-// Until both know each other, and how large datagrams may be.
+// Until both know each other, how large datagrams may be, and what the way takes.
 void TwoMachines::settle() {
     await([this] {
         return std::ranges::all_of(planes_, [](const auto& plane) {
-            return plane->peers().at(0).ready && plane->peers().at(0).datagram_bytes > 1232;
+            const TunnelPeerState state = plane->peers().at(0);
+            return state.ready && state.datagram_bytes > 1232 && state.round_trip;
         });
     });
 }

@@ -133,14 +133,16 @@ TEST_CASE("ways are open when they are measured, and half their round trip is to
     plane.state.ready = true;
     loop.run_one_for(5s);
     CHECK_FALSE(tunnel.open());  // not measured
+    CHECK(tunnel.round_trips().empty());
     plane.state.round_trip = 10ms;
     loop.run_one_for(5s);
     CHECK(tunnel.open());
-    plane.state.round_trip = 30ms;  // for a moment: that says nothing
+    plane.state.round_trip = 10ms + 2us;  // not worth telling
     loop.run_one_for(5s);
     plane.state.round_trip = 8ms;
     loop.run_one_for(5s);
     CHECK(plane.told == std::vector<Duration>{5ms, 4ms});
+    CHECK(tunnel.round_trips() == std::vector<std::pair<std::string, Duration>>{{"m2", 8ms}});
     CHECK(opened == 1);
 }
 

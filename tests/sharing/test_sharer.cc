@@ -169,7 +169,8 @@ TEST_CASE("flows of a run that is taken over keep their shares until more is kno
     CHECK(world.caps.at(first).is_unlimited());
 }
 
-TEST_CASE("a sample counts from when a flow's counters were read, not from when it was told of (8)") {
+TEST_CASE(
+    "a sample counts from when a flow's counters were read, not from when it was told of (8)") {
     World world{dumbbell(1, 20_Mbps)};
     const FlowKey flow = world.flow("client[0]", "server[0]");
     world.sharer.resume({}, world.now);

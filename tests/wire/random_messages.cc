@@ -639,7 +639,7 @@ CheckPlacement make(Random& r) {
 
 template <>
 PlacementChecked make(Random& r) {
-    return {texts(r), texts(r), text(r), texts(r)};
+    return {texts(r), texts(r), text(r), texts(r), make<Ways>(r)};
 }
 
 template <>

@@ -117,9 +117,8 @@ class NetemPlane final : public DataPlane {
     std::function<void(PlaneReport)> report_;
     std::vector<bool> unplugged_;  // by HostId: cut off, or removed
     PlaneMemory memory_;
-    bool is_adopted_;              // it goes on with what an earlier one left
-    FileDescriptor pins_;          // of the classifier
-    std::vector<Duration> early_;  // by HostId of the destination
+    bool is_adopted_;      // it goes on with what an earlier one left
+    FileDescriptor pins_;  // of the classifier
     std::unique_ptr<Classifier> classifier_;
     U32Filters filters_;  // without it
     std::map<HostId, std::unique_ptr<LocalHost>> locals_;
@@ -149,7 +148,6 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       unplugged_(context.folder.topology().hosts().size(), false),
       memory_{memory_of(context)},
       is_adopted_{context.left.contains(kNetemMemory)},
-      early_(unplugged_.size()),
       filters_{context.addresses, options.pass_unknown},
       row_folder_{context.folder},
       rows_readable_{context.loop, row_folder_.fd()},
@@ -450,8 +448,8 @@ void NetemPlane::refresh(LocalHost& local, std::uint32_t destination) {
     const std::uint16_t uplink = tcal.shape_uplink(
         access.link.value, class_shape(access.bandwidth, access.bandwidth, access.overhead));
     row.move_behind(uplink, key.destination, tcal);
-    DestinationShape wanted =
-        destination_shape(earlier(row.shape->path, early_[destination]), row.cap, access.bandwidth);
+    DestinationShape wanted = destination_shape(
+        earlier(row.shape->path, memory_.early()[destination]), row.cap, access.bandwidth);
     // A kernel with more than one netem on an interface refuses to duplicate (6.16, and the
     // stable kernels of summer 2025); the classifier can.
     if (classifier_) wanted.netem.duplicate = 0;
@@ -579,7 +577,7 @@ void NetemPlane::connect(HostId host) {
 void NetemPlane::give_early(const std::vector<HostId>& destinations, Duration early) {
     std::vector<std::uint32_t> changed;
     for (const HostId destination : destinations) {
-        Duration& now = early_[destination.value];
+        Duration& now = memory_.early()[destination.value];
         if (std::chrono::abs(early - now) < kWorthARequest) continue;
         now = early;
         changed.push_back(destination.value);

@@ -15,9 +15,9 @@ namespace pleat {
 
 namespace {
 
-constexpr std::uint64_t kMagic = 0x706c6561746e6531;  // "pleatne1"
+constexpr std::uint64_t kMagic = 0x706c6561746e6532;  // "pleatne2"
 
-// At the beginning of the file.
+// At the beginning of the file; behind it what is given early, by host.
 struct FileHead {
     std::uint64_t magic = kMagic;
     std::uint64_t hosts = 0;
@@ -39,6 +39,10 @@ FileDescriptor new_file(std::size_t bytes) {
     check("size the memory of the netem plane",
           ::ftruncate(file.value(), static_cast<off_t>(bytes)));
     return file;
+}
+
+std::size_t bytes_before_hosts(std::size_t hosts) {
+    return in_pages(sizeof(FileHead) + hosts * sizeof(Duration));
 }
 
 void* mapped(int file, std::size_t bytes, std::size_t at) {
@@ -92,15 +96,16 @@ std::span<RowMemory> HostMemory::rows() const {
 
 PlaneMemory::PlaneMemory(std::size_t hosts)
     : hosts_{hosts},
-      memory_{new_file(in_pages(sizeof(FileHead)) +
-                       hosts * host_bytes(hosts, sizeof(HostMemory::Head)))} {
+      memory_{new_file(bytes_before_hosts(hosts) +
+                       hosts * host_bytes(hosts, sizeof(HostMemory::Head)))},
+      head_{head_bytes()} {
     const FileHead head{.hosts = hosts};
     check("write the memory of the netem plane",
           static_cast<int>(::pwrite(memory_.value(), &head, sizeof head, 0)));
 }
 
 PlaneMemory::PlaneMemory(std::size_t hosts, FileDescriptor left)
-    : hosts_{hosts}, memory_{std::move(left)} {
+    : hosts_{hosts}, memory_{std::move(left)}, head_{nullptr, Unmapped{0}} {
     const FileHead wanted{.hosts = hosts};
     FileHead found{};
     const bool whole = ::pread(memory_.value(), &found, sizeof found, 0) == sizeof found;
@@ -108,13 +113,30 @@ PlaneMemory::PlaneMemory(std::size_t hosts, FileDescriptor left)
         throw Failure{"what the netem plane has left is of another version, or of " +
                       std::to_string(found.hosts) + " hosts, not " + std::to_string(hosts)};
     }
+    head_ = head_bytes();
+}
+
+void PlaneMemory::Unmapped::operator()(void* begin) const noexcept {
+    ::munmap(begin, bytes);
+}
+
+std::unique_ptr<void, PlaneMemory::Unmapped> PlaneMemory::head_bytes() const {
+    const std::size_t bytes = bytes_before_hosts(hosts_);
+    return {mapped(memory_.value(), bytes, 0), Unmapped{bytes}};
+}
+
+std::span<Duration> PlaneMemory::early() const {
+    static_assert(sizeof(FileHead) % alignof(Duration) == 0);
+    auto* const first = static_cast<char*>(head_.get()) + sizeof(FileHead);
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as the file is laid out
+    return {std::launder(reinterpret_cast<Duration*>(first)), hosts_};
 }
 
 std::unique_ptr<HostMemory> PlaneMemory::of(HostId host) const {
     PLEAT_ASSERT(host.value < hosts_);
     const std::size_t bytes = host_bytes(hosts_, sizeof(HostMemory::Head));
     void* const begin =
-        mapped(memory_.value(), bytes, in_pages(sizeof(FileHead)) + host.value * bytes);
+        mapped(memory_.value(), bytes, bytes_before_hosts(hosts_) + host.value * bytes);
     return std::unique_ptr<HostMemory>{new HostMemory{begin, bytes, hosts_}};
 }
 

@@ -13,6 +13,7 @@
 #include <span>
 #include <type_traits>
 
+#include "base/duration.hh"
 #include "base/file_descriptor.hh"
 #include "model/ids.hh"
 #include "model/units.hh"
@@ -110,12 +111,23 @@ class PlaneMemory {
 
     std::unique_ptr<HostMemory> of(HostId host) const;
 
+    // By HostId of the destination: what DataPlane::give_early() has said.
+    std::span<Duration> early() const;
+
     // For a Tcal that nobody goes on with.
     static std::unique_ptr<HostMemory> apart();
 
   private:
+    struct Unmapped {
+        std::size_t bytes;
+        void operator()(void* begin) const noexcept;
+    };
+
+    std::unique_ptr<void, Unmapped> head_bytes() const;
+
     std::size_t hosts_;
     FileDescriptor memory_;
+    std::unique_ptr<void, Unmapped> head_;
 };
 
 }  // namespace pleat

@@ -18,26 +18,30 @@ constexpr std::size_t kStamp = kEcho + sizeof(Salt);
 constexpr std::size_t kEchoStamp = kStamp + 8;
 constexpr std::size_t kEchoBytes = kEchoStamp + 8;
 constexpr std::size_t kAsks = kEchoBytes + 2;
-constexpr std::size_t kFieldsEnd = kAsks + 1;
+constexpr std::size_t kHeld = kAsks + 1;
+constexpr std::size_t kFieldsEnd = kHeld + 8;
 static_assert(kFieldsEnd + kTagBytes <= kLeastHelloBytes);
 
-constexpr Duration kUntilAnswered = std::chrono::milliseconds{50};
-constexpr Duration kWhenSettled = std::chrono::seconds{5};
-constexpr int kUntilSettled = 4;
-constexpr Duration kLately = 3 * kWhenSettled + std::chrono::seconds{1};
+// Hellos of all sizes, when the session is new.
+constexpr int kFirstSizes = 4;
+constexpr Duration kLately = 3 * Greeting::kSizesEvery + std::chrono::seconds{1};
 
 void store64(std::uint8_t* at, std::uint64_t value) {
     store32(at, static_cast<std::uint32_t>(value >> 32U));
     store32(at + 4, static_cast<std::uint32_t>(value));
 }
 
-Instant load_instant(const std::uint8_t* at) {
+Duration load_duration(const std::uint8_t* at) {
     const std::uint64_t value = (std::uint64_t{load32(at)} << 32U) | load32(at + 4);
-    return Instant{Duration{static_cast<std::int64_t>(value)}};
+    return Duration{static_cast<std::int64_t>(value)};
+}
+
+std::uint64_t count(Duration time) {
+    return static_cast<std::uint64_t>(time.count());
 }
 
 std::uint64_t count(Instant at) {
-    return static_cast<std::uint64_t>(at.time_since_epoch().count());
+    return count(at.time_since_epoch());
 }
 
 // No counter is kept over restarts: a random salt of 128 bits makes a key for this one.
@@ -62,6 +66,7 @@ std::vector<std::uint8_t> encode_hello(const Hello& hello, MachineNumber sender,
     store64(&datagram[kEchoStamp], count(hello.echo_stamp));
     store16(&datagram[kEchoBytes], hello.echo_bytes);
     datagram[kAsks] = hello.asks ? 1 : 0;
+    store64(&datagram[kHeld], count(hello.held));
     seal(datagram, header, one_time_key(key, datagram.data()));
     return datagram;
 }
@@ -75,10 +80,11 @@ std::optional<Hello> decode_hello(std::span<std::uint8_t> datagram, const Tunnel
     Hello hello;
     std::copy_n(&datagram[kSalt], hello.salt.size(), hello.salt.begin());
     std::copy_n(&datagram[kEcho], hello.echo.size(), hello.echo.begin());
-    hello.stamp = load_instant(&datagram[kStamp]);
-    hello.echo_stamp = load_instant(&datagram[kEchoStamp]);
+    hello.stamp = Instant{load_duration(&datagram[kStamp])};
+    hello.echo_stamp = Instant{load_duration(&datagram[kEchoStamp])};
     hello.echo_bytes = load16(&datagram[kEchoBytes]);
     hello.asks = datagram[kAsks] != 0;
+    hello.held = load_duration(&datagram[kHeld]);
     return hello;
 }
 
@@ -92,12 +98,17 @@ std::vector<std::size_t> probe_sizes(bool ipv6) {
 }
 
 Greeting::Greeting(Salt own, std::vector<std::size_t> sizes)
-    : own_{own}, sizes_{std::move(sizes)}, came_(sizes_.size()) {
+    : own_{own},
+      sizes_{std::move(sizes)},
+      least_and_sizes_{kLeastHelloBytes},
+      came_(sizes_.size()) {
+    least_and_sizes_.insert(least_and_sizes_.end(), sizes_.begin(), sizes_.end());
     PLEAT_ASSERT(!sizes_.empty() && std::ranges::is_sorted(sizes_) &&
                  sizes_.front() >= kLeastHelloBytes);
 }
 
-std::optional<Hello> Greeting::receive(const Hello& hello, std::size_t bytes, Instant now) {
+std::optional<Hello> Greeting::receive(const Hello& hello, std::size_t bytes, Instant came,
+                                       Instant now) {
     const bool proved = hello.echo == own_;
     if (std::ranges::find(given_up_, hello.salt) != given_up_.end()) return std::nullopt;
     if (proved) {
@@ -110,8 +121,9 @@ std::optional<Hello> Greeting::receive(const Hello& hello, std::size_t bytes, In
         if (hello.echo_bytes != 0) {
             const auto size = std::ranges::find(sizes_, hello.echo_bytes);
             if (size != sizes_.end()) came_[static_cast<std::size_t>(size - sizes_.begin())] = now;
-            if (hello.echo_stamp <= now) {
-                round_trips_[measured_++ % round_trips_.size()] = now - hello.echo_stamp;
+            if (hello.echo_stamp > measured_ && hello.echo_stamp <= came) {
+                measured_ = hello.echo_stamp;
+                latency_.add({.sent = hello.echo_stamp, .came = came, .held = hello.held}, now);
             }
         }
     }
@@ -126,13 +138,20 @@ std::optional<Hello> Greeting::receive(const Hello& hello, std::size_t bytes, In
                  .asks = !proved,
                  .stamp = now,
                  .echo_stamp = hello.stamp,
-                 .echo_bytes = static_cast<std::uint16_t>(bytes)};
+                 .echo_bytes = static_cast<std::uint16_t>(bytes),
+                 .held = now - came};
 }
 
-Hello Greeting::ask(Instant now) {
+// (6)
+Greeting::Question Greeting::ask(Instant now) {
+    const bool is_early = !peer_ || asked_ < kFirstSizes;
+    const bool all_sizes = is_early || now >= next_sizes_;
+    if (all_sizes) next_sizes_ = now + kSizesEvery;
     ++asked_;
-    next_ = now + (peer_ && asked_ >= kUntilSettled ? kWhenSettled : kUntilAnswered);
-    return Hello{.salt = own_, .echo = peer_.value_or(Salt{}), .asks = true, .stamp = now};
+    next_ = now + (!peer_ || asked_ < kQuickHellos ? kQuickly : kSlowly);
+    const std::span<const std::size_t> sizes{least_and_sizes_};
+    return {.hello = {.salt = own_, .echo = peer_.value_or(Salt{}), .asks = true, .stamp = now},
+            .sizes = all_sizes ? sizes : sizes.first(1)};
 }
 
 std::size_t Greeting::datagram_bytes(Instant now) const {
@@ -146,13 +165,6 @@ void Greeting::refused(std::size_t bytes) {
     for (std::size_t i = 1; i < sizes_.size(); ++i) {
         if (sizes_[i] >= bytes) came_[i].reset();
     }
-}
-
-std::optional<Duration> Greeting::round_trip() const {
-    if (measured_ == 0) return std::nullopt;
-    return *std::min_element(round_trips_.begin(),
-                             round_trips_.begin() + static_cast<std::ptrdiff_t>(
-                                                        std::min(measured_, round_trips_.size())));
 }
 
 }  // namespace pleat

@@ -11,15 +11,21 @@
 //     itself. Three hellos make a session, however many are lost before.
 // (4) A hello is padded to a size; an answer names the size that came. The largest that came lately
 //     is what datagrams may have. Of hellos and answers at most kMostAnswers a second are answered.
+// (5) An answer names the stamp of the hello that it answers, and how long that was kept, from
+//     the kernel's stamp of its receipt on. What is left of the round trip is the network's
+//     (model/way_latency.hh). Of a hello only the first answer counts: repeating one says nothing.
+// (6) When the session is new, hellos go out every kQuickly, kQuickHellos times, then every
+//     kSlowly; those that measure are as small as can be. Beside them all sizes are tried, with
+//     the first few and then every kSizesEvery.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/clock.hh"
+#include "model/way_latency.hh"
 #include "node/dataplane/tunnel/datagram.hh"
 
 namespace pleat {
@@ -31,6 +37,7 @@ struct Hello {
     Instant stamp{};               // sender's clock
     Instant echo_stamp{};          // of the hello that this answers
     std::uint16_t echo_bytes = 0;  // its size, as it came; 0: this is no answer
+    Duration held{};               // from its receipt to `stamp`
 
     friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -51,18 +58,27 @@ std::vector<std::size_t> probe_sizes(bool ipv6);
 class Greeting {
   public:
     static constexpr int kMostAnswers = 200;
+    static constexpr Duration kQuickly = std::chrono::milliseconds{50};
+    static constexpr int kQuickHellos = 40;
+    static constexpr Duration kSlowly = std::chrono::seconds{1};
+    static constexpr Duration kSizesEvery = std::chrono::seconds{5};
 
     Greeting(Salt own, std::vector<std::size_t> sizes);
 
-    // A hello was received: what to answer, if anything.
-    std::optional<Hello> receive(const Hello& hello, std::size_t bytes, Instant now);
+    // A hello was received, and came at `came`, by the kernel: what to answer at `now`, if
+    // anything.
+    std::optional<Hello> receive(const Hello& hello, std::size_t bytes, Instant came, Instant now);
 
-    // When the next hellos are due, and what they say: one for each size of due_sizes().
+    // When the next hello is due.
     Instant next() const { return next_; }
 
-    Hello ask(Instant now);
+    // To be sent once for each size, in order.
+    struct Question {
+        Hello hello;
+        std::span<const std::size_t> sizes;
+    };
 
-    std::span<const std::size_t> due_sizes() const { return sizes_; }
+    Question ask(Instant now);
 
     // The other has proved itself; with the salt of the session. Empty before.
     const std::optional<Salt>& peer() const { return peer_; }
@@ -75,21 +91,23 @@ class Greeting {
     // The socket refused a datagram of this size: the way has become narrower.
     void refused(std::size_t bytes);
 
-    // The smallest of the last few.
-    std::optional<Duration> round_trip() const;
+    // What the network between the two takes, there and back; empty until it is known.
+    std::optional<Duration> round_trip() const { return latency_.round_trip(); }
 
   private:
     Salt own_;
     std::vector<std::size_t> sizes_;
+    std::vector<std::size_t> least_and_sizes_;
     std::vector<std::optional<Instant>> came_;  // by size, when it last did
     std::optional<Salt> peer_;
     std::vector<Salt> given_up_;  // one each time that the other started anew
     Instant next_{};
+    Instant next_sizes_{};
     int asked_ = 0;  // since the session began
     Instant answers_since_{};
     int answers_ = 0;
-    std::array<Duration, 8> round_trips_{};
-    std::size_t measured_ = 0;
+    Instant measured_{};  // stamp of the last hello whose answer was counted
+    WayLatency latency_;
 };
 
 }  // namespace pleat

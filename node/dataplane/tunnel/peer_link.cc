@@ -73,8 +73,8 @@ std::optional<PeerLink::Batch> PeerLink::pack(std::span<const iovec> pieces, Ins
 }
 
 PeerLink::Received PeerLink::receive(std::span<std::uint8_t> datagram, const DatagramHeader& header,
-                                     Instant now) {
-    if (header.kind == DatagramKind::hello) return receive_hello(datagram, now);
+                                     Instant came, Instant now) {
+    if (header.kind == DatagramKind::hello) return receive_hello(datagram, came, now);
     if (!session_) return {.verdict = Verdict::forged};
     // First what is cheap; it is believed only once the tag is right.
     switch (window_.look(header.counter)) {
@@ -91,11 +91,12 @@ PeerLink::Received PeerLink::receive(std::span<std::uint8_t> datagram, const Dat
     return {.message = reassembly_.add(header, *body, now)};
 }
 
-PeerLink::Received PeerLink::receive_hello(std::span<std::uint8_t> datagram, Instant now) {
+PeerLink::Received PeerLink::receive_hello(std::span<std::uint8_t> datagram, Instant came,
+                                           Instant now) {
     if (datagram.size() < kLeastHelloBytes) return {.verdict = Verdict::malformed};
     const std::optional<Hello> hello = decode_hello(datagram, hello_in_);
     if (!hello) return {.verdict = Verdict::forged};
-    const std::optional<Hello> answer = greeting_.receive(*hello, datagram.size(), now);
+    const std::optional<Hello> answer = greeting_.receive(*hello, datagram.size(), came, now);
     if (greeting_.peer() != session_) begin_session();
     if (!answer) return {};
     return {.answer = encode_hello(*answer, options_.own, kLeastHelloBytes, hello_out_)};
@@ -111,10 +112,10 @@ void PeerLink::begin_session() {
 }
 
 std::vector<std::vector<std::uint8_t>> PeerLink::hellos(Instant now) {
-    const Hello hello = greeting_.ask(now);
+    const Greeting::Question question = greeting_.ask(now);
     std::vector<std::vector<std::uint8_t>> datagrams;
-    for (const std::size_t bytes : greeting_.due_sizes()) {
-        datagrams.push_back(encode_hello(hello, options_.own, bytes, hello_out_));
+    for (const std::size_t bytes : question.sizes) {
+        datagrams.push_back(encode_hello(question.hello, options_.own, bytes, hello_out_));
     }
     return datagrams;
 }

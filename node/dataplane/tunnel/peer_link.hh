@@ -47,12 +47,13 @@ class PeerLink {
         std::vector<std::uint8_t> answer{};  // a datagram to send; empty: none
     };
 
-    // `header` is what read_header() says of the datagram.
-    Received receive(std::span<std::uint8_t> datagram, const DatagramHeader& header, Instant now);
+    // `header` is what read_header() says of the datagram; `came` is when the kernel had it.
+    Received receive(std::span<std::uint8_t> datagram, const DatagramHeader& header, Instant came,
+                     Instant now);
 
     Instant next_hello() const { return greeting_.next(); }
 
-    // At next_hello() or later: the datagrams to send.
+    // At next_hello() or later: the datagrams to send, now.
     std::vector<std::vector<std::uint8_t>> hellos(Instant now);
 
     // The socket refused a datagram as too large.
@@ -67,7 +68,7 @@ class PeerLink {
     Reassembly& reassembly() { return reassembly_; }
 
   private:
-    Received receive_hello(std::span<std::uint8_t> datagram, Instant now);
+    Received receive_hello(std::span<std::uint8_t> datagram, Instant came, Instant now);
     void begin_session();
 
     Options options_;

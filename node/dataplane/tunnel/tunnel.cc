@@ -109,13 +109,13 @@ void Tunnel::receive(Instant now, const std::function<bool(const Arrival&)>& tak
         put(tally_.overflow_drops, socket_.overflows());
         do {
             const std::size_t bytes = std::min(batch->datagram_bytes, batch->bytes.size());
-            handle(batch->bytes.first(bytes), now, take);
+            handle(batch->bytes.first(bytes), *batch, now, take);
             batch->bytes = batch->bytes.subspan(bytes);
         } while (!batch->bytes.empty());
     }
 }
 
-void Tunnel::handle(std::span<std::uint8_t> datagram, Instant now,
+void Tunnel::handle(std::span<std::uint8_t> datagram, const TunnelSocket::Batch& batch, Instant now,
                     const std::function<bool(const Arrival&)>& take) {
     const std::optional<DatagramHeader> header = read_header(datagram);
     if (!header) {
@@ -129,7 +129,11 @@ void Tunnel::handle(std::span<std::uint8_t> datagram, Instant now,
     }
     const std::size_t index = found->second;
     Peer& peer = peers_[index];
-    const PeerLink::Received received = peer.link.receive(datagram, *header, now);
+    // What measures the network says when it is sent; other packets pay for no look at the clock.
+    const bool is_hello = header->kind == DatagramKind::hello;
+    const Instant came = is_hello ? came_at(batch) : now;
+    const PeerLink::Received received =
+        peer.link.receive(datagram, *header, came, is_hello ? monotonic_now() : now);
     if (const auto given_up = peer.link.reassembly().take_given_up()) {
         add(tally_.incomplete_drops, given_up);
     }
@@ -150,7 +154,7 @@ void Tunnel::handle(std::span<std::uint8_t> datagram, Instant now,
             add<std::uint64_t>(tally_.datagrams_in, 1);
             break;
     }
-    if (header->kind == DatagramKind::hello) {
+    if (is_hello) {
         if (!received.answer.empty()) {
             // What is lost is asked for again.
             static_cast<void>(socket_.send(received.answer, received.answer.size(), peer.endpoint));
@@ -186,7 +190,7 @@ void Tunnel::greet(Instant now) {
         Peer& peer = peers_[index];
         if (peer.link.next_hello() > now) continue;
         peer.link.reassembly().expire(now);
-        for (const std::vector<std::uint8_t>& hello : peer.link.hellos(now)) {
+        for (const std::vector<std::uint8_t>& hello : peer.link.hellos(monotonic_now())) {
             // Larger ones than the interface takes are refused: that is an answer, too.
             static_cast<void>(socket_.send(hello, hello.size(), peer.endpoint));
         }

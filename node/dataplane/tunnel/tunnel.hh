@@ -22,7 +22,7 @@ struct TunnelTally {
     struct Peer {
         std::atomic<bool> ready{false};
         std::atomic<std::uint32_t> datagram_bytes{0};
-        std::atomic<std::int64_t> round_trip_ns{0};  // 0: not measured
+        std::atomic<std::int64_t> round_trip_ns{0};  // 0: not known
     };
 
     explicit TunnelTally(std::size_t count) : peers(count) {}
@@ -81,6 +81,7 @@ class Tunnel {
     // When greet() wants to be called.
     Instant next() const;
 
+    // Reads the clock itself where it says when something is sent.
     void greet(Instant now);
 
   private:
@@ -89,7 +90,7 @@ class Tunnel {
         boost::asio::ip::udp::endpoint endpoint;
     };
 
-    void handle(std::span<std::uint8_t> datagram, Instant now,
+    void handle(std::span<std::uint8_t> datagram, const TunnelSocket::Batch& batch, Instant now,
                 const std::function<bool(const Arrival&)>& take);
     void publish(std::size_t peer, Instant now);
 

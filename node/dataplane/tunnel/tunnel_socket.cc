@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -25,6 +26,9 @@ constexpr std::size_t kMostBytes = 65507;
 // CAP_NET_ADMIN.
 constexpr int kBuffer = 16 << 20;
 
+// A stamp that is older is believed no more: the clock of the day has been set.
+constexpr Duration kOldestStamp = std::chrono::seconds{1};
+
 void set_option(int socket, int level, int option, int value, const char* what) {
     check(what, ::setsockopt(socket, level, option, &value, sizeof value));
 }
@@ -33,6 +37,10 @@ void widen(int socket, int forced, int asked) {
     const int bytes = kBuffer;
     if (::setsockopt(socket, SOL_SOCKET, forced, &bytes, sizeof bytes) == 0) return;
     set_option(socket, SOL_SOCKET, asked, bytes, "set the tunnel's buffers");
+}
+
+Duration since_epoch(const timespec& time) {
+    return std::chrono::seconds{time.tv_sec} + Duration{time.tv_nsec};
 }
 
 int family_of(int socket) {
@@ -61,6 +69,7 @@ FileDescriptor open_tunnel_socket(const Endpoint& local) {
     }
     set_option(fd, IPPROTO_UDP, UDP_GRO, 1, "have the tunnel's datagrams joined");
     set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1, "have the tunnel's overflows counted");
+    set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "have what the tunnel receives stamped");
     widen(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     widen(fd, SO_SNDBUFFORCE, SO_SNDBUF);
     check("bind the tunnel to " + name,
@@ -118,7 +127,8 @@ TunnelSocket::Sent TunnelSocket::send(std::span<const std::uint8_t> datagrams,
 
 std::optional<TunnelSocket::Batch> TunnelSocket::receive() {
     iovec piece{buffer_.data(), buffer_.size()};
-    alignas(cmsghdr) std::array<char, 2 * CMSG_SPACE(sizeof(int))> control{};
+    alignas(cmsghdr) std::array<char, 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(timespec))>
+        control{};
     msghdr message{};
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
@@ -140,9 +150,23 @@ std::optional<TunnelSocket::Batch> TunnelSocket::receive() {
             if (size > 0) batch.datagram_bytes = static_cast<std::size_t>(size);
         } else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SO_RXQ_OVFL) {
             std::memcpy(&overflows_, CMSG_DATA(header), sizeof overflows_);
+        } else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+            timespec stamp{};
+            std::memcpy(&stamp, CMSG_DATA(header), sizeof stamp);
+            batch.stamp = since_epoch(stamp);
         }
     }
     return batch;
+}
+
+Instant came_at(const TunnelSocket::Batch& batch) {
+    timespec today{};
+    ::clock_gettime(CLOCK_REALTIME, &today);
+    // The monotonic clock second: being stopped in between makes it late, not early.
+    const Instant now = monotonic_now();
+    if (!batch.stamp) return now;
+    const Duration age = since_epoch(today) - *batch.stamp;
+    return age < Duration::zero() || age > kOldestStamp ? now : now - age;
 }
 
 }  // namespace pleat

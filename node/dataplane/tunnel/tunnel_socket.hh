@@ -9,6 +9,7 @@
 
 #include <boost/asio/ip/udp.hpp>
 
+#include "base/clock.hh"
 #include "base/file_descriptor.hh"
 
 namespace pleat {
@@ -32,6 +33,8 @@ class TunnelSocket {
     struct Batch {
         std::span<std::uint8_t> bytes;   // valid until the next call
         std::size_t datagram_bytes = 0;  // of each but the last
+        // By the kernel, when the last of them came, on its clock of the day (since 1970).
+        std::optional<Duration> stamp{};
     };
 
     // What has come, from one sender; nothing when nothing has.
@@ -46,5 +49,9 @@ class TunnelSocket {
     std::vector<std::uint8_t> buffer_;
     std::uint32_t overflows_ = 0;
 };
+
+// When the network had brought it, or later: never earlier, unless the clock of the day has been
+// set since then. Reads both clocks.
+Instant came_at(const TunnelSocket::Batch& batch);
 
 }  // namespace pleat

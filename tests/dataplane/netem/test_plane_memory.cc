@@ -1,4 +1,7 @@
 // What the netem plane remembers beyond its process.
+#include <algorithm>
+#include <array>
+
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 
@@ -7,6 +10,7 @@
 
 using namespace pleat;
 using namespace pleat::literals;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -32,6 +36,8 @@ TEST_CASE("who has the descriptor finds what was written, and each host's apart"
         host->tcal().destination.back().flushed = 5;
         host->rows()[2].set_cap(4_Mbps);
         host->rows()[2].destination = 9;
+        memory.early()[0] = 3ms;
+        memory.early()[2] = 4ms;
     }
     const PlaneMemory memory{3, std::move(left)};
     const auto host = memory.of(HostId{2});
@@ -41,6 +47,7 @@ TEST_CASE("who has the descriptor finds what was written, and each host's apart"
     CHECK(host->tcal().destination.back().flushed == 5);
     CHECK(host->rows()[2].cap() == 4_Mbps);
     CHECK(host->rows()[2].destination == 9);
+    CHECK(std::ranges::equal(memory.early(), std::array<Duration, 3>{3ms, 0ms, 4ms}));
     const auto other = memory.of(HostId{1});
     CHECK_FALSE(other->tcal().made);
     CHECK(other->rows()[2].destination == 0);
