@@ -4,6 +4,7 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/error.hh"
 #include "base/files.hh"
 #include "base/interface_undo.hh"
 #include "base/ledger_file.hh"
@@ -27,6 +29,7 @@ struct Leftover {
     RunLeftover summary;
     ledger::Content content;
     bool same_boot = false;
+    std::string interface_problem;  // it is not known what an interface had
 };
 
 // A process that will be ended, held so that its pid can't pass to another.
@@ -102,7 +105,13 @@ std::optional<Leftover> leftover_at(const fs::path& directory, const ledger::Mac
         return std::nullopt;
     }
     // A machine that is a network namespace has its own; nobody else can put back what it had.
-    const auto interface = read_interface_undo(directory.string());
+    std::optional<InterfaceUndo> interface;
+    try {
+        interface = read_interface_undo(directory.string());
+    } catch (const Failure& damaged) {
+        // After another boot nothing is left of it.
+        if (leftover.same_boot) leftover.interface_problem = damaged.what();
+    }
     if (interface && leftover.same_boot &&
         interface->network_namespace != this_network_namespace()) {
         return std::nullopt;
@@ -193,6 +202,10 @@ void end_processes(const Leftover& leftover, Duration grace, CleanReport& report
 
 // False when it could not be looked at: then it must be found again.
 bool undo_changed_interface(const Leftover& leftover, CleanReport& report) {
+    if (!leftover.interface_problem.empty()) {
+        report.problems.push_back(leftover.interface_problem);
+        return false;
+    }
     if (leftover.summary.interface.empty()) return true;
     try {
         if (undo_interface(leftover.summary.directory)) ++report.interfaces_restored;

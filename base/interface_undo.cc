@@ -69,6 +69,25 @@ std::optional<std::string> bytes_of(std::string_view text) {
     return bytes;
 }
 
+std::optional<InterfaceUndo> parse(std::string_view text) {
+    const std::vector<std::string_view> words = words_of(text);
+    if (words.size() < 4 || words.size() % 2 != 0 || words[0] != kMagic) return {};
+    const auto index = number<unsigned>(words[2]);
+    const auto network_namespace = number<std::uint64_t>(words[3]);
+    if (!index || !network_namespace) return {};
+    InterfaceUndo undo{.interface = std::string{words[1]},
+                       .index = *index,
+                       .network_namespace = *network_namespace,
+                       .ours = {},
+                       .then = {}};
+    for (std::size_t i = 4; i < words.size(); i += 2) {
+        const auto request = bytes_of(words[i + 1]);
+        if (!request) return {};
+        (words[i] == "ours" ? undo.ours : undo.then).push_back(*request);
+    }
+    return undo;
+}
+
 // Answers whether the kernel has done it.
 class Requests {
   public:
@@ -126,20 +145,11 @@ void write_interface_undo(const std::string& directory, const InterfaceUndo& und
 std::optional<InterfaceUndo> read_interface_undo(const std::string& directory) {
     const auto text = read_file(file_in(directory));
     if (!text) return {};
-    const std::vector<std::string_view> words = words_of(*text);
-    if (words.size() < 4 || words.size() % 2 != 0 || words[0] != kMagic) return {};
-    const auto index = number<unsigned>(words[2]);
-    const auto network_namespace = number<std::uint64_t>(words[3]);
-    if (!index || !network_namespace) return {};
-    InterfaceUndo undo{.interface = std::string{words[1]},
-                       .index = *index,
-                       .network_namespace = *network_namespace,
-                       .ours = {},
-                       .then = {}};
-    for (std::size_t i = 4; i < words.size(); i += 2) {
-        const auto request = bytes_of(words[i + 1]);
-        if (!request) return {};
-        (words[i] == "ours" ? undo.ours : undo.then).push_back(*request);
+    auto undo = parse(*text);
+    if (!undo) {
+        throw Failure{file_in(directory) +
+                      " is damaged: look with `tc qdisc show` and `tc filter show` for what pleat "
+                      "left on this machine's interface, remove it, then remove this file"};
     }
     return undo;
 }

@@ -28,14 +28,15 @@ struct InterfaceUndo {
 // The inode of the caller's network namespace.
 std::uint64_t this_network_namespace();
 
-// One a directory. Throws.
+// One a directory. Throw; reading does when there is one that says nothing: then it is not known
+// what the interface had.
 void write_interface_undo(const std::string& directory, const InterfaceUndo& undo);
 std::optional<InterfaceUndo> read_interface_undo(const std::string& directory);
 void remove_interface_undo(const std::string& directory);
 
 // Does what the directory says and removes it from there. Nothing when there was nothing to do,
-// else the interface's name. Throws Failure when the interface is of another network namespace, or
-// when the kernel can't be asked.
+// else the interface's name. Throws Failure when the interface is of another network namespace,
+// when the file is damaged, or when the kernel can't be asked.
 std::optional<std::string> undo_interface(const std::string& directory);
 
 }  // namespace pleat

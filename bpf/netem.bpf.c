@@ -97,12 +97,17 @@ static __always_inline int pass_unshaped(struct __sk_buff *skb)
 static __always_inline int is_spared(struct __sk_buff *skb, int offset)
 {
 	__u8 first = 0, protocol = 0;
-	__be16 ports[2] = {};
+	__be16 fragment = 0, ports[2] = {};
 
 	if (bpf_skb_load_bytes(skb, offset, &first, 1) ||
 	    bpf_skb_load_bytes(skb, offset + offsetof(struct iphdr, protocol), &protocol, 1))
 		return 0;
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return 0;
+	/* Only a datagram's first piece has the ports. */
+	if (bpf_skb_load_bytes(skb, offset + offsetof(struct iphdr, frag_off), &fragment,
+			       sizeof(fragment)) ||
+	    fragment & bpf_htons(0x1fff))
 		return 0;
 	if (bpf_skb_load_bytes(skb, offset + (first & 15) * 4, ports, sizeof(ports)))
 		return 0;

@@ -10,7 +10,6 @@
 #include <spdlog/spdlog.h>
 
 #include "base/files.hh"
-#include "base/interface_undo.hh"
 #include "base/overload.hh"
 #include "model/bare_metal.hh"
 #include "model/plane_choice.hh"
@@ -18,6 +17,7 @@
 #include "node/dataplane/open_plane.hh"
 #include "node/join.hh"
 #include "node/left_run.hh"
+#include "node/machine_interface.hh"
 #include "wire/output_file.hh"
 
 namespace pleat {
@@ -329,7 +329,7 @@ bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     if (has_attached_hosts(left.prepare.scenario)) {
         spdlog::warn(
             "run={} ends with the node daemon that had it: this machine is one of its hosts", run);
-        static_cast<void>(undo_interface(left.prepare.options.runtime_directory));
+        settle_interface(left.prepare.options.runtime_directory);
         return false;
     }
     spdlog::info("taking over run={}", run);

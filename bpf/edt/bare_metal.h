@@ -30,6 +30,13 @@ INLINE int is_of_run(struct __sk_buff* skb, __u32 address_offset) {
         return 0;
     }
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) return 1;
+    /* Only a datagram's first piece has the ports. */
+    __be16 fragment = 0;
+    if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, frag_off), &fragment,
+                           sizeof(fragment)) ||
+        fragment & bpf_htons(0x1fff)) {
+        return 1;
+    }
     __be16 ports[2] = {};
     if (bpf_skb_load_bytes(skb, ETH_HLEN + (first & 15) * 4, ports, sizeof(ports))) return 1;
     return !bpf_map_lookup_elem(&spared_ports, &ports[0]) &&

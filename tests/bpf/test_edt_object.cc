@@ -266,6 +266,10 @@ TEST_CASE("edt: on a machine's own interface others' packets, and control's, pas
           bytes_of({.destination = 0}), bytes_of({.destination = 1, .v6 = true})}) {
         CHECK(verdict(egress, passes) == TC_ACT_UNSPEC);
     }
+    // A later piece of a datagram has no ports, whatever its bytes say.
+    Bytes piece = with_ports(to_host, 1000, 22);
+    piece[21] = 8;
+    CHECK(verdict(egress, piece) == TC_ACT_STOLEN);
     // Where the host is cut off, by source.
     Bytes from_host = tcp;
     for (std::size_t i = 0; i < 4; ++i) {

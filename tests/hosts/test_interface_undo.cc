@@ -58,7 +58,8 @@ TEST_CASE("what an interface had is written and read") {
           "pleat-interface-1 lo 1 1\nours 0\n", "pleat-interface-1 lo 1 1\nours zz\n"}) {
         write_new_file(place / "interface", spoilt);
         INFO(spoilt);
-        CHECK_FALSE(read_interface_undo(place.path()));
+        CHECK_THROWS_WITH(read_interface_undo(place.path()), Catch::Contains("is damaged"));
+        CHECK_THROWS_AS(undo_interface(place.path()), Failure);
     }
 }
 
@@ -71,6 +72,20 @@ TEST_CASE("what is not there any more is not undone") {
     other.index += 1000;
     write_interface_undo(place.path(), other);
     CHECK_FALSE(undo_interface(place.path()));
+}
+
+TEST_CASE("clean keeps a run, and says so, when it can't know what an interface had") {
+    const ScratchDirectory place;
+    const std::string directory = dead_run(place.path());
+    write_new_file(directory + "/interface", "pleat-interface-1 lo");
+    for (int i = 0; i < 2; ++i) {
+        const CleanReport report = clean({place.path()});
+        CHECK(report.cleaned.empty());
+        REQUIRE(report.problems.size() == 1);
+        CHECK(report.problems[0].find("is damaged") != std::string::npos);
+    }
+    CHECK(::unlink((directory + "/interface").c_str()) == 0);
+    CHECK(clean({place.path()}).cleaned.size() == 1);
 }
 
 TEST_CASE("clean leaves the interface of another network namespace, and its run, alone") {

@@ -1,4 +1,4 @@
-// What the log of a host says that runs `ping -D`.
+// What the log of a host says that runs `ping`.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,10 @@
 
 namespace pleat::system_test {
 
+// In ms, ascending; of other lines nothing.
+std::vector<double> round_trips(const std::string& log);
+
+// Of `ping -D`.
 struct Ping {
     double at_s;  // of the wall clock, when it came back
     double rtt_ms;

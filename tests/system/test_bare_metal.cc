@@ -16,6 +16,8 @@
 #include <fmt/format.h>
 
 #include "tests/system/cluster_world.hh"
+#include "tests/system/iperf_log.hh"
+#include "tests/system/ping_log.hh"
 #include "tests/system/processes.hh"
 
 using namespace pleat;
@@ -35,8 +37,7 @@ hosts:
   a:
     attach: machine:m1
     address: 10.99.0.11
-    # The pause: once in 5 s the way is measured, also while nothing else asks for the processor.
-    run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; sleep 2; ping -n -c 10 -i 0.1 10.99.0.22"]
+    run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; ping -n -c 10 -i 0.1 10.99.0.22"]
     after: [b]
     main: true
     stop: [sh, -c, "exit 3"]
@@ -116,37 +117,11 @@ class Machines {
     std::vector<std::string> before_;
 };
 
-std::vector<double> round_trips(const std::string& log) {
-    static const std::regex time{R"(time=([0-9.]+) ms)"};
-    std::vector<double> found;
-    for (auto it = std::sregex_iterator{log.begin(), log.end(), time}; it != std::sregex_iterator{};
-         ++it) {
-        found.push_back(std::stod((*it)[1]));
-    }
-    std::ranges::sort(found);
-    return found;
-}
-
 double median_round_trip(const std::string& log) {
     const std::vector<double> all = round_trips(log);
     INFO(log);
     REQUIRE_FALSE(all.empty());
     return all[all.size() / 2];
-}
-
-// What iperf3 has received, over its whole seconds from the third on.
-double settled_mbps(const std::string& log) {
-    const json told = json::parse(log.substr(0, log.rfind('}') + 1), nullptr, false);
-    if (told.is_discarded() || !told.contains("intervals")) return 0;
-    double sum = 0;
-    int count = 0;
-    for (const json& each : told.at("intervals")) {
-        const json& all = each.at("sum");
-        if (all.at("start") < 1.9 || all.at("seconds") < 0.9) continue;
-        sum += all.at("bits_per_second").get<double>() / 1e6;
-        ++count;
-    }
-    return count == 0 ? 0 : sum / count;
 }
 
 // As the ledgers of all runs say.
@@ -258,7 +233,7 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         const std::string a = cluster.log(result.at("run"), "a");
         const std::string b = cluster.log(result.at("run"), "b");
         const double round_trip = median_round_trip(a);
-        const double mbps = settled_mbps(a);
+        const double mbps = settled_mbps(a, 1.9);
         std::cout << plane << ": round trip " << round_trip << " ms of 40, beside it "
                   << median_round_trip(near.out) << " ms; " << mbps << " Mbit/s of "
                   << 20 * 1448.0 / 1514 << ", spared " << spared_mbps << "\n";

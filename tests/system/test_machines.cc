@@ -12,6 +12,8 @@
 
 #include "tests/system/bpf_programs.hh"
 #include "tests/system/cluster_world.hh"
+#include "tests/system/iperf_log.hh"
+#include "tests/system/ping_log.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
@@ -69,37 +71,11 @@ std::string missing(const Workplace& place, const std::string& plane) {
     return lacks;
 }
 
-std::vector<double> round_trips(const std::string& log) {
-    static const std::regex time{R"(time=([0-9.]+) ms)"};
-    std::vector<double> found;
-    for (auto it = std::sregex_iterator{log.begin(), log.end(), time}; it != std::sregex_iterator{};
-         ++it) {
-        found.push_back(std::stod((*it)[1]));
-    }
-    std::ranges::sort(found);
-    return found;
-}
-
 double lost_percent(const std::string& log) {
     std::smatch found;
     return std::regex_search(log, found, std::regex{R"(([0-9.]+)% packet loss)"})
                ? std::stod(found[1])
                : -1;
-}
-
-// Mbit/s that iperf3 says were received, on average over its whole seconds from the third on.
-double settled_mbps(const std::string& log) {
-    const json told = json::parse(log, nullptr, false);
-    if (told.is_discarded() || !told.contains("intervals")) return 0;
-    double sum = 0;
-    int count = 0;
-    for (const json& each : told.at("intervals")) {
-        const json& all = each.at("sum");
-        if (all.at("start") < 3.0 || all.at("seconds") < 0.9) continue;
-        sum += all.at("bits_per_second").get<double>() / 1e6;
-        ++count;
-    }
-    return count == 0 ? 0 : sum / count;
 }
 
 // Of iperf3's client (`c`) to its server: the median of the samples in this time.
@@ -152,8 +128,8 @@ TEST_CASE("kernel planes of two machines: delay, loss and shares are right acros
         REQUIRE(far.size() >= 55);
         const double median = far[far.size() / 2];
         const double lost = lost_percent(cluster.log(run, "lost"));
-        const double a = settled_mbps(cluster.log(run, "a"));
-        const double c = settled_mbps(cluster.log(run, "c"));
+        const double a = settled_mbps(cluster.log(run, "a"), 3.0);
+        const double c = settled_mbps(cluster.log(run, "c"), 3.0);
         std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
                   << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
                   << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed "

@@ -259,6 +259,10 @@ TEST_CASE(
         CHECK(outcome.priority == kDefaultClass);
     }
     CHECK(world.run(with_ports(to_host, 1, 22, 22)).verdict == TC_ACT_OK);  // ICMP has no ports
+    // Nor has a later piece of a datagram, whatever its bytes say.
+    Bytes piece = with_ports(to_host, 17, 1000, 22);
+    piece[21] = 8;
+    CHECK(world.run(piece).verdict == TC_ACT_OK);
 
     Bytes from_host = to_other;
     for (std::size_t i = 0; i < 4; ++i) {
