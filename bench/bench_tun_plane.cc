@@ -2,10 +2,12 @@
 //
 //     bench_tun_plane [ROUNDS [throughput|rtt|rate|switch|idle|packets]...]
 //
+// TCP is cubic, or what PLEAT_CC names; `default`: the machine's own.
 // Needs root or user namespaces. Throughput alternates with a plain veth pair between the
 // same kind of namespaces, so that what else the machine does meets both. Medians.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <thread>
 
@@ -33,8 +35,11 @@ double goodput(const TestHost& client, const TestHost& server, const std::string
                const std::string& seconds) {
     Program listening = server.start({"iperf3", "-s", "--forceflush", "-1"});
     listening.await("Server listening");
-    const auto result = nlohmann::json::parse(
-        client.run({"iperf3", "-J", "-C", "cubic", "-O", "1", "-c", address, "-t", seconds}));
+    std::vector<std::string> command{"iperf3", "-J", "-O", "1", "-c", address, "-t", seconds};
+    const char* const asked = std::getenv("PLEAT_CC");
+    const std::string control = asked == nullptr ? "cubic" : asked;
+    if (control != "default") command.insert(command.end(), {"-C", control});
+    const auto result = nlohmann::json::parse(client.run(command));
     if (result.contains("error")) throw Failure{result["error"].get<std::string>()};
     return result["end"]["sum_received"]["bits_per_second"].get<double>() / 1e9;
 }

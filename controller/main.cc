@@ -25,13 +25,14 @@ void follow_parent(pid_t parent) {
 
 int run(const pleat::ControllerArguments& arguments, pid_t parent) {
     boost::asio::io_context loop{1};
+    // First: from now on a signal waits for us.
+    boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     pleat::ControllerDaemon daemon{loop,
                                    {.endpoints = arguments.endpoints,
                                     .state_directory = arguments.state_directory,
                                     .deadlines = {}},
                                    [&loop] { loop.stop(); }};
 
-    boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     std::function<void()> listen = [&] {
         signals.async_wait([&](const boost::system::error_code& error, int number) {
             if (error) return;

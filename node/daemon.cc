@@ -27,12 +27,14 @@ NodeDaemon::NodeDaemon(boost::asio::io_context& loop, NodeOptions options)
       options_{std::move(options)},
       incarnation_{static_cast<std::uint64_t>(
           std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count())},
+      patience_{loop},
       sharing_{open_sharing()},
       controller_{loop, options_.controller,
                   [this](const Sender& from, ControlMessage message) {
                       receive(from.run, std::move(message));
                   },
                   options_.name, connection()} {
+    wait_for_controller(std::chrono::seconds{3});
     read_ended_runs();
     take_over();
 }
@@ -90,7 +92,18 @@ ClientConnection NodeDaemon::connection() {
                 }};
 }
 
+// It may come at any time: who waits is told what for, ever less often.
+void NodeDaemon::wait_for_controller(Duration patience) {
+    patience_.expires_after(patience);
+    patience_.async_wait([this, patience](const boost::system::error_code& error) {
+        if (error || greeted_) return;
+        spdlog::warn("no controller answers at {} yet: still waiting for it", options_.controller);
+        wait_for_controller(std::min<Duration>(2 * patience, std::chrono::minutes{1}));
+    });
+}
+
 void NodeDaemon::say_hello() {
+    patience_.cancel();
     if (std::exchange(greeted_, true)) spdlog::info("the controller is there again");
     std::vector<HeldRun> held;
     for (const auto& [name, part] : runs_) {

@@ -19,6 +19,7 @@
 #include <string>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/run_ledger.hh"
 #include "node/node_run.hh"
@@ -52,6 +53,7 @@ class NodeDaemon {
     void write_sharing_file() const;
     ClientConnection connection();
     void say_hello();
+    void wait_for_controller(Duration patience);
     void receive(const std::string& run, ControlMessage message);
     void make_place(PrepareRun& prepare, Part& part) const;
     void read_ended_runs();
@@ -77,7 +79,8 @@ class NodeDaemon {
     boost::asio::io_context& loop_;
     NodeOptions options_;
     std::uint64_t incarnation_;
-    bool same_ports_ = true;  // for sharing, as the node daemon before us had
+    boost::asio::steady_timer patience_;  // with a controller that has never answered
+    bool same_ports_ = true;              // for sharing, as the node daemon before us had
     SharingSockets sharing_;
     ControlClient controller_;
     std::map<std::string, Part> runs_;

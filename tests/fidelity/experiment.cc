@@ -137,6 +137,22 @@ int repetitions() {
     return text == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(text, nullptr, 10)));
 }
 
+std::vector<Run> run_repeatedly(const Workspace& workspace, const std::string& topology) {
+    std::vector<Run> runs;
+    for (int i = 0; i < repetitions(); ++i) runs.push_back(run_once(workspace, topology));
+    return runs;
+}
+
+std::string congestion_control() {
+    const char* const name = std::getenv("PLEAT_CC");
+    if (name == nullptr) return "-C cubic";
+    return std::string{name} == "default" ? "" : std::string{"-C "} + name;
+}
+
+bool is_cubic() {
+    return congestion_control() == "-C cubic";
+}
+
 std::optional<double> received_bps(const std::string& log, double from, double to) {
     // [  5]   0.10-0.20   sec   712 KBytes  58345 Kbits/sec
     static const std::regex interval_line{

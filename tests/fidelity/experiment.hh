@@ -57,6 +57,14 @@ Run run_once(const Workspace& workspace, const std::string& topology);
 // How many runs a figure is the median of: PLEAT_REPEAT, or 1.
 int repetitions();
 
+// So many, one after another.
+std::vector<Run> run_repeatedly(const Workspace& workspace, const std::string& topology);
+
+// Of iperf3's client, the flag for the congestion control of PLEAT_CC, by default cubic; nothing
+// when that is `default`, the machine's own.
+std::string congestion_control();
+bool is_cubic();
+
 // Bits per second of an iperf3 server's log (`iperf3 -s -f k -i 0.1 --forceflush`), on
 // average from `from` to `to`, in seconds since its test began.
 std::optional<double> received_bps(const std::string& log, double from, double to);

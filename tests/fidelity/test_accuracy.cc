@@ -73,6 +73,52 @@ std::optional<Metered> metered(const std::string& log, double from, double to) {
     return result;
 }
 
+struct Arrival {
+    double at = 0;  // s
+    double bytes = 0;
+};
+
+// Each packet that reached a host with `packet_meter 0`.
+std::vector<Arrival> arrivals(const std::string& log) {
+    std::vector<Arrival> result;
+    double before = 0;
+    std::istringstream lines{log};
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("meter ")) continue;
+        std::istringstream fields{line.substr(6)};
+        double at = 0;
+        double bytes = 0;
+        REQUIRE((fields >> at >> bytes));
+        result.push_back({at, bytes - before});
+        before = bytes;
+    }
+    return result;
+}
+
+// What left within a time after each departure, without that packet itself: it left before.
+struct Windows {
+    std::size_t count = 0;
+    double p50 = 0;  // bytes
+    double p99 = 0;
+    double most = 0;
+};
+
+Windows fullest_windows(std::vector<Arrival> departures, double seconds) {
+    std::ranges::sort(departures, {}, &Arrival::at);
+    std::vector<double> filled;
+    std::size_t end = 0;
+    double inside = 0;
+    for (std::size_t begin = 0; begin < departures.size(); ++begin) {
+        for (; end < departures.size() && departures[end].at <= departures[begin].at + seconds;
+             ++end) {
+            inside += departures[end].bytes;
+        }
+        inside -= departures[begin].bytes;
+        filled.push_back(inside);
+    }
+    return {filled.size(), median(filled), quantile(filled, 0.99), quantile(filled, 1)};
+}
+
 // Layer-2 bits per second of a flow between two samples of run.db's series.
 double departed_bps(const Run& run, const std::string& source, double from, double to) {
     for (const auto& series : run.document.at("flows")) {
@@ -98,176 +144,8 @@ double departed_bps(const Run& run, const std::string& source, double from, doub
     return 0;
 }
 
-}  // namespace
-
-TEST_CASE("epochs switch within 100 us (p50) and 2 ms (p99) of their time", "[lateness]") {
-    const Workspace workspace;
-    std::string events;
-    for (int i = 1; i <= 200; ++i) {
-        events +=
-            "  " + std::to_string(i * 50) + "ms: set a--b " + std::to_string(5 + i % 2) + "ms\n";
-    }
-    const Run run = run_once(workspace,
-                             "pleat: 1\nname: lateness\nduration: 11s\n"
-                             "hosts:\n  a: {}\n  b: {}\n"
-                             "links:\n  - a -- b: 5ms 10Mbps\nevents:\n" +
-                                 events);
-    REQUIRE(run.exit_code == 0);
-    std::vector<double> late;
-    for (const auto& epoch : run.document.at("epochs")) {
-        if (epoch.at("epoch") != 0) late.push_back(epoch.at("late_us").get<double>());
-    }
-    REQUIRE(late.size() == 200);
-    std::cout << "event lateness: p50 " << quantile(late, 0.5) << " us, p99 "
-              << quantile(late, 0.99) << " us, max " << quantile(late, 1) << " us\n";
-    CHECK(quantile(late, 0.5) < 100);
-    CHECK(quantile(late, 0.99) < 2000);
-}
-
-TEST_CASE("round trips are within 0.25 ms (p50) of what was asked", "[rtt]") {
-    for (const int delay_ms : {1, 5, 10, 50, 100}) {
-        const Workspace workspace;
-        const Run run =
-            run_once(workspace,
-                     "pleat: 1\nname: rtt\nhosts:\n"
-                     "  a: {run: " +
-                         helper("udp_probe") +
-                         " ask b 7 400 20000, main: true}\n  b: {run: " + helper("udp_probe") +
-                         " serve 7}\n"
-                         "links:\n  - a -- b: " +
-                         std::to_string(delay_ms) + "ms\n");
-        REQUIRE(run.exit_code == 0);
-        std::vector<double> errors;
-        for (const double rtt : round_trips(run.log("a"))) errors.push_back(rtt - 2 * delay_ms);
-        REQUIRE(errors.size() == 400);
-        std::cout << "delay " << delay_ms << " ms one way: round-trip error p50 "
-                  << quantile(errors, 0.5) << " ms, p95 " << quantile(errors, 0.95) << " ms, p99 "
-                  << quantile(errors, 0.99) << " ms, max " << quantile(errors, 1) << " ms\n";
-        CHECK(std::abs(quantile(errors, 0.5)) < 0.25);
-    }
-}
-
-TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
-    struct Case {
-        const char* rate;
-        double bps;
-        int seconds;
-    };
-
-    const std::vector<Case> cases{
-        {"128kbps", 128e3, 75}, {"256kbps", 256e3, 75}, {"512kbps", 512e3, 75},
-        {"128Mbps", 128e6, 15}, {"256Mbps", 256e6, 15}, {"512Mbps", 512e6, 15},
-        {"1Gbps", 1e9, 15},     {"2Gbps", 2e9, 15},     {"4Gbps", 4e9, 15}};
-    for (const Case& one : cases) {
-        if (const char* only = std::getenv("PLEAT_RATE");
-            only != nullptr && one.rate != std::string{only}) {
-            continue;
-        }
-        const Workspace workspace;
-        const Run run =
-            run_once(workspace,
-                     "pleat: 1\nname: rate\nhosts:\n"
-                     "  server: {run: sh -c '" +
-                         helper("packet_meter") +
-                         " & exec iperf3 -s -f k -i 1 --forceflush', ready: {tcp: 5201}}\n"
-                         "  client: {run: iperf3 -c server -C cubic -t " +
-                         std::to_string(one.seconds) +
-                         ", main: true}\nlinks:\n  - client -- server: 5ms " + one.rate + "\n");
-        REQUIRE(run.exit_code == 0);
-        const double from = one.seconds < 60 ? 4 : 8;
-        const double departed = departed_bps(run, "client", from, one.seconds - 2.0);
-        const auto received = received_bps(run.log("server"), from, one.seconds - 2.0);
-        REQUIRE(received.has_value());
-        const double layer_2 = *received * 1514 / 1448;
-        const auto counted = metered(run.log("server"), from, one.seconds - 2.0);
-        REQUIRE(counted.has_value());
-        const auto error = [&one](double bps) { return (bps / one.bps - 1) * 100; };
-        std::cout << "rate " << one.rate << ": " << std::showpos << error(counted->bps)
-                  << " % at layer 2 from departure to departure over " << std::noshowpos
-                  << counted->seconds << " s; pleat's own count " << std::showpos << error(departed)
-                  << " %, iperf3's payload x 1514/1448 " << error(layer_2) << " %\n"
-                  << std::noshowpos;
-        INFO(one.rate);
-        CHECK(std::abs(error(counted->bps)) < 1);
-        CHECK(std::abs(error(departed)) < 1);
-        if (one.bps < 1e6) {
-            // The payload is no measure here: what TCP sends twice is not in it, and what lies
-            // behind a hole is handed over late. Ten packets are 1.5 % of the window at 128 kbps.
-            CHECK(counted->seconds >= 60);
-        } else {
-            CHECK(std::abs(error(layer_2)) < 1);
-        }
-    }
-}
-
-TEST_CASE("flows of one host share its uplink by 1/RTT exactly", "[uplink]") {
-    struct Case {
-        const char* name;
-        std::vector<int> rtt_ms;
-    };
-
-    const std::vector<Case> cases{{"one sender, two receivers", {20, 100}},
-                                  {"server to 4 clients", {160, 80, 40, 20}}};
-    for (const Case& one : cases) {
-        const Workspace workspace;
-        std::string hosts = "  sender: {run: sh -c '";
-        std::string links = "  - sender -- s1: 0ms 100Mbps\n";
-        double sum = 0;
-        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
-            const std::string name = "r" + std::to_string(i);
-            hosts += "iperf3 -c " + name + " -C cubic -t 12 & ";
-            links += "  - s1 -- " + name + ": " + std::to_string(one.rtt_ms[i] / 2) + "ms 1Gbps\n";
-            sum += 1.0 / one.rtt_ms[i];
-        }
-        hosts += "wait', main: true}\n";
-        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
-            hosts += "  r" + std::to_string(i) +
-                     ": {run: iperf3 -s -f k -i 0.1 --forceflush, ready: {tcp: 5201}}\n";
-        }
-        std::string topology = "pleat: 1\nname: uplink\nhosts:\n";
-        topology += hosts + "bridges: [s1]\nlinks:\n";
-        topology += links;
-        const Run run = run_once(workspace, topology);
-        REQUIRE(run.exit_code == 0);
-        std::map<std::string, double> last;
-        for (const Share& share : shares(run)) {
-            if (share.source == "sender" && share.at_s < 10) last[share.destination] = share.bps;
-        }
-        double received_sum = 0;
-        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
-            const std::string name = "r" + std::to_string(i);
-            const double expected = 100e6 / one.rtt_ms[i] / sum;
-            const auto received = received_bps(run.log(name), 5, 10);
-            REQUIRE(received.has_value());
-            received_sum += *received * 1514 / 1448;
-            std::cout << one.name << ", RTT " << one.rtt_ms[i] << " ms: share " << last[name] / 1e6
-                      << " Mbps (exact " << expected / 1e6 << "), received "
-                      << *received * 1514 / 1448 / 1e6 << "\n";
-            // To the flows of ACKs in the other direction nothing is lost: full duplex.
-            CHECK(std::abs(last[name] / expected - 1) < 0.005);
-        }
-        CHECK(received_sum < 100e6 * 1.01);
-        CHECK(received_sum > 100e6 * 0.97);
-    }
-}
-
-TEST_CASE("a hundred hosts are up within 2 s of `pleat run`", "[start]") {
-    std::vector<double> times;
-    for (int i = 0; i < std::max(5, repetitions()); ++i) {
-        const Workspace workspace;
-        const Run run = run_once(workspace,
-                                 "pleat: 1\nname: hundred\nhosts:\n"
-                                 "  h: {replicas: 100, run: date +%s.%N, main: true}\n"
-                                 "bridges: [s]\nlinks:\n  - h -- s: 1ms 100Mbps\n");
-        REQUIRE(run.exit_code == 0);
-        times.push_back(std::stod(run.log("h[0]")) - run.started_s("h[0]") - run.began_wall_s);
-    }
-    std::cout << "from `pleat run` to T0 with 100 hosts: median " << median(times) << " s, max "
-              << quantile(times, 1) << " s\n";
-    CHECK(median(times) < 2);
-}
-
-TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core", "[idle]") {
+// Of the node daemon of a run with a hundred silent hosts.
+double part_of_a_core_when_idle() {
     const Workspace workspace;
     // The node daemon is told apart by its command line, which names the runtime directory
     // of this run; it is looked for from inside the run, by a host's application.
@@ -297,5 +175,200 @@ TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core",
     REQUIRE(run.exit_code == 0);
     REQUIRE(cpu >= 0);
     std::cout << "node daemon with 100 silent hosts: " << cpu / 10 * 100 << " % of a core\n";
-    CHECK(cpu / 10 < 0.01);
+    return cpu / 10;
+}
+
+}  // namespace
+
+TEST_CASE("epochs switch within 100 us (p50) and 2 ms (p99) of their time", "[lateness]") {
+    const Workspace workspace;
+    std::string events;
+    for (int i = 1; i <= 200; ++i) {
+        events +=
+            "  " + std::to_string(i * 50) + "ms: set a--b " + std::to_string(5 + i % 2) + "ms\n";
+    }
+    std::vector<double> p50;
+    std::vector<double> p99;
+    for (const Run& run : run_repeatedly(workspace,
+                                         "pleat: 1\nname: lateness\nduration: 11s\n"
+                                         "hosts:\n  a: {}\n  b: {}\n"
+                                         "links:\n  - a -- b: 5ms 10Mbps\nevents:\n" +
+                                             events)) {
+        REQUIRE(run.exit_code == 0);
+        std::vector<double> late;
+        for (const auto& epoch : run.document.at("epochs")) {
+            if (epoch.at("epoch") != 0) late.push_back(epoch.at("late_us").get<double>());
+        }
+        REQUIRE(late.size() == 200);
+        p50.push_back(quantile(late, 0.5));
+        p99.push_back(quantile(late, 0.99));
+        std::cout << "event lateness: p50 " << p50.back() << " us, p99 " << p99.back()
+                  << " us, max " << quantile(late, 1) << " us\n";
+    }
+    CHECK(median(p50) < 100);
+    CHECK(median(p99) < 2000);
+}
+
+TEST_CASE("round trips are within 0.25 ms (p50) of what was asked", "[rtt]") {
+    for (const int delay_ms : {1, 5, 10, 50, 100}) {
+        const Workspace workspace;
+        std::vector<double> p50;
+        for (const Run& run : run_repeatedly(
+                 workspace,
+                 "pleat: 1\nname: rtt\nhosts:\n  a: {run: " + helper("udp_probe") +
+                     " ask b 7 400 20000, main: true}\n  b: {run: " + helper("udp_probe") +
+                     " serve 7}\nlinks:\n  - a -- b: " + std::to_string(delay_ms) + "ms\n")) {
+            REQUIRE(run.exit_code == 0);
+            std::vector<double> errors;
+            for (const double rtt : round_trips(run.log("a"))) errors.push_back(rtt - 2 * delay_ms);
+            REQUIRE(errors.size() == 400);
+            p50.push_back(quantile(errors, 0.5));
+            std::cout << "delay " << delay_ms << " ms one way: round-trip error p50 " << p50.back()
+                      << " ms, p95 " << quantile(errors, 0.95) << " ms, p99 "
+                      << quantile(errors, 0.99) << " ms, max " << quantile(errors, 1) << " ms\n";
+        }
+        CHECK(std::abs(median(p50)) < 0.25);
+    }
+}
+
+TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
+    struct Case {
+        const char* rate;
+        double bps;
+        int seconds;
+    };
+
+    const std::vector<Case> cases{
+        {"128kbps", 128e3, 75}, {"256kbps", 256e3, 75}, {"512kbps", 512e3, 75},
+        {"128Mbps", 128e6, 15}, {"256Mbps", 256e6, 15}, {"512Mbps", 512e6, 15},
+        {"1Gbps", 1e9, 15},     {"2Gbps", 2e9, 15},     {"4Gbps", 4e9, 15}};
+    for (const Case& one : cases) {
+        if (const char* only = std::getenv("PLEAT_RATE");
+            only != nullptr && one.rate != std::string{only}) {
+            continue;
+        }
+        const Workspace workspace;
+        const std::string topology =
+            "pleat: 1\nname: rate\nhosts:\n  server: {run: sh -c '" + helper("packet_meter") +
+            " & exec iperf3 -s -f k -i 1 --forceflush', ready: {tcp: 5201}}\n"
+            "  client: {run: iperf3 -c server " +
+            congestion_control() + " -t " + std::to_string(one.seconds) +
+            ", main: true}\nlinks:\n  - client -- server: 5ms " + one.rate + "\n";
+        const double from = one.seconds < 60 ? 4 : 8;
+        const double to = one.seconds - 2.0;
+        const auto error = [&one](double bps) { return (bps / one.bps - 1) * 100; };
+        std::vector<double> at_layer_2;
+        std::vector<double> of_departures;
+        std::vector<double> of_payload;
+        for (const Run& run : run_repeatedly(workspace, topology)) {
+            REQUIRE(run.exit_code == 0);
+            const auto received = received_bps(run.log("server"), from, to);
+            REQUIRE(received.has_value());
+            const auto counted = metered(run.log("server"), from, to);
+            REQUIRE(counted.has_value());
+            at_layer_2.push_back(error(counted->bps));
+            of_departures.push_back(error(departed_bps(run, "client", from, to)));
+            of_payload.push_back(error(*received * 1514 / 1448));
+            if (one.bps < 1e6) CHECK(counted->seconds >= 60);
+            std::cout << "rate " << one.rate << ": " << std::showpos << at_layer_2.back()
+                      << " % at layer 2 from departure to departure over " << std::noshowpos
+                      << counted->seconds << " s; pleat's own count " << std::showpos
+                      << of_departures.back() << " %, iperf3's payload x 1514/1448 "
+                      << of_payload.back() << " %\n"
+                      << std::noshowpos;
+        }
+        INFO(one.rate);
+        CHECK(std::abs(median(at_layer_2)) < 1);
+        CHECK(std::abs(median(of_departures)) < 1);
+        // The payload is no measure below: what TCP sends twice is not in it, and what lies
+        // behind a hole is handed over late. Ten packets are 1.5 % of the window at 128 kbps.
+        if (one.bps >= 1e6 && is_cubic()) CHECK(std::abs(median(of_payload)) < 1);
+    }
+}
+
+TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed it", "[uplink]") {
+    struct Case {
+        const char* name;
+        std::vector<int> rtt_ms;
+    };
+
+    const std::vector<Case> cases{{"one sender, two receivers", {20, 100}},
+                                  {"server to 4 clients", {160, 80, 40, 20}}};
+    constexpr double kUplink = 100e6;
+    for (const Case& one : cases) {
+        const Workspace workspace;
+        std::string hosts = "  sender: {run: sh -c '";
+        std::string links = "  - sender -- s1: 0ms 100Mbps\n";
+        double sum = 0;
+        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+            const std::string name = "r" + std::to_string(i);
+            hosts += "iperf3 -c " + name + " " + congestion_control() + " -t 12 & ";
+            links += "  - s1 -- " + name + ": " + std::to_string(one.rtt_ms[i] / 2) + "ms 1Gbps\n";
+            sum += 1.0 / one.rtt_ms[i];
+        }
+        hosts += "wait', main: true}\n";
+        for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+            hosts += "  r" + std::to_string(i) + ": {run: sh -c '" + helper("packet_meter") +
+                     " 0 & exec iperf3 -s -f k -i 0.1 --forceflush', ready: {tcp: 5201}}\n";
+        }
+        const std::string topology =
+            "pleat: 1\nname: uplink\nhosts:\n" + hosts + "bridges: [s1]\nlinks:\n" + links;
+        std::vector<double> fullest;
+        for (const Run& run : run_repeatedly(workspace, topology)) {
+            REQUIRE(run.exit_code == 0);
+            std::map<std::string, double> last;
+            for (const Share& share : shares(run)) {
+                if (share.source == "sender" && share.at_s < 10)
+                    last[share.destination] = share.bps;
+            }
+            std::vector<Arrival> departures;
+            for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
+                const std::string name = "r" + std::to_string(i);
+                const double expected = kUplink / one.rtt_ms[i] / sum;
+                const auto received = received_bps(run.log(name), 5, 10);
+                REQUIRE(received.has_value());
+                const double layer_2 = *received * 1514 / 1448;
+                std::cout << one.name << ", RTT " << one.rtt_ms[i] << " ms: share "
+                          << last[name] / 1e6 << " Mbps (exact " << expected / 1e6 << "), received "
+                          << layer_2 / 1e6 << "\n";
+                // To the flows of ACKs in the other direction nothing is lost: full duplex.
+                CHECK(std::abs(last[name] / expected - 1) < 0.005);
+                // bbr yields some of its share each time it looks for the path's latency.
+                CHECK(std::abs(layer_2 / expected - 1) < (is_cubic() ? 0.01 : 0.10));
+                for (const Arrival& packet : arrivals(run.log(name))) {
+                    departures.push_back({packet.at - one.rtt_ms[i] / 2e3, packet.bytes});
+                }
+            }
+            const Windows windows = fullest_windows(departures, 0.010);
+            const double full = kUplink / 8 * 0.010;
+            fullest.push_back(windows.p99 / full);
+            std::cout << one.name << ": of the " << windows.count
+                      << " windows of 10 ms that begin with a packet the fullest is filled to "
+                      << windows.most / full * 100 << " %, p99 " << windows.p99 / full * 100
+                      << " %, p50 " << windows.p50 / full * 100 << " %\n";
+        }
+        CHECK(median(fullest) <= 1.01);
+    }
+}
+
+TEST_CASE("a hundred hosts are up within 2 s of `pleat run`", "[start]") {
+    std::vector<double> times;
+    for (int i = 0; i < std::max(5, repetitions()); ++i) {
+        const Workspace workspace;
+        const Run run = run_once(workspace,
+                                 "pleat: 1\nname: hundred\nhosts:\n"
+                                 "  h: {replicas: 100, run: date +%s.%N, main: true}\n"
+                                 "bridges: [s]\nlinks:\n  - h -- s: 1ms 100Mbps\n");
+        REQUIRE(run.exit_code == 0);
+        times.push_back(std::stod(run.log("h[0]")) - run.started_s("h[0]") - run.began_wall_s);
+    }
+    std::cout << "from `pleat run` to T0 with 100 hosts: median " << median(times) << " s, max "
+              << quantile(times, 1) << " s\n";
+    CHECK(median(times) < 2);
+}
+
+TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core", "[idle]") {
+    std::vector<double> parts;
+    for (int i = 0; i < repetitions(); ++i) parts.push_back(part_of_a_core_when_idle());
+    CHECK(median(parts) < 0.01);
 }

@@ -31,6 +31,35 @@ TEST_CASE("a link makes two, with all that its words say") {
     CHECK(link_of(scenario, "b->a#x").properties == expected);
 }
 
+TEST_CASE("each word of a link and of a host means what it says") {
+    const auto link = [](const std::string& words) {
+        return link_of(scenario_of("hosts: {a: , b: }\nlinks:\n  - a -- b: " + words + "\n"),
+                       "a->b")
+            .properties;
+    };
+    CHECK(link("1ms~1ms").distribution == JitterDistribution::normal);
+    CHECK(link("1ms~1ms dist=normal").distribution == JitterDistribution::normal);
+    CHECK(link("1ms~1ms dist=uniform").distribution == JitterDistribution::uniform);
+    CHECK(link("1ms~1ms dist=pareto").distribution == JitterDistribution::pareto);
+    CHECK(link("rtt=30ms").latency == 15ms);
+    CHECK(link("1ms 1Mbps").overhead == Overhead{Overhead::kEthernet});
+    CHECK(link("1ms 1Mbps overhead=ethernet").overhead == Overhead{Overhead::kEthernet});
+    CHECK(link("1ms 1Mbps overhead=none").overhead == Overhead{Overhead::kNone});
+    CHECK(link("1ms 1Mbps overhead=wire").overhead == Overhead{Overhead::kWire});
+    CHECK(link("1ms 1Mbps overhead=18B").overhead == Overhead{18});
+    CHECK(link("1ms unlimited").bandwidth == link("1ms").bandwidth);
+    CHECK(link("1ms 1Mbps").queue == QueueLimit{});
+    CHECK(link("1ms 1Mbps queue=bdp").queue == QueueLimit{});
+    CHECK(link("1ms 1Mbps queue=256KB").queue == QueueLimit{QueueLimit::Kind::bytes, 256'000});
+    CHECK(link("1ms 1Mbps queue=20ms").queue == QueueLimit{QueueLimit::Kind::time, 20'000'000});
+
+    const Scenario hosts = scenario_of(
+        "hosts:\n  a: {run: sleep 1, ready: {after: 1500ms}}\n  b: {memory: 1GB}\n"
+        "links: [a -- b: 1ms]\n");
+    CHECK(application_of(hosts, "a").ready == ReadyCondition{ReadyAfter{1500ms}});
+    CHECK(application_of(hosts, "b").not_yet == Lines{"memory: 1GB"});
+}
+
 TEST_CASE("a host can be a machine as it is, with an address that the machine has") {
     const char* const file =
         "hosts:\n"

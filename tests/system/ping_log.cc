@@ -24,14 +24,26 @@ std::vector<Ping> pings(const std::string& text) {
     for (std::string line; std::getline(lines, line);) {
         const std::size_t time = line.find("time=");
         if (!line.starts_with('[') || time == std::string::npos) continue;
-        result.push_back({std::stod(line.substr(1)), std::stod(line.substr(time + 5))});
+        const std::size_t sequence = line.find("icmp_seq=");
+        if (sequence == std::string::npos) continue;
+        result.push_back({std::stod(line.substr(1)), std::stod(line.substr(time + 5)),
+                          std::stoi(line.substr(sequence + 9))});
+    }
+    return result;
+}
+
+std::vector<Outage> outages(const std::vector<Ping>& all, int pings_lost) {
+    std::vector<Outage> result;
+    for (std::size_t i = 1; i < all.size(); ++i) {
+        if (all[i].sequence - all[i - 1].sequence - 1 < pings_lost) continue;
+        result.push_back({all[i - 1].sent_s(), all[i].sent_s()});
     }
     return result;
 }
 
 std::optional<double> first_sent_slower_than(const std::vector<Ping>& all, double rtt_ms) {
     for (const Ping& ping : all) {
-        if (ping.rtt_ms > rtt_ms) return ping.at_s - ping.rtt_ms / 1000;
+        if (ping.rtt_ms > rtt_ms) return ping.sent_s();
     }
     return {};
 }

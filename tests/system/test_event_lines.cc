@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/files.hh"
+#include "tests/system/ping_log.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;
@@ -152,7 +153,7 @@ TEST_CASE("what lasts for a while is undone at its end, and applications see bot
     place.write("t.yaml", R"(pleat: 1
 name: while
 hosts:
-  a: {main: true, run: "ping -n -i 0.05 -c 25 b"}
+  a: {main: true, run: "ping -n -D -i 0.05 -c 25 b"}
   b: {}
 links:
   - a -- b: 1ms
@@ -165,16 +166,17 @@ events:
         read_file(place.path(result.at("directory").get<std::string>() + "/logs/a.log"))
             .value_or("(no log)");
     INFO(log);
-    const auto round_trip = [&log](int sequence) {
-        const std::string mark = "icmp_seq=" + std::to_string(sequence) + " ";
-        const auto line = log.find(mark);
-        REQUIRE(line != std::string::npos);
-        return std::stod(log.substr(log.find("time=", line) + 5));
-    };
-    // The nth is sent at about (n - 1) x 50 ms.
-    CHECK(round_trip(3) < 30);
-    CHECK(round_trip(13) >= 60);
-    CHECK(round_trip(23) < 30);
+    const std::vector<Ping> all = pings(log);
+    REQUIRE(all.size() == 25);
+    const auto slow = [](const Ping& ping) { return ping.rtt_ms >= 31; };
+    const auto begin = std::ranges::find_if(all, slow);
+    const auto end = std::find_if_not(begin, all.end(), slow);
+    REQUIRE(begin != all.begin());
+    REQUIRE(end - begin >= 4);
+    REQUIRE(end != all.end());
+    CHECK(std::none_of(end, all.end(), slow));
+    CHECK(std::ranges::any_of(begin, end, [](const Ping& ping) { return ping.rtt_ms >= 60; }));
+    CHECK(end->sent_s() - begin->sent_s() == Approx(0.4).margin(0.12));
 }
 
 TEST_CASE("`every` repeats from the beginning, the end included") {

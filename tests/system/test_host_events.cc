@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/files.hh"
+#include "tests/system/ping_log.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;
@@ -148,6 +149,49 @@ events:
     CHECK(has(log, "icmp_seq=15 "));
     CHECK_FALSE(has(log, "icmp_seq=9 "));
     CHECK(result.all.at("epochs").size() >= 2);
+}
+
+TEST_CASE("what was taken down stays down until it is taken up again") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    // One echo in 50 ms; each pair of events takes half a second out of each second.
+    const RunOutcome result = run(place, R"(pleat: 1
+name: lasting
+duration: 8s
+hosts:
+  a: {main: true, run: "ping -n -D -i 0.05 -c 120 -W 1 b"}
+  b: {run: "sh -c 'trap \"echo polite; exit 3\" TERM; echo up; while :; do sleep 0.05; done'"}
+bridges: [s1]
+links:
+  - a -- s1: 1ms
+  - s1 -- b: 1ms
+events:
+  - 0.5s: disconnect b
+  - 1s: reconnect b
+  - 1.5s: down a--s1
+  - 2s: up a--s1
+  - 2.5s: partition a | b
+  - 3s: heal
+  - 3.5s: leave s1
+  - 4s: join s1
+  - 4.5s: leave b
+  - 5s: join b
+)");
+    INFO(result.log("a"));
+    const std::vector<Ping> answered = pings(result.log("a"));
+    const std::vector<Outage> down = outages(answered, 3);
+    REQUIRE(down.size() == 4);
+    for (std::size_t i = 0; i < down.size(); ++i) {
+        INFO(i);
+        // As long as between two events, and what a ping's interval and a late one add.
+        CHECK(down[i].to_s - down[i].from_s == Approx(0.55).margin(0.15));
+        CHECK(down[i].from_s - down[0].from_s == Approx(1.0 * static_cast<double>(i)).margin(0.15));
+    }
+    // A host that leaves ends its application politely; its network is still there.
+    CHECK(answered.back().sequence == 120);
+    CHECK(has(result.log("b"), "polite\n"));
+    CHECK(count(result.log("b"), "up") == 2);
+    CHECK(result.all.at("epochs").size() == 9);
 }
 
 TEST_CASE("`exec HOST -- CMD` runs in the host's own network and `after:` waits for the ready") {

@@ -23,7 +23,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kPoints = 20;
-constexpr std::uint64_t kSeed = 20;
 
 const std::vector<std::string> victims{"Ctrl-C",     "pleat",        "pleat-controller",
                                        "pleat-node", "pleat-keeper", "application"};
@@ -122,7 +121,8 @@ std::uint64_t chosen(const char* variable, std::uint64_t usual) {
 
 TEST_CASE("killed at 20 random points a run leaves nothing that `pleat clean` does not remove") {
     if (!can_run_or_skips()) return;
-    const std::uint64_t seed = chosen("PLEAT_KILL_SEED", kSeed);
+    // Other points each time; what failed is looked at again with the seed that it names.
+    const std::uint64_t seed = chosen("PLEAT_KILL_SEED", std::random_device{}());
     std::mt19937_64 random{seed};
     Workplace place;
     place.write("t.yaml", kThreeSeconds);

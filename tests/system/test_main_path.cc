@@ -55,6 +55,21 @@ std::string integrity(const std::string& file) {
     return verdict;
 }
 
+// The numbers of a query's first column.
+std::vector<double> column(const std::string& file, const std::string& query) {
+    sqlite3* database = nullptr;
+    REQUIRE(::sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK);
+    std::vector<double> numbers;
+    const auto keep = [](void* all, int, char** columns, char**) {
+        static_cast<std::vector<double>*>(all)->push_back(std::stod(columns[0]));
+        return 0;
+    };
+    const int done = ::sqlite3_exec(database, query.c_str(), keep, &numbers, nullptr);
+    ::sqlite3_close(database);
+    REQUIRE(done == SQLITE_OK);
+    return numbers;
+}
+
 json only_host(const json& result, const std::string& name) {
     for (const json& host : result.at("hosts")) {
         if (host.at("name") == name) return host;
@@ -145,6 +160,19 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
         CHECK(directory.filename() == run);
         CHECK(fs::file_size(directory / "topology.yaml") > 0);
         CHECK(integrity((directory / "run.db").string()) == "ok");
+        const std::string database = (directory / "run.db").string();
+        const std::vector<double> at_s =
+            column(database,
+                   "SELECT s.at_ns / 1e9 FROM sample s JOIN host h ON h.host = s.source "
+                   "JOIN host d ON d.host = s.destination "
+                   "WHERE h.name = 'client' AND d.name = 'server[0]' ORDER BY s.at_ns");
+        REQUIRE(at_s.size() >= 8);
+        for (std::size_t i = 1; i < at_s.size(); ++i) {
+            CHECK(at_s[i] - at_s[i - 1] == Approx(0.1).margin(0.05));
+        }
+        CHECK(column(database, "SELECT count(*) FROM share WHERE share_bps > 0").at(0) >= 2);
+        CHECK(column(database, "SELECT count(*) FROM demand").at(0) >= 2);
+        CHECK(column(database, "SELECT count(*) FROM host_event").at(0) >= 3);
         const json manifest =
             document(read_file((directory / "manifest.json").string()).value_or(""));
         CHECK(manifest.dump().find("small") != std::string::npos);
@@ -356,4 +384,46 @@ TEST_CASE("`--no-apps` starts nothing, `--set` adds an event, `--seed` and `--ou
     const std::string run = result.at("run");
     CHECK(fs::exists(place.path("elsewhere/" + run + "/run.db")));
     CHECK_FALSE(fs::exists(place.path("pleat-runs")));
+}
+
+TEST_CASE("Kollaps' XML is imported, and is read as it is by every verb that takes a file") {
+    if (!can_run_or_skips()) return;
+    Workplace place;
+    place.write("small.xml", R"(<experiment>
+  <services>
+    <service name="client" image="acme/client:1"/>
+    <service name="server" image="acme/server:1" replicas="2"/>
+  </services>
+  <bridges><bridge name="s1"/></bridges>
+  <links>
+    <link origin="client" dest="s1" latency="5" upload="20Mbps" download="10Mbps" network="n"/>
+    <link origin="s1" dest="server" latency="7.5" upload="100Mbps" download="100Mbps" network="n"/>
+  </links>
+  <dynamic>
+    <schedule origin="client" dest="s1" time="1" latency="15"/>
+  </dynamic>
+</experiment>
+)");
+    const Ended imported = place.run({"import", "kollaps", "small.xml"}, 10s);
+    INFO(imported.err);
+    REQUIRE(imported.code == 0);
+    place.write("small.yaml", imported.out);
+    for (const std::string file : {"small.xml", "small.yaml"}) {
+        INFO(file);
+        CHECK(place.run({"validate", file}, 10s).code == 0);
+    }
+    for (const std::string at : {"0s", "2s"}) {
+        const Ended xml = place.run({"paths", "small.xml", "--at", at, "--json"}, 10s);
+        const Ended yaml = place.run({"paths", "small.yaml", "--at", at, "--json"}, 10s);
+        REQUIRE(xml.code == 0);
+        const json paths = document(xml.out);
+        CHECK(paths == document(yaml.out));
+        CHECK(has(paths.dump(), at == "0s" ? "12500" : "22500"));
+    }
+    // No image is run yet: that is said, and nothing else is wrong with it.
+    const Ended refused = place.run({"run", "small.xml"}, 10s);
+    INFO(refused.err);
+    CHECK(refused.code == 3);
+    CHECK(has(refused.err, "image"));
+    CHECK(place.left_behind() == kNothing);
 }
