@@ -139,6 +139,13 @@ void WayOrders::node_gone(const std::string& machine, Instant now) {
     tell_if_finished();
 }
 
+void WayOrders::give_up(const std::string& why) {
+    if (!check_) return;
+    check_.reset();
+    found_ = {};
+    asker_.refuse(why);
+}
+
 std::optional<Instant> WayOrders::deadline() const {
     if (!check_) return {};
     return check_->deadline();

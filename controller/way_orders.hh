@@ -35,6 +35,9 @@ class WayOrders {
                  Instant now);
     void node_gone(const std::string& machine, Instant now);
 
+    // The present measurement, if any, is none: who asked for it is told why.
+    void give_up(const std::string& why);
+
     // When tick() wants to be called; nothing: never.
     std::optional<Instant> deadline() const;
     void tick(Instant now);
