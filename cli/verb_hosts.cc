@@ -26,6 +26,7 @@ ExitCode print_log(ControllerLink& link, const HostVerbArguments& arguments, Out
         const auto piece = link.ask<OutputPiece>(question);
         if (!piece) return failed(piece.error(), output);
         output.data(piece->bytes);
+        if (arguments.follow) flush_stdout();  // who reads it has nothing else to wait for
         question.offset += piece->bytes.size();
         if (question.offset < piece->size) continue;
         if (!arguments.follow || piece->over) return ExitCode::ok;

@@ -79,7 +79,10 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
         const auto started = link.ask<Done>(StartRun{.run = run});
         if (!started) return failed(started.error(), output);
     }
-    if (!arguments.json) output.data(run + "\n");
+    if (!arguments.json) {
+        output.data(run + "\n");
+        flush_stdout();  // before it is waited for
+    }
     std::string state = arguments.start ? "starting" : "submitted";
     ExitCode code = ExitCode::ok;
     if (arguments.up) {

@@ -10,9 +10,22 @@
 
 namespace pleat {
 
+namespace {
+
+RunRates rates_of(const RunPlan& plan) {
+    std::vector<std::string> machine_of_host(plan.scenario.topology.hosts().size());
+    for (const MachinePart& part : plan.parts) {
+        for (const HostId host : part.hosts) machine_of_host.at(host.value) = part.machine;
+    }
+    return {plan.options.run, plan.scenario, plan.epochs, machine_of_host};
+}
+
+}  // namespace
+
 ActiveRun::ActiveRun(Store& store, RunPlan accepted, const SessionDeadlines& deadlines,
                      SessionOutputs outputs, std::optional<Caller> from)
     : plan{std::move(accepted)},
+      rates{rates_of(plan)},
       kept{store, plan, utc_now},
       session{plan, deadlines, std::move(outputs), kept, monotonic_now()},
       owner{std::move(from)} {}
@@ -20,6 +33,7 @@ ActiveRun::ActiveRun(Store& store, RunPlan accepted, const SessionDeadlines& dea
 ActiveRun::ActiveRun(Store& store, RunPlan stored, const std::string& submitted_at,
                      const SessionDeadlines& deadlines, SessionOutputs outputs)
     : plan{std::move(stored)},
+      rates{rates_of(plan)},
       kept{store, plan, utc_now, submitted_at},
       session{plan, deadlines, std::move(outputs), kept, monotonic_now()} {}
 
@@ -75,6 +89,13 @@ std::uint32_t ActiveRuns::hosts_on(const std::string& machine) const {
         }
     }
     return static_cast<std::uint32_t>(hosts);
+}
+
+std::vector<RunRates*> ActiveRuns::rates() {
+    std::vector<RunRates*> all;
+    all.reserve(runs_.size());
+    for (const auto& [name, run] : runs_) all.push_back(&run->rates);
+    return all;
 }
 
 std::optional<Instant> ActiveRuns::deadline() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "controller/kept_run.hh"
+#include "controller/network_check.hh"
 #include "controller/node_registry.hh"
 #include "controller/run_session.hh"
 
@@ -26,6 +27,7 @@ struct ActiveRun {
               const SessionDeadlines& deadlines, SessionOutputs outputs);
 
     RunPlan plan;
+    RunRates rates;
     KeptRun kept;
     RunSession session;
     std::optional<Caller> owner;   // when it goes, the run ends
@@ -54,6 +56,9 @@ class ActiveRuns {
 
     // How many hosts of all runs together are on a machine.
     std::uint32_t hosts_on(const std::string& machine) const;
+
+    // What each can send between machines; valid until a run is added or taken.
+    std::vector<RunRates*> rates();
 
     // When the first session wants a tick().
     std::optional<Instant> deadline() const;

@@ -203,7 +203,9 @@ class ControllerDaemon::Impl {
                        [&](const RemoveMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const LabelMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const CheckMachines& m) { ways_.check(caller, m, monotonic_now()); },
-                       [&](const CheckPlacement& m) { answer(caller, ways_.check(m.scenario)); },
+                       [&](const CheckPlacement& m) {
+                           answer(caller, ways_.check(m.scenario, runs_.rates()));
+                       },
                        [&](const Shutdown&) { stop("told to shut down"); },
                        [&](const auto&) { drop("it is nothing that an operator says"); },
                    },
@@ -249,7 +251,7 @@ class ControllerDaemon::Impl {
         Result<RunPlan> plan = plan_run(std::move(submit), *placement);
         if (!plan) return tl::unexpected{plan.error()};
         const NetworkJudgement network =
-            judge_network(plan->scenario, plan->epochs, *placement, ways_.known());
+            judge_network(plan->scenario, plan->epochs, *placement, ways_.known(), runs_.rates());
         if (!network.problems.empty() && !ignore_network) {
             throw UnsuitableNetwork{refusal_text(network)};
         }

@@ -27,8 +27,8 @@ class WayOrders {
     // The answer follows, once all pairs are measured.
     void check(const Caller& caller, const CheckMachines& order, Instant now);
 
-    // Would hosts be placed, and could the network carry it?
-    ControlMessage check(const Scenario& scenario) const;
+    // Would hosts be placed, and could the network carry it, beside the runs that are there?
+    ControlMessage check(const Scenario& scenario, const std::vector<RunRates*>& others) const;
 
     // False when it is no message of a measurement.
     bool receive(const std::string& machine, const std::string& name, const ControlMessage& message,

@@ -40,6 +40,7 @@ class FakeNode {
     }
 
     bool silent = false;     // hears, and says nothing
+    bool busy = false;       // hears, and does all of it once it is not busy any more
     bool shut_down = false;  // was told to
     bool ended = false;      // was told to end a run
     std::string refused;
@@ -62,6 +63,11 @@ class FakeNode {
 
     void say(const ControlMessage& message, const std::string& run) { client_.send(message, run); }
 
+    void do_what_waits() {
+        busy = false;
+        for (const auto& [run, message] : std::exchange(undone_, {})) receive(run, message);
+    }
+
     // The tables of a run that it has prepared.
     std::map<std::string, PathTable> tables;
     std::map<std::string, std::vector<Peer>> peers;
@@ -69,6 +75,10 @@ class FakeNode {
   private:
     void receive(const std::string& run, const ControlMessage& message) {
         if (silent) return;
+        if (busy) {
+            undone_.emplace_back(run, message);
+            return;
+        }
         std::visit(Overload{
                        [&](const OpenWay&) { say(WayOpened{"127.0.0.1:1"}, run); },
                        [&](const PrepareRun& m) {
@@ -121,6 +131,7 @@ class FakeNode {
     std::string name_;
     std::map<std::string, std::size_t> hosts_;
     std::map<std::string, std::size_t> epochs_left_;
+    std::vector<std::pair<std::string, ControlMessage>> undone_;
 };
 
 struct DaemonWorld {

@@ -138,6 +138,58 @@ TEST_CASE("hosts are placed on the nodes that are there, and each hears of the o
     CHECK(finished.control.bytes_sent == 200);
 }
 
+TEST_CASE(
+    "a machine that joins while a run starts has no part in it, and one that leaves ends it") {
+    const bool joins = GENERATE(true, false);
+    World w;
+    if (!joins) w.deadlines.node = 300ms;
+    w.open();
+    FakeNode m1{w.loop, w.endpoint, 1, "m1"};
+    auto m2 = std::make_unique<FakeNode>(w.loop, w.endpoint, 2, "m2");
+    const auto machines = [&w] {
+        w.told.clear();
+        w.cli->send(ListMachines{});
+        return w.hear<Machines>().machines;
+    };
+    const auto is_there = [&machines](const std::string& name) {
+        const auto all = machines();
+        return std::ranges::any_of(all, [&name](const MachineInfo& machine) {
+            return machine.name == name && machine.connected;
+        });
+    };
+    REQUIRE(w.until([&] { return is_there("m1") && is_there("m2"); }));
+    w.submit("r-1");
+    w.hear<Submitted>();
+    m2->busy = true;
+    w.cli->send(StartRun{"r-1"});
+    // The ways are not open, since m2 has not said where its is.
+    FakeNode m3{w.loop, w.endpoint, 3, "m3"};
+    REQUIRE(w.until([&] { return is_there("m3"); }));
+    if (joins) {
+        m2->do_what_waits();
+        REQUIRE(w.until([&] { return w.heard_of<Progress>("r-1") != nullptr; }));
+        CHECK(m3.tables.empty());
+        REQUIRE(m1.peers.at("r-1").size() == 1);
+        CHECK(m1.peers.at("r-1")[0].name == "m2");
+        m1.end_run("r-1", false);
+        REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-1") != nullptr; }));
+        CHECK_FALSE(w.heard_of<RunFinished>("r-1")->failed);
+        CHECK(w.heard_of<RunFinished>("r-1")->machines.size() == 2);
+        return;
+    }
+    m2.reset();
+    REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-1") != nullptr; }));
+    const RunFinished& finished = *w.heard_of<RunFinished>("r-1");
+    CHECK(finished.failed);
+    CHECK_THAT(finished.problems.at(0), Contains("machine m2"));
+    // The two that are left serve the next.
+    w.submit("r-2");
+    REQUIRE(w.until([&] { return w.heard_of<Submitted>("r-2") != nullptr; }));
+    w.cli->send(StartRun{"r-2"});
+    REQUIRE(w.until([&] { return w.heard_of<Progress>("r-2") != nullptr; }));
+    CHECK(m3.tables.contains("r-2"));
+}
+
 TEST_CASE("a second node of the same name is refused while the first is there") {
     World w;
     w.open();
