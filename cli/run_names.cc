@@ -1,13 +1,17 @@
 #include "cli/run_names.hh"
 
 #include <algorithm>
-#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "readers/unit_text.hh"
 
 namespace pleat {
 namespace {
@@ -31,11 +35,10 @@ std::optional<std::size_t> steps_back(std::string_view wanted) {
     if (!wanted.starts_with("@~")) return {};
     const std::string_view number = wanted.substr(2);
     if (number.empty()) return 1;
-    std::size_t steps = 0;
-    const char* const end = number.data() + number.size();
-    const auto [read, status] = std::from_chars(number.data(), end, steps);
-    if (status != std::errc{} || read != end) return {};
-    return steps;
+    const auto steps =
+        parse_whole(number, "a number of runs", 0, std::numeric_limits<std::int32_t>::max());
+    if (!steps) return {};
+    return static_cast<std::size_t>(*steps);
 }
 
 }  // namespace
@@ -46,9 +49,8 @@ tl::expected<std::string, LinkFailure> choose_run(const std::vector<std::string>
     if (names.empty()) return failure(ExitCode::not_found, "there is no run" + of);
     if (wanted.empty()) {
         if (names.size() == 1) return names.front();
-        return failure(ExitCode::usage,
-                       fmt::format("there are several runs{}: {}; name one with --run", of,
-                                   list(names, ", ")));
+        return failure(ExitCode::usage, fmt::format("several runs are{}: {}; name one with --run",
+                                                    of, list(names, ", ")));
     }
     if (const auto steps = steps_back(wanted)) {
         if (*steps < names.size()) return names[names.size() - 1 - *steps];
