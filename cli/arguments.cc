@@ -12,6 +12,7 @@
 #include "cli/help.hh"
 #include "cli/verbs.hh"
 #include "readers/spelling.hh"
+#include "readers/unit_text.hh"
 
 namespace pleat {
 namespace {
@@ -19,6 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kSshFlag = "--ssh{@}";  // alone it is kRememberedDestination
+constexpr const char* kRunNames =
+    "the run: its id, or a beginning of it that no other has; @ is the latest, @~1 the one before";
 constexpr std::uint32_t kMostRepeats = 10'000;
 
 // The parser itself would take "-1" for a large number.
@@ -290,12 +293,14 @@ void Grammar::add_runs() {
     add_topology(submit, submit_.topology);
     add_controller(submit, submit_.controller);
     submit.add_flag("--start", submit_.start, "start it at once");
+    submit.add_flag("--json", submit_.json, "print one JSON document");
     submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
     add_ignore_network(submit, submit_.ignore_network);
 
     CLI::App& up = verb("up", "  pleat up dumbbell.yaml\n  pleat down r-1f2e3d4c");
     add_topology(up, submit_.topology);
     add_controller(up, submit_.controller);
+    up.add_flag("--json", submit_.json, "print one JSON document");
     up.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
     add_ignore_network(up, submit_.ignore_network);
 
@@ -303,7 +308,7 @@ void Grammar::add_runs() {
         CLI::App& app = verb(name, examples);
         add_controller(app, host_verb_.controller);
         app.add_option("HOST", host_verb_.host, "the host's name")->required()->type_name("");
-        app.add_option("--run", host_verb_.run, "the run's name (default: the latest)")
+        app.add_option("--run", host_verb_.run, std::string{kRunNames} + " (default: the latest)")
             ->type_name("RUN");
         return &app;
     };
@@ -319,14 +324,24 @@ void Grammar::add_runs() {
             verb(name, of_run ? "  pleat " + name + " r-1f2e3d4c" : "  pleat ps --json");
         add_controller(app, run_verb_.controller);
         if (of_run) {
-            app.add_option("RUN", run_verb_.run, "the run's name")->required()->type_name("");
+            app.add_option("RUN", run_verb_.run, kRunNames)->required()->type_name("");
         }
         return &app;
     };
     add("start", true);
     add("stop", true);
     add("down", true);
-    add("wait", true);
+    CLI::App& wait = *add("wait", true);
+    wait.add_flag("--json", run_verb_.json, "print one JSON document");
+    wait.add_option_function<std::string>(
+            "--timeout",
+            [this](const std::string& text) {
+                const Result<Duration> timeout = parse_duration(text);
+                if (!timeout) throw CLI::ValidationError{"--timeout", timeout.error().message};
+                run_verb_.timeout = *timeout;
+            },
+            "exit with 124 when it has not ended by then: 30s, 5m")
+        ->type_name("DURATION");
     add("inspect", true)->add_flag("--json", run_verb_.json, "print one JSON document");
     add("ps", false)->add_flag("--json", run_verb_.json, "print one JSON document");
 }
@@ -377,8 +392,7 @@ void Grammar::add_changes() {
         CLI::App& app = verb(name, examples);
         add_controller(app, change_.controller);
         app.add_option("--run", change_.run,
-                       "the run: its name, or a beginning of it that no other has; @ is the latest "
-                       "(default: the only one under way)")
+                       std::string{kRunNames} + " (default: the only one under way)")
             ->type_name("RUN");
         app.add_flag("--json", change_.json, "print when it took effect as one JSON document");
         if (object.empty()) return;

@@ -38,7 +38,7 @@ struct RunArguments {
     std::string data_plane;               // empty: chosen
     std::string out;                      // where run directories are made; empty: ./pleat-runs
     std::optional<SampleChoice> samples;  // nothing: chosen by size
-    std::string controller;               // empty: one of its own
+    std::string controller;               // empty: PLEAT_CONTROLLER, else one of its own
     bool compare_shares = false;
     bool encrypt = false;
     bool ignore_network = false;
@@ -53,6 +53,7 @@ struct SubmitArguments {
     bool up = false;  // start it, and wait until it runs
     bool encrypt = false;
     bool ignore_network = false;
+    bool json = false;
 };
 
 struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
@@ -61,6 +62,7 @@ struct RunVerbArguments {  // start, stop, down, ps, wait, inspect
     Action action = Action::list;
     std::string controller;
     std::string run;
+    std::optional<Duration> timeout;  // wait
     bool json = false;
 };
 

@@ -35,8 +35,12 @@ std::string operator_file(const std::string& endpoint) {
     return base + "/pleat/controllers/" + name;
 }
 
+std::string controller_named(const std::string& given) {
+    return given.empty() ? variable("PLEAT_CONTROLLER") : given;
+}
+
 Result<ControllerPlace> find_controller(const std::string& given) {
-    const std::string endpoint = given.empty() ? variable("PLEAT_CONTROLLER") : given;
+    const std::string endpoint = controller_named(given);
     if (endpoint.empty()) {
         return fail(
             "no controller is named: give --controller tcp://ADDRESS:7400 or "
@@ -94,7 +98,7 @@ class ControllerLink::Impl {
 
     tl::expected<ControlMessage, LinkFailure> ask(
         const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
-        bool limited) {
+        bool limited, std::optional<Instant> until) {
         answer_.reset();
         is_answer_ = is_answer;
         if (!limited) again_ = question;
@@ -104,6 +108,11 @@ class ControllerLink::Impl {
         Instant look_at = heard_ + kQuiet;
         while (!answer_) {
             const Instant now = monotonic_now();
+            if (until && now >= *until) {
+                again_.reset();
+                return tl::unexpected{
+                    LinkFailure{.code = ExitCode::timeout, .message = "no answer in time"}};
+            }
             if (now >= deadline && (limited || !connected_)) {
                 return unreachable(
                     fmt::format("no answer from a controller at {}", place_.endpoint));
@@ -154,8 +163,8 @@ ControllerLink::~ControllerLink() = default;
 
 tl::expected<ControlMessage, LinkFailure> ControllerLink::ask_for(
     const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
-    bool limited) {
-    return impl_->ask(question, is_answer, limited);
+    bool limited, std::optional<Instant> until) {
+    return impl_->ask(question, is_answer, limited, until);
 }
 
 }  // namespace pleat

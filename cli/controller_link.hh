@@ -19,7 +19,10 @@ struct ControllerPlace {
     std::optional<Pass> pass;
 };
 
-// By --controller, else by PLEAT_CONTROLLER. For tcp:// this user must have joined as an
+// By --controller, else by PLEAT_CONTROLLER; empty: by neither.
+std::string controller_named(const std::string& given);
+
+// That one. For tcp:// this user must have joined as an
 // operator (`pleat machines join`). Fails with what to do.
 Result<ControllerPlace> find_controller(const std::string& given);
 
@@ -60,10 +63,11 @@ class ControllerLink {
         return std::get<Answer>(*std::move(answer));
     }
 
-    // What `is_answer` holds for; `limited`: in time.
+    // What `is_answer` holds for; `limited`: in time. `until`: with the code `timeout` when it has
+    // not come by then.
     tl::expected<ControlMessage, LinkFailure> ask_for(
         const ControlMessage& question, const std::function<bool(const ControlMessage&)>& is_answer,
-        bool limited);
+        bool limited, std::optional<Instant> until = {});
 
   private:
     class Impl;

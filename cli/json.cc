@@ -252,6 +252,29 @@ std::string runs_document(const Runs& runs) {
     return text_of_json({{"v", kVersion}, {"runs", std::move(rows)}}, true);
 }
 
+std::string submission_document(const Submitted& submitted, const std::string& run,
+                                const std::string& name, const std::string& state) {
+    return text_of_json({{"v", kVersion},
+                         {"run", run},
+                         {"name", name},
+                         {"state", state},
+                         {"hosts", submitted.hosts},
+                         {"epochs", submitted.epochs},
+                         {"paths", submitted.paths},
+                         {"notes", submitted.notes}},
+                        true);
+}
+
+std::string end_document(const std::string& run, const std::string& state, ExitCode code,
+                         const std::vector<std::string>& problems) {
+    return text_of_json({{"v", kVersion},
+                         {"run", run},
+                         {"state", state},
+                         {"exit_code", static_cast<int>(code)},
+                         {"problems", problems}},
+                        true);
+}
+
 namespace {
 
 Json machine_rows(const Machines& machines) {

@@ -10,6 +10,7 @@
 
 #include "base/capabilities.hh"
 #include "base/run_ledger.hh"
+#include "cli/exit_code.hh"
 #include "cli/placed_paths.hh"
 #include "cli/run_results.hh"
 #include "model/path.hh"
@@ -55,6 +56,13 @@ std::string clean_document(const CleanReport& report, bool dry_run);
 // When a change by hand took effect.
 std::string change_document(const std::string& run, const ChangeResult& change);
 std::string runs_document(const Runs& runs);
+
+// What `submit` and `up` came to. `state`: "submitted", "starting", "running", or how it ended.
+std::string submission_document(const Submitted& submitted, const std::string& run,
+                                const std::string& name, const std::string& state);
+// What `wait` came to.
+std::string end_document(const std::string& run, const std::string& state, ExitCode code,
+                         const std::vector<std::string>& problems);
 std::string machines_document(const Machines& machines);
 
 // The same, and the network between them.

@@ -11,14 +11,6 @@
 #include "cli/format.hh"
 
 namespace pleat {
-namespace {
-
-std::string counted(std::uint64_t n, std::string_view one) {
-    return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
-}
-
-}  // namespace
-
 std::size_t count_links(const Topology& topology) {
     const auto hidden = [&topology](VertexId v) {
         return !topology.is_host(v) && topology.bridges()[topology.bridge_of(v).value].hidden;
@@ -44,7 +36,11 @@ std::size_t count_links(const Topology& topology) {
 
 RunConversation::RunConversation(const Submit& submit, RunDeadlines deadlines, Say say,
                                  Output& output)
-    : submit_{submit}, deadlines_{deadlines}, say_{std::move(say)}, output_{output} {}
+    : submit_{submit},
+      deadlines_{deadlines},
+      say_{std::move(say)},
+      output_{output},
+      news_{output, &submit.scenario, Instant{}} {}
 
 void RunConversation::begin(Instant now) {
     began_ = now;
@@ -78,7 +74,7 @@ void RunConversation::accepted(const Submitted& submitted, Instant now) {
                  seconds(submitted.took));
     for (const std::string& note : submitted.notes) output_.warning(note);
     enter(State::preparing, now);
-    output_.progress(fmt::format("  {:<10} waiting for hosts", "hosts"));
+    news_.wait_for("hosts", "waiting for hosts");
     say_(StartRun{submit_.options.run});
 }
 
@@ -87,31 +83,13 @@ void RunConversation::refuse(const Refused& refused) {
 }
 
 void RunConversation::reached(const Stage& stage, Instant now) {
-    if (stage.name == "begin") {
-        stage_began_ = now;
-        if (state_ == State::preparing) enter(State::running, now);
-        return;
-    }
-    if (stage.name == "machine") return output_.warning(stage.text);
-    output_.done(stage.name, stage.text, seconds(now - stage_began_));
-    stage_began_ = now;
+    if (stage.name == "begin" && state_ == State::preparing) enter(State::running, now);
+    news_.show(stage, now);
 }
 
 void RunConversation::show(const Progress& progress, Instant now) {
     if (state_ == State::preparing) enter(State::running, now);
-    const Duration at = std::max(progress.at.time_since_epoch(), Duration::zero());
-    std::string line =
-        fmt::format("  {:<10} {}", state_ == State::stopping ? "stopping" : "running", clock(at));
-    if (submit_.scenario.duration) line += " / " + clock(*submit_.scenario.duration);
-    line += fmt::format("   epoch {}   {}", progress.epoch.value,
-                        progress.throughput_bps == 0
-                            ? "0 bit/s"
-                            : text_of(Bandwidth::bits_per_second(
-                                  static_cast<std::int64_t>(progress.throughput_bps))));
-    line += fmt::format("   {}", counted(progress.hosts_running, "host"));
-    line += next_event(progress.at);
-    output_.progress(line);
-    stage_began_ = now;
+    news_.show(progress, now);
 }
 
 void RunConversation::finish(const RunFinished& finished, Instant now) {
@@ -167,8 +145,9 @@ void RunConversation::abort(ExitCode code, std::string message) {
 void RunConversation::enter(State state, Instant now) {
     state_ = state;
     deadline_ = now + patience();
-    stage_began_ = now;
+    news_.step(now);
     if (state == State::running) running_since_ = now;
+    if (state == State::stopping) news_.stopping();
 }
 
 Duration RunConversation::patience() const {
@@ -201,14 +180,6 @@ std::string RunConversation::waited_for() const {
         case State::idle:
         case State::over:
             break;
-    }
-    return {};
-}
-
-std::string RunConversation::next_event(ExperimentTime at) const {
-    for (const TimedEvent& event : submit_.scenario.timeline) {
-        if (event.at <= at) continue;
-        return fmt::format("   next {}: {}", text_of(event.at.time_since_epoch()), event.text);
     }
     return {};
 }

@@ -22,6 +22,7 @@
 
 #include "cli/exit_code.hh"
 #include "cli/output.hh"
+#include "cli/run_news.hh"
 #include "wire/messages.hh"
 
 namespace pleat {
@@ -97,16 +98,15 @@ class RunConversation {
     void enter(State state, Instant now);
     Duration patience() const;
     std::string waited_for() const;
-    std::string next_event(ExperimentTime at) const;
     void give_up(ExitCode code, std::string message);
 
     const Submit& submit_;
     RunDeadlines deadlines_;
     Say say_;
     Output& output_;
+    RunNews news_;
     State state_ = State::idle;
     Instant deadline_;
-    Instant stage_began_;
     Instant began_;
     std::optional<Instant> running_since_;
     bool interrupted_ = false;

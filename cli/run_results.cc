@@ -44,6 +44,11 @@ ExitCode exit_code_of(const RunResults& results, bool require_fidelity) {
     return ExitCode::ok;
 }
 
+std::string state_of(const RunFinished& finished) {
+    if (finished.interrupted) return "interrupted";
+    return finished.failed ? "failed" : "done";
+}
+
 std::string summary(const RunResults& results, const Scenario& scenario) {
     const RunFinished& finished = results.finished;
     std::string_view how = "done in";

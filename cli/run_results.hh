@@ -27,6 +27,9 @@ RunResults unchecked_results(RunFinished finished, std::string directory, Durati
 // What `pleat run` exits with.
 ExitCode exit_code_of(const RunResults& results, bool require_fidelity);
 
+// "done", "failed" or "interrupted", as `ps` says it.
+std::string state_of(const RunFinished& finished);
+
 // Hosts and verdict, for people.
 std::string summary(const RunResults& results, const Scenario& scenario);
 

@@ -1,14 +1,13 @@
 #include "cli/running_run.hh"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/run_ledger.hh"
+#include "cli/run_names.hh"
 
 namespace pleat {
 namespace {
@@ -40,40 +39,14 @@ std::vector<std::filesystem::path> private_runs() {
 
 }  // namespace
 
-tl::expected<std::string, LinkFailure> choose_run(const std::vector<std::string>& names,
-                                                  const std::string& wanted) {
-    if (names.empty()) return failure(ExitCode::not_found, "there is no run under way");
-    const std::string all = fmt::format("{}", fmt::join(names, ", "));
-    if (wanted == "@") return names.back();
-    if (wanted.empty()) {
-        if (names.size() == 1) return names.front();
-        return failure(ExitCode::usage,
-                       fmt::format("several runs are under way: {}; name one with --run", all));
-    }
-    std::vector<std::string> matching;
-    for (const std::string& name : names) {
-        if (name == wanted) return name;
-        if (name.starts_with(wanted)) matching.push_back(name);
-    }
-    if (matching.size() == 1) return matching.front();
-    if (matching.empty()) {
-        return failure(ExitCode::not_found,
-                       fmt::format("there is no run {} under way; there is {}", wanted, all));
-    }
-    return failure(ExitCode::usage, fmt::format("--run {} may be {}: give more of its name", wanted,
-                                                fmt::join(matching, " or ")));
-}
-
 tl::expected<RunningRun, LinkFailure> find_running_run(const std::string& controller,
                                                        const std::string& wanted) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
-    const bool named = !controller.empty() || std::getenv("PLEAT_CONTROLLER") != nullptr;
-    if (!named) {
+    if (controller_named(controller).empty()) {
         const std::vector<std::filesystem::path> directories = private_runs();
         std::vector<std::string> names;
         names.reserve(directories.size());
         for (const auto& directory : directories) names.push_back(directory.filename().string());
-        const auto run = choose_run(names, wanted);
+        const auto run = choose_run(names, wanted, " under way");
         if (!run) return tl::unexpected{run.error()};
         const auto directory = std::ranges::find(names, *run) - names.begin();
         return RunningRun{
@@ -96,7 +69,7 @@ tl::expected<RunningRun, LinkFailure> find_running_run(const std::string& contro
         }
         if (run.state == "running") names.push_back(run.run);
     }
-    auto run = choose_run(names, wanted);
+    auto run = choose_run(names, wanted, " under way");
     if (!run) return tl::unexpected{run.error()};
     return RunningRun{.place = *std::move(place), .run = *std::move(run)};
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "cli/controller_link.hh"
 
@@ -14,13 +13,8 @@ struct RunningRun {
     std::string run;
 };
 
-// `wanted`: an id, a prefix of just one, "@" (the latest), or empty: the only one. Fails with what
-// there is instead.
+// `wanted`: as in cli/run_names.hh, among those under way; empty: the only one.
 tl::expected<RunningRun, LinkFailure> find_running_run(const std::string& controller,
                                                        const std::string& wanted);
-
-// The one of `names` (oldest first) that is meant.
-tl::expected<std::string, LinkFailure> choose_run(const std::vector<std::string>& names,
-                                                  const std::string& wanted);
 
 }  // namespace pleat

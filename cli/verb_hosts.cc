@@ -3,6 +3,7 @@
 
 #include "cli/commands.hh"
 #include "cli/controller_link.hh"
+#include "cli/run_names.hh"
 
 namespace pleat {
 namespace {
@@ -25,6 +26,7 @@ ExitCode print_log(ControllerLink& link, const HostVerbArguments& arguments, Out
         const auto piece = link.ask<OutputPiece>(question);
         if (!piece) return failed(piece.error(), output);
         output.data(piece->bytes);
+        if (arguments.follow) flush_stdout();  // who reads it has nothing else to wait for
         question.offset += piece->bytes.size();
         if (question.offset < piece->size) continue;
         if (!arguments.follow || piece->over) return ExitCode::ok;
@@ -42,15 +44,9 @@ ExitCode execute(const HostVerbArguments& given, Output& output) {
     }
     ControllerLink link{*place};
     HostVerbArguments arguments = given;
-    if (arguments.run.empty() || arguments.run == "@") {
-        const auto runs = link.ask<Runs>(ListRuns{});
-        if (!runs) return failed(runs.error(), output);
-        if (runs->runs.empty()) {
-            output.error("there is no run on this controller");
-            return ExitCode::not_found;
-        }
-        arguments.run = runs->runs.back().run;
-    }
+    const auto run = find_run(link, given.run);
+    if (!run) return failed(run.error(), output);
+    arguments.run = run->run;
     if (arguments.command.empty()) return print_log(link, arguments, output);
     const auto ran = link.wait<RanOnHost>(RunOnHost{
         .run = arguments.run, .host = arguments.host, .arguments = arguments.command, .ticket = 1});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.hh"
+#include "cli/controller_link.hh"
 #include "cli/json.hh"
 #include "cli/load.hh"
 #include "cli/run_once.hh"
@@ -35,13 +36,20 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
     warn(arguments, *scenario, output);
 
     std::optional<ControllerPlace> controller;
-    if (!arguments.controller.empty()) {
+    if (!controller_named(arguments.controller).empty()) {
         const Result<ControllerPlace> place = find_controller(arguments.controller);
         if (!place) {
             output.error(place.error().message);
             return ExitCode::controller_unreachable;
         }
         controller = *place;
+        // It may have been named long ago.
+        if (arguments.controller.empty()) {
+            output.note(fmt::format("on the machines of {} (PLEAT_CONTROLLER)", place->endpoint));
+        }
+        if (!arguments.out.empty()) {
+            output.warning("--out has no effect: the results stay with the controller");
+        }
     }
     Interrupts interrupts;
     if (!controller) clean_quietly(output);

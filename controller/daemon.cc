@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -15,9 +14,12 @@
 
 #include "base/files.hh"
 #include "base/overload.hh"
+#include "controller/active_runs.hh"
+#include "controller/attempted.hh"
 #include "controller/finished_runs.hh"
+#include "controller/fresh_directory.hh"
 #include "controller/host_questions.hh"
-#include "controller/kept_run.hh"
+#include "controller/late_ends.hh"
 #include "controller/machine_orders.hh"
 #include "controller/members.hh"
 #include "controller/node_registry.hh"
@@ -39,29 +41,6 @@ constexpr Duration kDetachedPatience = std::chrono::hours{24};
 class UnsuitableNetwork : public Failure {
   public:
     using Failure::Failure;
-};
-
-// A run from its acceptance to its end.
-struct ActiveRun {
-    ActiveRun(Store& store, RunPlan accepted, const SessionDeadlines& deadlines,
-              SessionOutputs outputs, std::optional<Caller> from)
-        : plan{std::move(accepted)},
-          kept{store, plan, utc_now},
-          session{plan, deadlines, std::move(outputs), kept, monotonic_now()},
-          owner{std::move(from)} {}
-
-    // One that an earlier controller has left under way.
-    ActiveRun(Store& store, RunPlan stored, const std::string& submitted_at,
-              const SessionDeadlines& deadlines, SessionOutputs outputs)
-        : plan{std::move(stored)},
-          kept{store, plan, utc_now, submitted_at},
-          session{plan, deadlines, std::move(outputs), kept, monotonic_now()} {}
-
-    RunPlan plan;
-    KeptRun kept;
-    RunSession session;
-    std::optional<Caller> owner;   // when it goes, the run ends
-    std::vector<Caller> watchers;  // the owner is one, too
 };
 
 // The controller's own key, made once.
@@ -103,10 +82,10 @@ class ControllerDaemon::Impl {
         const bool again = std::exchange(leaving_, true);
         if (runs_.empty() || again) return leave();
         guarded([&] {
-            for (auto& [name, run] : runs_) {
-                spdlog::info("ending run={} reason=\"{}\"", name, reason);
-                run->session.stop(reason, monotonic_now());
-            }
+            runs_.with_each([&](ActiveRun& run) {
+                spdlog::info("ending run={} reason=\"{}\"", run.plan.options.run, reason);
+                run.session.stop(reason, monotonic_now());
+            });
         });
     }
 
@@ -159,7 +138,7 @@ class ControllerDaemon::Impl {
                                       join->name.empty() ? "operator" : "node " + join->name,
                                       join->version, join->protocol);
             }
-            return answer(caller, machines_.answer(*join, from.key));
+            return refusing(caller, [&] { answer(caller, machines_.answer(*join, from.key)); });
         }
         drop("it is of a key that may not say so");
     }
@@ -202,6 +181,10 @@ class ControllerDaemon::Impl {
     }
 
     void receive_from_operator(const Caller& caller, ControlMessage message) {
+        refusing(caller, [&] { carry_out(caller, message); });
+    }
+
+    void carry_out(const Caller& caller, ControlMessage& message) {
         std::visit(Overload{
                        [&](Submit& m) { submit(caller, std::move(m)); },
                        [&](const StartRun& m) { start(caller, m); },
@@ -220,7 +203,9 @@ class ControllerDaemon::Impl {
                        [&](const RemoveMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const LabelMachine& m) { answer(caller, machines_.answer(m)); },
                        [&](const CheckMachines& m) { ways_.check(caller, m, monotonic_now()); },
-                       [&](const CheckPlacement& m) { answer(caller, ways_.check(m.scenario)); },
+                       [&](const CheckPlacement& m) {
+                           answer(caller, ways_.check(m.scenario, runs_.rates()));
+                       },
                        [&](const Shutdown&) { stop("told to shut down"); },
                        [&](const auto&) { drop("it is nothing that an operator says"); },
                    },
@@ -233,17 +218,12 @@ class ControllerDaemon::Impl {
         const std::string run = submit.options.run;
         try {
             const Result<Submitted> accepted = accept(caller, std::move(submit));
-            if (accepted) {
-                spdlog::info("run accepted run={} hosts={} epochs={}", run, accepted->hosts,
-                             accepted->epochs);
-                caller.say(*accepted, run);
-                return;
-            }
-            caller.refuse(accepted.error().message);
+            if (!accepted) return caller.refuse(accepted.error().message);
+            spdlog::info("run accepted run={} hosts={} epochs={}", run, accepted->hosts,
+                         accepted->epochs);
+            caller.say(*accepted, run);
         } catch (const UnsuitableNetwork& problem) {
             caller.refuse(problem.what(), NodeFailed::kInvalidTopology);
-        } catch (const std::exception& problem) {
-            caller.refuse(problem.what());
         }
     }
 
@@ -251,7 +231,7 @@ class ControllerDaemon::Impl {
         const Instant began = monotonic_now();
         const std::string run = submit.options.run;
         if (leaving_) return fail("the controller is shutting down");
-        if (runs_.contains(run) || store_.has_run(run)) {
+        if (runs_.find(run) != nullptr || store_.has_run(run)) {
             return fail("there is a run " + run + " already");
         }
         // One that is submitted from elsewhere is kept here.
@@ -266,12 +246,12 @@ class ControllerDaemon::Impl {
         const bool ignore_network = submit.ignore_network;
         Result<std::vector<std::string>> placement = find_room(
             submit.scenario, nodes_, members_,
-            [this](const std::string& machine) { return spoken_for(machine); }, ways_.known());
+            [this](const std::string& machine) { return runs_.hosts_on(machine); }, ways_.known());
         if (!placement) return tl::unexpected{placement.error()};
         Result<RunPlan> plan = plan_run(std::move(submit), *placement);
         if (!plan) return tl::unexpected{plan.error()};
         const NetworkJudgement network =
-            judge_network(plan->scenario, plan->epochs, *placement, ways_.known());
+            judge_network(plan->scenario, plan->epochs, *placement, ways_.known(), runs_.rates());
         if (!network.problems.empty() && !ignore_network) {
             throw UnsuitableNetwork{refusal_text(network)};
         }
@@ -287,13 +267,15 @@ class ControllerDaemon::Impl {
         const Duration stopping = stop_patience(plan->scenario);
         deadlines.ending += stopping;
         deadlines.end_margin += stopping;
+        FreshDirectory directory{plan->options.run_directory};
         auto added = std::make_unique<ActiveRun>(store_, *std::move(plan), deadlines, outputs,
                                                  std::move(owner));
         if (!detached) added->watchers.push_back(caller);
         Submitted result = summary(added->plan, monotonic_now() - began);
         result.notes = network.notes;
         result.notes.insert(result.notes.end(), network.problems.begin(), network.problems.end());
-        runs_.emplace(run, std::move(added));
+        runs_.add(std::move(added));
+        directory.keep();
         return result;
     }
 
@@ -321,7 +303,7 @@ class ControllerDaemon::Impl {
                     std::make_unique<ActiveRun>(store_, *std::move(plan), stored.submitted_at,
                                                 options_.deadlines, outputs_of(stored.run));
                 run->session.resume(results_of(store_, stored.run), monotonic_now());
-                runs_.emplace(stored.run, std::move(run));
+                runs_.add(std::move(run));
                 spdlog::info("resumed run={}", stored.run);
             } catch (const std::exception& problem) {
                 spdlog::error("cannot resume run={}: {}", stored.run, problem.what());
@@ -334,49 +316,44 @@ class ControllerDaemon::Impl {
         settle();
     }
 
-    // How many hosts of runs under way are on a machine.
-    std::uint32_t spoken_for(const std::string& machine) const {
-        std::size_t hosts = 0;
-        for (const auto& [name, run] : runs_) {
-            for (const MachinePart& part : run->plan.parts) {
-                if (part.machine == machine) hosts += part.hosts.size();
-            }
-        }
-        return static_cast<std::uint32_t>(hosts);
-    }
-
     void start(const Caller& caller, const StartRun& message) {
-        const auto found = runs_.find(message.run);
-        if (found == runs_.end()) {
-            return caller.refuse("there is no run " + message.run + " to start");
-        }
-        found->second->session.start(nodes_.present(), monotonic_now());
-        if (!found->second->owner) caller.say(Done{});
+        ActiveRun* const run = runs_.find(message.run);
+        if (run == nullptr) return caller.refuse("there is no run " + message.run + " to start");
+        const bool detached = !run->owner;
+        const Result<void> started = runs_.with(message.run, [this](ActiveRun& found) {
+            found.session.start(nodes_.present(), monotonic_now());
+        });
+        if (!started) return caller.refuse(started.error().message);
+        if (detached) caller.say(Done{});
     }
 
     void stop_run(const Caller& caller, const StopRun& message) {
-        const auto found = runs_.find(message.run);
-        if (found != runs_.end()) {
-            const bool answer = found->second->owner != caller;
-            found->second->session.stop(message.reason, monotonic_now());
+        if (const ActiveRun* const run = runs_.find(message.run)) {
+            const bool answer = run->owner != caller;
+            const Result<void> stopped = runs_.with(message.run, [&](ActiveRun& found) {
+                found.session.stop(message.reason, monotonic_now());
+            });
+            if (!stopped) return caller.refuse(stopped.error().message);
             if (answer) caller.say(Done{});
             return;
         }
         // It may just have ended: then this is told twice to a command line that waits for it.
         if (store_.has_run(message.run)) {
-            caller.say(results_of(store_, message.run), message.run);
+            caller.say(results_of_ended(message.run), message.run);
             return;
         }
         caller.refuse("there is no run " + message.run + " to stop");
     }
 
     void change(const Caller& caller, const ChangeRun& message) {
-        const auto found = runs_.find(message.run);
-        if (found == runs_.end()) {
+        if (runs_.find(message.run) == nullptr) {
             return caller.refuse("there is no run " + message.run + " under way");
         }
         const std::uint32_t asker = questions_.ask(message.run, caller, 0);
-        found->second->session.change(asker, message.lines, monotonic_now());
+        const Result<void> changed = runs_.with(message.run, [&](ActiveRun& run) {
+            run.session.change(asker, message.lines, monotonic_now());
+        });
+        if (!changed && questions_.answered(asker)) caller.refuse(changed.error().message);
     }
 
     void answer_asker(const std::string& run, std::uint32_t asker, const ControlMessage& message) {
@@ -389,14 +366,18 @@ class ControllerDaemon::Impl {
     }
 
     void watch(const Caller& caller, const Watch& message) {
-        const auto found = runs_.find(message.run);
-        if (found != runs_.end()) {
-            found->second->watchers.push_back(caller);
-            if (message.own) found->second->owner = caller;
+        if (ActiveRun* const run = runs_.find(message.run)) {
+            run->watchers.push_back(caller);
+            if (message.own) run->owner = caller;
             return;
         }
         if (!store_.has_run(message.run)) return caller.refuse("there is no run " + message.run);
-        caller.say(results_of(store_, message.run), message.run);
+        caller.say(results_of_ended(message.run), message.run);
+    }
+
+    RunFinished results_of_ended(const std::string& run) {
+        const RunFinished* const late = late_ends_.find(run);
+        return late != nullptr ? *late : results_of(store_, run);
     }
 
     std::vector<RunInfo> run_list() {
@@ -409,9 +390,12 @@ class ControllerDaemon::Impl {
                                                         .directory = run.directory,
                                                         .submitted_at = run.submitted_at,
                                                         .machines = {}});
-            const auto active = runs_.find(run.run);
-            if (active == runs_.end()) continue;
-            for (const MachinePart& part : active->second->plan.parts) {
+            if (const RunFinished* const late = late_ends_.find(run.run)) {
+                info.state = name_of(end_state(*late));
+            }
+            const ActiveRun* const active = runs_.find(run.run);
+            if (active == nullptr) continue;
+            for (const MachinePart& part : active->plan.parts) {
                 info.machines.push_back(part.machine);
             }
         }
@@ -420,24 +404,23 @@ class ControllerDaemon::Impl {
 
     // Of a run under way its host's node knows; of one that is over, we.
     void read_output_of(const Caller& caller, ReadOutput question) {
-        if (runs_.contains(question.run)) return ask_node(caller, std::move(question));
+        if (runs_.find(question.run) != nullptr) return ask_node(caller, std::move(question));
         answer(caller, output_of(store_, question));
     }
 
     template <typename Question>
     void ask_node(const Caller& caller, Question question) {
-        const auto run = runs_.find(question.run);
-        if (run == runs_.end()) {
+        const ActiveRun* const run = runs_.find(question.run);
+        if (run == nullptr) {
             return caller.refuse("there is no run " + question.run + " under way");
         }
-        const auto host = host_named(run->second->plan, question.host);
+        const auto host = host_named(run->plan, question.host);
         if (!host) {
             return caller.refuse("there is no host " + question.host + " in run " + question.run);
         }
-        const auto part =
-            std::ranges::find_if(run->second->plan.parts, [&host](const MachinePart& each) {
-                return std::ranges::binary_search(each.hosts, *host);
-            });
+        const auto part = std::ranges::find_if(run->plan.parts, [&host](const MachinePart& each) {
+            return std::ranges::binary_search(each.hosts, *host);
+        });
         question.ticket = questions_.ask(question.run, caller, question.ticket);
         const Node* const node = nodes_.find(part->machine);
         if (node != nullptr && node->connected && node->peer.say(question, question.run)) return;
@@ -464,15 +447,13 @@ class ControllerDaemon::Impl {
         std::vector<RunInfo> all = run_list();
         const auto info = std::ranges::find(all, message.run, &RunInfo::run);
         if (info == all.end()) return caller.refuse("there is no run " + message.run);
-        const auto active = runs_.find(message.run);
-        if (active != runs_.end()) {
-            RunFinished results = active->second->session.results();
+        if (const ActiveRun* const active = runs_.find(message.run)) {
             caller.say(RunDetails{.info = *std::move(info),
-                                  .scenario = active->second->plan.scenario,
-                                  .results = std::move(results)});
+                                  .scenario = active->plan.scenario,
+                                  .results = active->session.results()});
             return;
         }
-        answer(caller, details_of(store_, *std::move(info)));
+        answer(caller, details_of(store_, *std::move(info), results_of_ended(message.run)));
     }
 
     // ---- nodes
@@ -497,15 +478,15 @@ class ControllerDaemon::Impl {
                 "another node named {} is connected: give this one another name", message.node));
         }
         spdlog::info("node arrived name={} version={}", message.node, message.version);
-        for (auto& [name, run] : runs_) run->session.node_arrived(message, monotonic_now());
+        runs_.with_each(
+            [&message](ActiveRun& run) { run.session.node_arrived(message, monotonic_now()); });
         for (const HeldRun& held : message.runs) {
-            if (runs_.contains(held.run)) continue;
+            if (runs_.find(held.run) != nullptr || late_ends_.find(held.run) != nullptr) continue;
             caller.say(
                 EndRun{.reason = "the controller has no such run any more", .interrupted = true},
                 held.run);
             caller.say(Forget{}, held.run);
         }
-        settle();
     }
 
     void receive_from_node(const Caller& caller, const Sender& from,
@@ -518,10 +499,13 @@ class ControllerDaemon::Impl {
             return;
         }
         if (pass_on(from.run, message)) return;
-        if (ways_.receive(from.name, from.run, message, monotonic_now())) return;
+        bool of_check = false;
+        measuring([&] { of_check = ways_.receive(from.name, from.run, message, monotonic_now()); });
         // Of a run that is over: stale.
-        const auto run = runs_.find(from.run);
-        if (run != runs_.end()) run->second->session.receive(from.name, message, monotonic_now());
+        if (of_check || runs_.find(from.run) == nullptr) return;
+        static_cast<void>(runs_.with(from.run, [&](ActiveRun& run) {
+            run.session.receive(from.name, message, monotonic_now());
+        }));
     }
 
     static void answer(const Caller& caller, const ControlMessage& message) {
@@ -534,14 +518,15 @@ class ControllerDaemon::Impl {
     // ---- what the sessions say
 
     void to_watchers(const std::string& run, const ControlMessage& message) {
-        ActiveRun& active = *runs_.at(run);
+        ActiveRun& active = *runs_.find(run);
         std::erase_if(active.watchers, [&](const Caller& watcher) {
             if (watcher.say(message, run)) return false;
             if (watcher != active.owner) return true;
             later([this, run] {
-                const auto found = runs_.find(run);
-                if (found == runs_.end()) return;
-                found->second->session.stop("the command line is gone", monotonic_now());
+                if (runs_.find(run) == nullptr) return;
+                static_cast<void>(runs_.with(run, [](ActiveRun& found) {
+                    found.session.stop("the command line is gone", monotonic_now());
+                }));
             });
             return false;
         });
@@ -551,6 +536,9 @@ class ControllerDaemon::Impl {
                  const ControlMessage& message) {
         Node* const node = nodes_.find(machine);
         if (node == nullptr || !node->connected) return;
+        // What it has is still needed by who must collect it anew.
+        const bool forget = std::holds_alternative<Forget>(message);
+        if (forget && !runs_.find(run)->kept.end_stored()) return;
         if (!node->peer.say(message, run)) lose(*node);
     }
 
@@ -559,26 +547,37 @@ class ControllerDaemon::Impl {
         spdlog::warn("node lost name={}", node.hello.node);
         node.connected = false;
         later([this, name = node.hello.node] {
-            ways_.node_gone(name, monotonic_now());
-            for (auto& [id, run] : runs_) {
-                run->session.node_disconnected(name, monotonic_now());
-            }
+            measuring([&] { ways_.node_gone(name, monotonic_now()); });
+            runs_.with_each(
+                [&name](ActiveRun& run) { run.session.node_disconnected(name, monotonic_now()); });
         });
     }
 
     // ---- time, and the end of runs
 
     // Runs `action`, then looks at what has become of the runs. The edge of the loop:
-    // whatever goes wrong ends runs, never the daemon.
+    // whatever goes wrong never ends the daemon. What is done for a run, for an order or for a
+    // measurement has an edge of its own, by which no other comes to harm.
     template <typename Action>
     void guarded(const Action& action) {
-        try {
-            action();
-        } catch (const std::exception& problem) {
-            spdlog::error("{}", problem.what());
-            for (auto& [name, run] : runs_) run->session.fail(problem.what(), monotonic_now());
+        if (const Result<void> done = attempted(action); !done) {
+            spdlog::error("{}", done.error().message);
         }
         settle();
+    }
+
+    // What goes wrong with an order is told to who gave it, and to nobody else.
+    template <typename Action>
+    static void refusing(const Caller& caller, const Action& action) {
+        if (const Result<void> done = attempted(action); !done) caller.refuse(done.error().message);
+    }
+
+    // What goes wrong with a measurement of the network ends that.
+    template <typename Action>
+    void measuring(const Action& action) {
+        if (const Result<void> done = attempted(action); !done) {
+            ways_.give_up(done.error().message);
+        }
     }
 
     // Not from within a session's own doing.
@@ -588,39 +587,47 @@ class ControllerDaemon::Impl {
     }
 
     void settle() {
-        for (auto run = runs_.begin(); run != runs_.end();) {
-            if (!run->second->session.finished()) {
-                ++run;
-                continue;
-            }
-            const RunFinished& results = run->second->session.results();
+        for (const std::unique_ptr<ActiveRun>& run : runs_.take_finished()) {
+            const RunFinished& results = run->session.results();
             spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
                          results.interrupted);
-            for (const Caller& waiting : questions_.end(run->first)) {
-                waiting.refuse("the run " + run->first + " has ended");
+            for (const Caller& waiting : questions_.end(results.run)) {
+                waiting.refuse("the run " + results.run + " has ended");
             }
-            run = runs_.erase(run);
+            if (run->kept.end_stored()) continue;
+            LateEnds::End late{.results = results, .machines = {}};
+            for (const MachinePart& part : run->plan.parts) late.machines.push_back(part.machine);
+            late_ends_.add(std::move(late));
         }
         if (runs_.empty() && leaving_) {
             timer_.cancel();
             return leave();
         }
-        if (runs_.empty() && nodes_.empty()) return;
+        if (runs_.empty() && nodes_.empty() && late_ends_.empty()) return;
         const Instant now = monotonic_now();
         Instant wake = now + kProbeInterval;
-        for (const auto& [name, run] : runs_) {
-            wake = std::min(wake, run->session.deadline().value_or(wake));
-        }
+        wake = std::min(wake, runs_.deadline().value_or(wake));
         wake = std::min(wake, ways_.deadline().value_or(wake));
         timer_.expires_after(std::max(wake - now, Duration::zero()));
         timer_.async_wait([this](const boost::system::error_code& error) {
             if (error) return;
             guarded([this] {
+                measuring([this] { ways_.tick(monotonic_now()); });
+                runs_.with_each([](ActiveRun& run) { run.session.tick(monotonic_now()); });
                 for (Node* const node : nodes_.probe()) lose(*node);
-                ways_.tick(monotonic_now());
-                for (auto& [name, run] : runs_) run->session.tick(monotonic_now());
+                keep_late_ends();
             });
         });
+    }
+
+    void keep_late_ends() {
+        for (const LateEnds::End& end : late_ends_.try_again()) {
+            spdlog::info("kept the end of run={}", end.results.run);
+            for (const std::string& machine : end.machines) {
+                const Node* const node = nodes_.find(machine);
+                if (node != nullptr && node->connected) node->peer.say(Forget{}, end.results.run);
+            }
+        }
     }
 
     void leave() {
@@ -646,11 +653,12 @@ class ControllerDaemon::Impl {
     NodeRegistry nodes_;
     HostQuestions questions_;
     WayOrders ways_{store_, members_, nodes_,
-                    [this](const std::string& machine) { return spoken_for(machine); }};
+                    [this](const std::string& machine) { return runs_.hosts_on(machine); }};
     MachineOrders machines_{members_, nodes_,
-                            [this](const std::string& machine) { return spoken_for(machine); },
+                            [this](const std::string& machine) { return runs_.hosts_on(machine); },
                             [this](const std::string& machine) { ways_.forget(machine); }};
-    std::map<std::string, std::unique_ptr<ActiveRun>> runs_;
+    ActiveRuns runs_;
+    LateEnds late_ends_{store_};
     bool leaving_ = false;
     bool left_ = false;
 };

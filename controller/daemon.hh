@@ -12,6 +12,8 @@
 // (4) Hosts of runs that are not over are spoken for: a machine takes so many hosts as it
 //     says, those of all runs together.
 // (5) A run that was submitted detached goes on when the command line goes away.
+// (6) Trouble stays where it is: what goes wrong with an order (the disk of the store is full) is
+//     told to who gave it, what goes wrong in a run ends that run.
 #pragma once
 
 #include <functional>

@@ -22,10 +22,9 @@ RunFinished results_of(Store& store, const std::string& run) {
     return nothing;
 }
 
-ControlMessage details_of(Store& store, RunInfo info) {
+ControlMessage details_of(Store& store, RunInfo info, RunFinished results) {
     const Result<RunPlan> plan = store.plan_of(info.run);
     if (!plan) return Refused{.message = plan.error().message};
-    RunFinished results = results_of(store, info.run);
     for (const MachinePart& part : plan->parts) info.machines.push_back(part.machine);
     return RunDetails{
         .info = std::move(info), .scenario = plan->scenario, .results = std::move(results)};

@@ -13,7 +13,7 @@ namespace pleat {
 RunFinished results_of(Store& store, const std::string& run);
 
 // RunDetails, or Refused. `info`: as the list of runs has it.
-ControlMessage details_of(Store& store, RunInfo info);
+ControlMessage details_of(Store& store, RunInfo info, RunFinished results);
 
 // What a host has written: OutputPiece, or Refused.
 ControlMessage output_of(Store& store, const ReadOutput& question);

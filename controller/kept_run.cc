@@ -7,33 +7,29 @@
 #include <fstream>
 #include <utility>
 
+#include "controller/attempted.hh"
 #include "wire/codec.hh"
 
 namespace pleat {
 
 namespace {
 
-// The edge between code that throws and a session that must go on.
-template <typename Action>
-Result<void> attempted(const Action& action) {
-    try {
-        action();
-        return {};
-    } catch (const std::exception& problem) {
-        return fail(problem.what());
-    }
+void throw_failure(const Result<void>& result) {
+    if (!result) throw Failure{result.error().message};
+}
+
+}  // namespace
+
+void store_end(Store& store, const std::string& run, const RunFinished& finished,
+               std::string_view now_utc) {
+    const std::string problem = finished.problems.empty() ? "" : finished.problems.front();
+    store.end_run(run, end_state(finished), problem, encode(ControlMessage{finished}), now_utc);
 }
 
 RunState end_state(const RunFinished& finished) {
     if (finished.interrupted) return RunState::interrupted;
     return finished.failed ? RunState::failed : RunState::done;
 }
-
-void throw_failure(const Result<void>& result) {
-    if (!result) throw Failure{result.error().message};
-}
-
-}  // namespace
 
 std::string utc_now() {
     const std::time_t now = std::time(nullptr);
@@ -96,12 +92,15 @@ Result<void> KeptRun::add_output(const OutputChunk& chunk) {
 
 Result<void> KeptRun::finish(const RunFinished& finished) {
     const std::string now = clock_();
-    const Result<void> logged = attempted([this, &finished, &now] { log_.finish(finished, now); });
-    const Result<void> stored = attempted([this, &finished, &now] {
-        const std::string problem = finished.problems.empty() ? "" : finished.problems.front();
-        store_.end_run(plan_.options.run, end_state(finished), problem,
-                       encode(ControlMessage{finished}), now);
-    });
+    RunFinished known = finished;
+    const Result<void> logged = attempted([this, &known, &now] { log_.finish(known, now); });
+    if (!logged) {
+        known.failed = true;
+        known.problems.push_back(logged.error().message);
+    }
+    const Result<void> stored =
+        attempted([this, &known, &now] { store_end(store_, plan_.options.run, known, now); });
+    end_stored_ = stored.has_value();
     return logged ? stored : logged;
 }
 

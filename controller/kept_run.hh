@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "controller/manifest.hh"
 #include "controller/run_archive.hh"
@@ -15,6 +16,12 @@ namespace pleat {
 using UtcClock = std::function<std::string()>;
 
 std::string utc_now();
+
+RunState end_state(const RunFinished& finished);
+
+// Throws Failure when the store can't take it.
+void store_end(Store& store, const std::string& run, const RunFinished& finished,
+               std::string_view now_utc);
 
 class KeptRun final : public RunArchive {
   public:
@@ -30,6 +37,9 @@ class KeptRun final : public RunArchive {
     Result<void> add_output(const OutputChunk& chunk) override;
     Result<void> finish(const RunFinished& finished) override;
 
+    // After finish(): does the store know the end?
+    bool end_stored() const { return end_stored_; }
+
   private:
     Store& store_;
     const RunPlan& plan_;
@@ -37,6 +47,7 @@ class KeptRun final : public RunArchive {
     std::string submitted_at_;
     MachineFacts machine_;
     RunLog log_;
+    bool end_stored_ = false;
 };
 
 }  // namespace pleat

@@ -31,16 +31,19 @@ Members::Members(Store& store) : store_{store} {
 }
 
 void Members::reload() {
-    machines_.clear();
-    roles_.clear();
+    // Whole, or as it was: the store may not be readable.
+    std::map<std::string, StoredMachine> machines;
+    std::map<std::string, Role> roles;
     for (StoredMachine& machine : store_.machines()) {
-        roles_[machine.key] = Role::machine;
-        machines_[machine.name] = std::move(machine);
+        roles[machine.key] = Role::machine;
+        machines[machine.name] = std::move(machine);
     }
-    for (const std::string& key : store_.operators()) roles_[key] = Role::client_operator;
+    for (const std::string& key : store_.operators()) roles[key] = Role::client_operator;
     for (const auto& [key, for_operator] : store_.tokens()) {
-        roles_[key] = for_operator ? Role::operator_token : Role::machine_token;
+        roles[key] = for_operator ? Role::operator_token : Role::machine_token;
     }
+    machines_ = std::move(machines);
+    roles_ = std::move(roles);
 }
 
 std::optional<Role> Members::role_of(const std::string& key) const {

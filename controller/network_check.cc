@@ -1,7 +1,9 @@
 #include "controller/network_check.hh"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,6 +11,7 @@
 
 #include "base/error.hh"
 #include "base/overload.hh"
+#include "model/graph_min_cut.hh"
 
 namespace pleat {
 
@@ -26,22 +29,30 @@ std::string megabits(std::int64_t bps) {
     return fmt::format("{:.4g} Mbit/s", static_cast<double>(bps) / 1e6);
 }
 
-// The first few, and how many more there are.
-std::string list(std::vector<std::string> pairs) {
-    constexpr std::size_t kMostPairs = 4;
-    if (pairs.size() > kMostPairs) {
-        const std::size_t more = pairs.size() - kMostPairs;
-        pairs.resize(kMostPairs);
-        pairs.push_back(fmt::format("{} more pairs", more));
+// The first few, and how many more `things` there are.
+std::string list(std::vector<std::string> texts, std::string_view things = "pairs") {
+    constexpr std::size_t kMostTexts = 4;
+    if (texts.size() > kMostTexts) {
+        const std::size_t more = texts.size() - kMostTexts;
+        texts.resize(kMostTexts);
+        texts.push_back(fmt::format("{} more {}", more, things));
     }
-    return fmt::format("{}", fmt::join(pairs, ", "));
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+// Never beyond what is a rate.
+std::optional<Bandwidth> together(std::optional<Bandwidth> a, std::optional<Bandwidth> b) {
+    if (!a || !b) return a ? a : b;
+    const std::int64_t most = Bandwidth::unlimited().bits_per_second() - 1;
+    const std::int64_t room = most - a->bits_per_second();
+    return Bandwidth::bits_per_second(a->bits_per_second() + std::min(b->bits_per_second(), room));
 }
 
 class Judge {
   public:
     Judge(const Scenario& scenario, const std::vector<std::string>& machine_of_host,
-          const WaysByMachines& ways)
-        : scenario_{scenario}, ways_{ways}, names_{machine_of_host} {
+          const WaysByMachines& ways, const std::vector<RunRates*>& others)
+        : scenario_{scenario}, ways_{ways}, others_{others}, names_{machine_of_host} {
         std::ranges::sort(names_);
         const auto repeated = std::ranges::unique(names_);
         names_.erase(repeated.begin(), repeated.end());
@@ -54,8 +65,11 @@ class Judge {
     NetworkJudgement judged(const Epochs& epochs) {
         NetworkJudgement result;
         note_unmeasured(result);
-        const std::vector<UnderlayLink> underlay = underlay_of(ways_, names_);
+        std::vector<UnderlayLink> underlay = underlay_of(ways_, names_);
         if (underlay.empty()) return result;
+        for (UnderlayLink& link : underlay) {
+            if (link.rate) link.spoken_for = spoken_for(name_of(link.from), name_of(link.to));
+        }
         const std::size_t hosts = placement_.size();
         if (hosts * hosts > kMostFolds) {
             result.notes.push_back(fmt::format(
@@ -99,6 +113,24 @@ class Judge {
         return found == ways_.end() || !found->second.quality ? nullptr : &found->second;
     }
 
+    std::optional<Bandwidth> spoken_for(const std::string& from, const std::string& to) const {
+        std::optional<Bandwidth> sum;
+        for (RunRates* const other : others_) sum = together(sum, other->between(from, to));
+        return sum;
+    }
+
+    // ", of which are spoken for: 50 Mbit/s by r-1, 20 Mbit/s by r-2".
+    std::string shares_of_others(MachineId from, MachineId to) const {
+        std::vector<std::string> shares;
+        for (RunRates* const other : others_) {
+            const auto rate = other->between(name_of(from), name_of(to));
+            if (!rate) continue;
+            shares.push_back(
+                fmt::format("{} by {}", megabits(rate->bits_per_second()), other->run()));
+        }
+        return fmt::format(", of which are spoken for: {}", list(std::move(shares), "runs"));
+    }
+
     void note_unmeasured(NetworkJudgement& result) const {
         std::vector<std::string> unknown;
         std::vector<std::string> no_rate;
@@ -126,7 +158,7 @@ class Judge {
         }
     }
 
-    std::string name_of(MachineId machine) const { return names_.at(machine.value); }
+    const std::string& name_of(MachineId machine) const { return names_.at(machine.value); }
 
     std::string host(HostId id) const {
         return fmt::format("{} ({})", scenario_.topology.host(id).name,
@@ -147,43 +179,76 @@ class Judge {
                                std::chrono::duration<double>{from->time_since_epoch()}.count())
                  : std::string{};
         return when +
-               std::visit(
-                   Overload{
-                       [this](const LatencyBelowReal& it) {
-                           const MachineId a = placement_.at(it.flow.source.value);
-                           const MachineId b = placement_.at(it.flow.destination.value);
-                           const Duration round_trip =
-                               way(name_of(a), name_of(b))->quality->round_trips.least;
-                           return fmt::format(
-                               "{} -> {}: {} emulated, {} real (half of {} round trip)",
-                               host(it.flow.source), host(it.flow.destination),
-                               milliseconds(it.emulated), milliseconds(round_trip / 2),
-                               milliseconds(round_trip));
-                       },
-                       [this](const PathAboveUnderlay& it) {
-                           return fmt::format(
-                               "{} -> {}: {} emulated, {} real", host(it.flow.source),
-                               host(it.flow.destination), megabits(it.emulated.bits_per_second()),
-                               measured_rate(placement_.at(it.flow.source.value),
-                                             placement_.at(it.flow.destination.value)));
-                       },
-                       [this](const TogetherAboveUnderlay& it) {
-                           return fmt::format("{} -> {}, all hosts together: {} emulated, {} real",
-                                              name_of(it.from), name_of(it.to),
-                                              megabits(it.emulated.bits_per_second()),
-                                              measured_rate(it.from, it.to));
-                       },
-                   },
-                   finding);
+               std::visit(Overload{
+                              [this](const LatencyBelowReal& it) {
+                                  const MachineId a = placement_.at(it.flow.source.value);
+                                  const MachineId b = placement_.at(it.flow.destination.value);
+                                  const Duration round_trip =
+                                      way(name_of(a), name_of(b))->quality->round_trips.least;
+                                  return fmt::format(
+                                      "{} -> {}: {} emulated, {} real (half of {} round trip)",
+                                      host(it.flow.source), host(it.flow.destination),
+                                      milliseconds(it.emulated), milliseconds(round_trip / 2),
+                                      milliseconds(round_trip));
+                              },
+                              [this](const PathAboveUnderlay& it) {
+                                  return fmt::format(
+                                      "{} -> {}: {} emulated, {} real", host(it.flow.source),
+                                      host(it.flow.destination),
+                                      megabits(it.emulated.bits_per_second()),
+                                      measured_rate(placement_.at(it.flow.source.value),
+                                                    placement_.at(it.flow.destination.value)));
+                              },
+                              [this](const TogetherAboveUnderlay& it) {
+                                  return fmt::format(
+                                      "{} -> {}, all hosts together: {} emulated, {} real{}",
+                                      name_of(it.from), name_of(it.to),
+                                      megabits(it.emulated.bits_per_second()),
+                                      measured_rate(it.from, it.to),
+                                      it.spoken_for ? shares_of_others(it.from, it.to) : "");
+                              },
+                          },
+                          finding);
     }
 
     const Scenario& scenario_;
     const WaysByMachines& ways_;
+    const std::vector<RunRates*>& others_;
     std::vector<std::string> names_;
     Placement placement_;
 };
 
 }  // namespace
+
+RunRates::RunRates(std::string run, const Scenario& scenario, const Epochs& epochs,
+                   const std::vector<std::string>& machine_of_host)
+    : run_{std::move(run)}, scenario_{scenario}, epochs_{epochs} {
+    for (std::uint32_t host = 0; host < machine_of_host.size(); ++host) {
+        hosts_of_[machine_of_host[host]].push_back(HostId{host});
+    }
+}
+
+std::optional<Bandwidth> RunRates::between(const std::string& from, const std::string& to) {
+    const auto known = known_.find({from, to});
+    if (known != known_.end()) return known->second;
+    std::optional<Bandwidth> most;
+    const std::size_t hosts = scenario_.topology.hosts().size();
+    PathTable table = epochs_.base;
+    for (std::size_t epoch = 0; epoch < epochs_.epochs.size(); ++epoch) {
+        // The same bounds as of a judgement.
+        if ((epoch + 1) * hosts * hosts > kMostFolds) break;
+        if (!hosts_of_.contains(from) || !hosts_of_.contains(to)) break;
+        if (epoch > 0) {
+            Result<PathTable> next = table.with(epochs_.epochs[epoch].delta);
+            PLEAT_ASSERT(next);
+            table = *std::move(next);
+        }
+        const auto cut = least_cut(scenario_.topology, table, hosts_of_[from], hosts_of_[to]);
+        if (cut && !cut->is_unlimited()) most = std::max(most.value_or(*cut), *cut);
+    }
+    known_.emplace(std::pair{from, to}, most);
+    return most;
+}
 
 std::string refusal_text(const NetworkJudgement& judgement) {
     if (judgement.problems.empty()) return {};
@@ -219,8 +284,8 @@ std::vector<UnderlayLink> underlay_of(const WaysByMachines& ways,
 
 NetworkJudgement judge_network(const Scenario& scenario, const Epochs& epochs,
                                const std::vector<std::string>& machine_of_host,
-                               const WaysByMachines& ways) {
-    return Judge{scenario, machine_of_host, ways}.judged(epochs);
+                               const WaysByMachines& ways, const std::vector<RunRates*>& others) {
+    return Judge{scenario, machine_of_host, ways, others}.judged(epochs);
 }
 
 }  // namespace pleat

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,27 @@ namespace pleat {
 
 // The lower name first.
 using WaysByMachines = std::map<std::pair<std::string, std::string>, WayInfo>;
+
+// What the hosts of one machine can send at once to those of another, of one run: its least cut
+// there, in the epoch in which that is most. Computed when it is asked for, and once.
+class RunRates {
+  public:
+    // `scenario` and `epochs` must outlive it.
+    RunRates(std::string run, const Scenario& scenario, const Epochs& epochs,
+             const std::vector<std::string>& machine_of_host);
+
+    const std::string& run() const { return run_; }
+
+    // Nothing: they send nothing there, or no link says how much.
+    std::optional<Bandwidth> between(const std::string& from, const std::string& to);
+
+  private:
+    std::string run_;
+    const Scenario& scenario_;
+    const Epochs& epochs_;
+    std::map<std::string, std::vector<HostId>> hosts_of_;
+    std::map<std::pair<std::string, std::string>, std::optional<Bandwidth>> known_;
+};
 
 struct NetworkJudgement {
     std::vector<std::string>
@@ -30,9 +52,11 @@ std::string refusal_text(const NetworkJudgement& judgement);
 std::vector<UnderlayLink> underlay_of(const WaysByMachines& ways,
                                       const std::vector<std::string>& names);
 
-// Looks at every epoch, unless that would take too long.
+// Looks at every epoch, unless that would take too long. `others`: the runs that are there; what
+// they can send between two machines at once is not there for this one.
 NetworkJudgement judge_network(const Scenario& scenario, const Epochs& epochs,
                                const std::vector<std::string>& machine_of_host,
-                               const WaysByMachines& ways);
+                               const WaysByMachines& ways,
+                               const std::vector<RunRates*>& others = {});
 
 }  // namespace pleat

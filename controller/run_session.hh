@@ -28,7 +28,8 @@
 // (6) When one node has ended the run, for whatever reason, all others are told to.
 // (7) A session that resume()s begins as RUNNING: nodes that come say how far they are. What
 //     one that has ended had told nobody, or only in part, it is asked for again.
-// (8) All nodes are told to forget the run when it is FINISHED.
+// (8) All nodes are told to forget the run when it is FINISHED. (The daemon holds that back while
+//     the end of the run could not be stored.)
 // (9) Nodes' clocks are followed to the end: by how much a node's time may have differed from
 //     ours since T0 is in the results; where that is much, or a clock jumps, it is told at once.
 // (10) Changes by hand are made while RUNNING, from T0 on. One that a machine has not carried out

@@ -113,12 +113,13 @@ Ways WayOrders::ways_between(const std::set<std::string>& machines) const {
     return ways;
 }
 
-ControlMessage WayOrders::check(const Scenario& scenario) const {
+ControlMessage WayOrders::check(const Scenario& scenario,
+                                const std::vector<RunRates*>& others) const {
     const Result<std::vector<std::string>> placement =
         find_room(scenario, nodes_, members_, spoken_for_, known_);
     if (!placement) return Refused{.message = placement.error().message};
     NetworkJudgement judgement =
-        judge_network(scenario, compute_epochs(scenario), *placement, known_);
+        judge_network(scenario, compute_epochs(scenario), *placement, known_, others);
     std::string refusal = refusal_text(judgement);
     return PlacementChecked{.machines = *placement,
                             .problems = std::move(judgement.problems),
@@ -137,6 +138,13 @@ bool WayOrders::receive(const std::string& machine, const std::string& name,
 void WayOrders::node_gone(const std::string& machine, Instant now) {
     if (check_) check_->node_gone(machine, now);
     tell_if_finished();
+}
+
+void WayOrders::give_up(const std::string& why) {
+    if (!check_) return;
+    check_.reset();
+    found_ = {};
+    asker_.refuse(why);
 }
 
 std::optional<Instant> WayOrders::deadline() const {

@@ -27,13 +27,16 @@ class WayOrders {
     // The answer follows, once all pairs are measured.
     void check(const Caller& caller, const CheckMachines& order, Instant now);
 
-    // Would hosts be placed, and could the network carry it?
-    ControlMessage check(const Scenario& scenario) const;
+    // Would hosts be placed, and could the network carry it, beside the runs that are there?
+    ControlMessage check(const Scenario& scenario, const std::vector<RunRates*>& others) const;
 
     // False when it is no message of a measurement.
     bool receive(const std::string& machine, const std::string& name, const ControlMessage& message,
                  Instant now);
     void node_gone(const std::string& machine, Instant now);
+
+    // The present measurement, if any, is none: who asked for it is told why.
+    void give_up(const std::string& why);
 
     // When tick() wants to be called; nothing: never.
     std::optional<Instant> deadline() const;

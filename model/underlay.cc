@@ -1,6 +1,7 @@
 #include "model/underlay.hh"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -16,7 +17,10 @@ using Pair = std::pair<MachineId, MachineId>;
 std::map<Pair, UnderlayLink> both_ways(std::span<const UnderlayLink> underlay) {
     std::map<Pair, UnderlayLink> all;
     for (const UnderlayLink& link : underlay) all[{link.from, link.to}] = link;
-    for (const UnderlayLink& link : underlay) all.try_emplace({link.to, link.from}, link);
+    for (UnderlayLink link : underlay) {
+        link.spoken_for.reset();  // that is of one direction
+        all.try_emplace({link.to, link.from}, link);
+    }
     return all;
 }
 
@@ -64,8 +68,10 @@ UnderlayFindings check_underlay(const PathFolder& folder, const PathTable& table
         const auto& [from, to] = machines;
         if (!link.rate || from == to) continue;
         const auto cut = least_cut(folder.topology(), table, hosts_of[from], hosts_of[to]);
-        if (cut && !cut->is_unlimited() && *cut > *link.rate) {
-            found(sums, TogetherAboveUnderlay{from, to, *cut, *link.rate});
+        if (!cut || cut->is_unlimited()) continue;
+        const std::int64_t taken = link.spoken_for ? link.spoken_for->bits_per_second() : 0;
+        if (cut->bits_per_second() > link.rate->bits_per_second() - taken) {
+            found(sums, TogetherAboveUnderlay{from, to, *cut, *link.rate, link.spoken_for});
         }
     }
     UnderlayFindings all;

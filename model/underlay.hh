@@ -18,6 +18,8 @@ struct UnderlayLink {
     MachineId to;
     Duration round_trip{};
     std::optional<Bandwidth> rate;  // nothing: not measured, and so not checked
+    // Of the rate: what others may send there at once. It is no other path's to promise.
+    std::optional<Bandwidth> spoken_for{};
 };
 
 // What any plane adds to a path, on one machine, too: no reason to refuse.
@@ -42,12 +44,13 @@ struct PathAboveUnderlay {
 };
 
 // All paths from one machine to another together: what the emulated network can carry
-// (its least cut) is more than what the underlay can.
+// (its least cut) is more than what the underlay can, or than what others leave of that.
 struct TogetherAboveUnderlay {
     MachineId from;
     MachineId to;
     Bandwidth emulated = Bandwidth::unlimited();
     Bandwidth real = Bandwidth::unlimited();
+    std::optional<Bandwidth> spoken_for{};
 
     friend bool operator==(const TogetherAboveUnderlay&, const TogetherAboveUnderlay&) = default;
 };

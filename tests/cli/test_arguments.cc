@@ -242,5 +242,23 @@ TEST_CASE("completion knows every built verb with its flags, and no other verb")
     CHECK_THAT(script, Contains("complete -o default -F _pleat pleat"));
 }
 
+TEST_CASE("wait may be told how long, and to print a document") {
+    CHECK_FALSE(parsed<RunVerbArguments>({"wait", "@~1"}).timeout);
+    const auto wait = parsed<RunVerbArguments>({"wait", "@~1", "--timeout", "1m30s", "--json"});
+    CHECK(wait.action == RunVerbArguments::Action::wait);
+    CHECK(wait.run == "@~1");
+    CHECK(wait.timeout == Duration{90s});
+    CHECK(wait.json);
+    CHECK_THAT(answered({"wait", "@", "--timeout", "soon"}).error,
+               Contains("--timeout") && Contains("soon"));
+    CHECK(answered({"stop", "@", "--timeout", "1s"}).code == ExitCode::usage);
+    CHECK(parsed<SubmitArguments>({"submit", "a.yaml", "--json"}).json);
+    CHECK(parsed<SubmitArguments>({"up", "a.yaml", "--json"}).json);
+    const auto words = completion_words();
+    const auto completed = std::ranges::find(words, "wait", &VerbWords::verb);
+    REQUIRE(completed != words.end());
+    CHECK(std::ranges::find(completed->words, "--timeout") != completed->words.end());
+}
+
 }  // namespace
 }  // namespace pleat

@@ -1,193 +1,21 @@
 // The whole controller over real sockets, with a scripted node and a scripted command
 // line in the same loop. Every wait has a deadline.
-#include <algorithm>
+#include <filesystem>
 #include <fstream>
-#include <map>
 
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <spdlog/spdlog.h>
 #include <zmq.hpp>
 
-#include "base/overload.hh"
-#include "controller/daemon.hh"
 #include "controller/options.hh"
-#include "controller/planner.hh"
 #include "controller/store.hh"
-#include "tests/controller/plans.hh"
-#include "tests/wire/temporary_directory.hh"
-#include "wire/control_socket.hh"
-#include "wire/log_file.hh"
+#include "tests/controller/daemon_world.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
 using namespace std::chrono_literals;
 using Catch::Contains;
 using Catch::StartsWith;
-
-namespace {
-
-// Does what a node does, and runs nothing.
-class FakeNode {
-  public:
-    FakeNode(boost::asio::io_context& loop, const std::string& endpoint,
-             std::uint64_t incarnation = 1, const std::string& name = "local")
-        : client_{loop, endpoint,
-                  [this](const Sender& from, const ControlMessage& m) { receive(from.run, m); },
-                  name},
-          name_{name} {
-        client_.send(Hello{
-            .node = name, .version = "0", .incarnation = incarnation, .address = {}, .room = {}});
-    }
-
-    bool silent = false;     // hears, and says nothing
-    bool shut_down = false;  // was told to
-    bool ended = false;      // was told to end a run
-    std::string refused;
-    std::optional<Instant> t0;  // confirmed
-
-    void end_run(const std::string& run, bool interrupted) {
-        RunEnded results = run_ended("over", interrupted);
-        results.control = {10, 100};
-        say(results, run);
-        std::string log;
-        for (int i = 0; i < 1000; ++i) {
-            log += framed(SampleRecord{ExperimentTime{i * 100ms}, {HostId{0}, HostId{1}}, 1, 1, 1});
-        }
-        for (std::size_t at = 0; at < log.size(); at += 10'000) {
-            say(LogChunk{.offset = at, .bytes = log.substr(at, 10'000)}, run);
-        }
-        say(LogEnd{log.size()}, run);
-    }
-
-    void say(const ControlMessage& message, const std::string& run) { client_.send(message, run); }
-
-    // The tables of a run that it has prepared.
-    std::map<std::string, PathTable> tables;
-    std::map<std::string, std::vector<Peer>> peers;
-
-  private:
-    void receive(const std::string& run, const ControlMessage& message) {
-        if (silent) return;
-        std::visit(Overload{
-                       [&](const OpenWay&) { say(WayOpened{"127.0.0.1:1"}, run); },
-                       [&](const PrepareRun& m) {
-                           tables.insert_or_assign(run, m.base);
-                           peers[run] = m.peers;
-                           hosts_[run] = m.local_hosts.size();
-                           epochs_left_[run] = m.epoch_starts.size();
-                           prepared(run);
-                       },
-                       [&](const PrepareEpoch& m) {
-                           tables.insert_or_assign(run, tables.at(run).with(m.delta).value());
-                           prepared(run);
-                       },
-                       [&](const ClockPing& m) {
-                           say(ClockPong{m.sequence, m.sent, monotonic_now()}, run);
-                       },
-                       [&](const Begin& m) { say(BeginAccepted{m.t0}, run); },
-                       [&](const ConfirmBegin& m) {
-                           t0 = m.t0;
-                           say(Progress{}, run);
-                       },
-                       [&](const EndRun& m) {
-                           ended = true;
-                           end_run(run, m.interrupted);
-                       },
-                       [&](const Refused& m) { refused = m.message; },
-                       [this](const Shutdown&) { shut_down = true; },
-                       [](const auto&) {},
-                   },
-                   message);
-    }
-
-    void prepared(const std::string& run) {
-        const PathTable& table = tables.at(run);
-        say(Prepared{table.version(), table.epoch(), table.hash()}, run);
-        if (--epochs_left_[run] > 0) return;
-        say(HostsReady{.hosts = static_cast<std::uint32_t>(hosts_[run]), .data_plane = "fake"},
-            run);
-    }
-
-    ControlClient client_;
-    std::string name_;
-    std::map<std::string, std::size_t> hosts_;
-    std::map<std::string, std::size_t> epochs_left_;
-};
-
-struct World {
-    World() { spdlog::set_level(spdlog::level::off); }
-
-    boost::asio::io_context loop;
-    TemporaryDirectory directory;
-    std::string endpoint = "ipc://" + directory.path() + "/control";
-    std::string state = directory.path() + "/state";
-    bool done = false;
-    SessionDeadlines deadlines;
-    std::unique_ptr<ControllerDaemon> daemon;
-    std::vector<ControlMessage> told;                             // to the command line
-    std::vector<std::pair<std::string, ControlMessage>> told_of;  // the same, with the run
-    std::unique_ptr<ControlClient> cli;
-    std::unique_ptr<FakeNode> node;
-
-    void open() {
-        daemon = std::make_unique<ControllerDaemon>(
-            loop, ControllerOptions{{endpoint}, state, deadlines}, [this] { done = true; });
-        cli = std::make_unique<ControlClient>(loop, endpoint,
-                                              [this](const Sender& from, const ControlMessage& m) {
-                                                  told.push_back(m);
-                                                  told_of.emplace_back(from.run, m);
-                                              });
-    }
-
-    template <typename Message>
-    const Message* heard_of(const std::string& run) const {
-        for (const auto& [of, message] : told_of) {
-            const auto* found = std::get_if<Message>(&message);
-            if (of == run && found != nullptr) return found;
-        }
-        return nullptr;
-    }
-
-    void add_node(std::uint64_t incarnation = 1) {
-        node = std::make_unique<FakeNode>(loop, endpoint, incarnation);
-    }
-
-    bool until(const std::function<bool()>& condition) {
-        const Instant deadline = monotonic_now() + 15s;
-        while (!condition()) {
-            if (monotonic_now() > deadline) return false;
-            loop.run_one_for(10ms);
-        }
-        return true;
-    }
-
-    template <typename Message>
-    const Message* heard() const {
-        for (const ControlMessage& message : told) {
-            if (const auto* found = std::get_if<Message>(&message)) return found;
-        }
-        return nullptr;
-    }
-
-    template <typename Message>
-    const Message& hear() {
-        REQUIRE(until([this] { return heard<Message>() != nullptr; }));
-        return *heard<Message>();
-    }
-
-    void submit(const std::string& run) const {
-        cli->send(dumbbell_submit(run, directory.path() + "/" + run));
-    }
-
-    void submit_and_start(const std::string& run) {
-        submit(run);
-        hear<Submitted>();
-        cli->send(StartRun{run});
-    }
-};
-
-}  // namespace
+using World = DaemonWorld;
 
 TEST_CASE("a run is submitted, started, reported, and everything shut down") {
     World w;
@@ -308,6 +136,58 @@ TEST_CASE("hosts are placed on the nodes that are there, and each hears of the o
     REQUIRE(finished.machines.size() == 2);
     CHECK(finished.machines[1].name == "m2");
     CHECK(finished.control.bytes_sent == 200);
+}
+
+TEST_CASE(
+    "a machine that joins while a run starts has no part in it, and one that leaves ends it") {
+    const bool joins = GENERATE(true, false);
+    World w;
+    if (!joins) w.deadlines.node = 300ms;
+    w.open();
+    FakeNode m1{w.loop, w.endpoint, 1, "m1"};
+    auto m2 = std::make_unique<FakeNode>(w.loop, w.endpoint, 2, "m2");
+    const auto machines = [&w] {
+        w.told.clear();
+        w.cli->send(ListMachines{});
+        return w.hear<Machines>().machines;
+    };
+    const auto is_there = [&machines](const std::string& name) {
+        const auto all = machines();
+        return std::ranges::any_of(all, [&name](const MachineInfo& machine) {
+            return machine.name == name && machine.connected;
+        });
+    };
+    REQUIRE(w.until([&] { return is_there("m1") && is_there("m2"); }));
+    w.submit("r-1");
+    w.hear<Submitted>();
+    m2->busy = true;
+    w.cli->send(StartRun{"r-1"});
+    // The ways are not open, since m2 has not said where its is.
+    FakeNode m3{w.loop, w.endpoint, 3, "m3"};
+    REQUIRE(w.until([&] { return is_there("m3"); }));
+    if (joins) {
+        m2->do_what_waits();
+        REQUIRE(w.until([&] { return w.heard_of<Progress>("r-1") != nullptr; }));
+        CHECK(m3.tables.empty());
+        REQUIRE(m1.peers.at("r-1").size() == 1);
+        CHECK(m1.peers.at("r-1")[0].name == "m2");
+        m1.end_run("r-1", false);
+        REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-1") != nullptr; }));
+        CHECK_FALSE(w.heard_of<RunFinished>("r-1")->failed);
+        CHECK(w.heard_of<RunFinished>("r-1")->machines.size() == 2);
+        return;
+    }
+    m2.reset();
+    REQUIRE(w.until([&] { return w.heard_of<RunFinished>("r-1") != nullptr; }));
+    const RunFinished& finished = *w.heard_of<RunFinished>("r-1");
+    CHECK(finished.failed);
+    CHECK_THAT(finished.problems.at(0), Contains("machine m2"));
+    // The two that are left serve the next.
+    w.submit("r-2");
+    REQUIRE(w.until([&] { return w.heard_of<Submitted>("r-2") != nullptr; }));
+    w.cli->send(StartRun{"r-2"});
+    REQUIRE(w.until([&] { return w.heard_of<Progress>("r-2") != nullptr; }));
+    CHECK(m3.tables.contains("r-2"));
 }
 
 TEST_CASE("a second node of the same name is refused while the first is there") {

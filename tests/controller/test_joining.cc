@@ -273,8 +273,15 @@ TEST_CASE("room that is spoken for is refused, and free again after the run") {
     CHECK(w.ask<Machines>(*w.admin, ListMachines{}).machines.at(0).hosts == 2);
     CHECK(w.refusal(*w.admin, submit("r-2")) ==
           "no room for 2 hosts: m1 takes 3 hosts, 2 are spoken for");
+    // Nor does a machine go with hosts on it.
+    CHECK(w.refusal(*w.admin, RemoveMachine{"m1"}) ==
+          "machine m1 has hosts of runs under way; end them first");
+    CHECK(w.ask<Machines>(*w.admin, ListMachines{}).machines.at(0).connected);
     w.ask<Done>(*w.admin, StopRun{"r-1", "enough"});
     w.ask<Submitted>(*w.admin, submit("r-3"));
+    w.ask<Done>(*w.admin, StopRun{"r-3", "enough"});
+    w.ask<Done>(*w.admin, RemoveMachine{"m1"});
+    CHECK(w.ask<Machines>(*w.admin, ListMachines{}).machines.empty());
 }
 
 TEST_CASE("a controller that nobody can reach makes no token") {

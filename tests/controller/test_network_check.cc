@@ -1,4 +1,10 @@
 // What an operator is told of a placement that the network can't carry.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <tuple>
+
 #include <catch2/catch.hpp>
 
 #include "controller/network_check.hh"
@@ -78,6 +84,125 @@ TEST_CASE("what was not measured is said, and is nothing against a placement") {
     REQUIRE(no_rate.notes.size() == 1);
     CHECK_THAT(no_rate.notes[0], Contains("rate"));
     CHECK(judge(lines, {"m1", "m1"}, {}).notes.empty());
+}
+
+TEST_CASE("what other runs may send between the machines is not there for a new one") {
+    // 60 Mbit/s there, though their access links could more; 5 back.
+    const Scenario first =
+        scenario(topology({"a -> s1: 5ms 50Mbps", "b -> s1: 5ms 50Mbps", "s1 -> c: 5ms 60Mbps",
+                           "c -> s1: 5ms 5Mbps", "s1 -> a: 5ms 90Mbps"}));
+    const Epochs first_epochs = compute_epochs(first);
+    RunRates of_first{"r-1", first, first_epochs, {"m1", "m1", "m2"}};
+    CHECK(of_first.between("m1", "m2") == 60_Mbps);
+    CHECK(of_first.between("m2", "m1") == 5_Mbps);
+    CHECK_FALSE(of_first.between("m1", "m3"));
+    const Scenario second = scenario(topology({"a -- b: 5ms 10Mbps"}));
+    const Epochs second_epochs = compute_epochs(second);
+    RunRates of_second{"r-2", second, second_epochs, {"m1", "m2"}};
+    // An unlimited one promises nothing.
+    const Scenario third = scenario(topology({"a -- b: 5ms"}));
+    const Epochs third_epochs = compute_epochs(third);
+    RunRates of_third{"r-3", third, third_epochs, {"m1", "m2"}};
+    CHECK_FALSE(of_third.between("m1", "m2"));
+
+    const auto ways =
+        known(1ms, MeasuredRate{99_Mbps, 1'000'000}, MeasuredRate{99_Mbps, 1'000'000});
+    const auto problems = [&](const std::string& rate, const std::vector<RunRates*>& others) {
+        const Scenario s = scenario(topology({"x -- y: 5ms " + rate}));
+        return judge_network(s, compute_epochs(s), {"m1", "m2"}, ways, others).problems;
+    };
+    CHECK(problems("40Mbps", {}).empty());
+    CHECK(problems("40Mbps", {&of_first, &of_third}).empty());  // 60 + 40 = 99 + 1
+    const auto refused = problems("40Mbps", {&of_first, &of_second, &of_third});
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0] ==
+          "m1 -> m2, all hosts together: 40 Mbit/s emulated, 99 Mbit/s ± 1 Mbit/s real, of which "
+          "are spoken for: 60 Mbit/s by r-1, 10 Mbit/s by r-2");
+    CHECK(problems("30Mbps", {&of_first, &of_second, &of_third}).empty());
+    CHECK(problems("30001kbps", {&of_first, &of_second, &of_third}).size() == 1);
+}
+
+TEST_CASE("a run speaks for what it can send in the epoch in which that is most") {
+    const Topology t =
+        topology({"a -> s1: 1ms 10Mbps", "s1 -> b: 1ms 50Mbps", "a -> s2: 1ms 20Mbps down",
+                  "s2 -> b: 1ms 50Mbps", "b -> a: 1ms 1Mbps"});
+    const Scenario s =
+        scenario(t, {event(5s, LinkUp{link(t, "a->s2")}), event(9s, LinkDown{link(t, "a->s1")})});
+    const Epochs epochs = compute_epochs(s);
+    RunRates rates{"r-1", s, epochs, {"m1", "m2"}};
+    CHECK(rates.between("m1", "m2") == 30_Mbps);
+    CHECK(rates.between("m2", "m1") == 1_Mbps);
+}
+
+TEST_CASE("runs are accepted together just when their least cuts fit, as trying all cuts says") {
+    std::mt19937 random{7};
+    const auto pick = [&random](int n) {
+        return std::uniform_int_distribution<int>{0, n - 1}(random);
+    };
+
+    struct Made {
+        Scenario scenario;
+        Epochs epochs;
+        std::int64_t cut = 0;  // of hosts a and b to c and d, in Mbit/s
+    };
+
+    const auto make = [&] {
+        // Two hosts on either side, three bridges, every link one way.
+        const std::vector<std::string> ends{"a", "b", "c", "d", "s1", "s2", "s3"};
+        std::vector<std::string> lines{"host a", "host b", "host c", "host d"};
+        for (const char* bridge : {"bridge s1", "bridge s2", "bridge s3"}) {
+            lines.emplace_back(bridge);
+        }
+        std::vector<std::tuple<std::size_t, std::size_t, int>> links;
+        for (std::size_t from = 0; from < ends.size(); ++from) {
+            for (std::size_t to = 0; to < ends.size(); ++to) {
+                const bool between_hosts = from < 4 && to < 4;
+                if (from == to || between_hosts || pick(3) == 0) continue;
+                const int rate = 1 + pick(20);
+                links.emplace_back(from, to, rate);
+                lines.push_back(ends[from] + " -> " + ends[to] + ": 1ms " + std::to_string(rate) +
+                                "Mbps");
+            }
+        }
+        // Hosts a and b are on the one side of each cut, c and d on the other, bridges anywhere.
+        std::int64_t least = std::numeric_limits<std::int64_t>::max();
+        for (unsigned bridges = 0; bridges < 8; ++bridges) {
+            const auto near = [bridges](std::size_t end) {
+                return end < 2 || (end >= 4 && ((bridges >> (end - 4)) & 1U) != 0);
+            };
+            std::int64_t cut = 0;
+            for (const auto& [from, to, rate] : links) {
+                if (near(from) && !near(to)) cut += rate;
+            }
+            least = std::min(least, cut);
+        }
+        Scenario made = scenario(topology(lines));
+        Epochs epochs = compute_epochs(made);
+        return Made{std::move(made), std::move(epochs), least};
+    };
+    int refusals = 0;
+    for (int round = 0; round < 200; ++round) {
+        const Made first = make();
+        const Made second = make();
+        const Made added = make();
+        const std::vector<std::string> machines{"m1", "m1", "m2", "m2"};
+        RunRates one{"r-1", first.scenario, first.epochs, machines};
+        RunRates two{"r-2", second.scenario, second.epochs, machines};
+        const std::int64_t real = 30 + pick(150);
+        const auto ways = known(1ms, MeasuredRate{Bandwidth::bits_per_second(real * 1'000'000)},
+                                MeasuredRate{10_Gbps});
+        const auto judged =
+            judge_network(added.scenario, added.epochs, machines, ways, {&one, &two});
+        const bool refused = std::ranges::any_of(judged.problems, [](const std::string& line) {
+            return line.starts_with("m1 -> m2, all hosts together");
+        });
+        INFO(round << ": " << first.cut << " + " << second.cut << " + " << added.cut << " of "
+                   << real);
+        CHECK(refused == (added.cut > 0 && first.cut + second.cut + added.cut > real));
+        refusals += refused ? 1 : 0;
+    }
+    CHECK(refusals > 40);
+    CHECK(refusals < 160);
 }
 
 TEST_CASE("only the first problems are listed, and how many more there are") {

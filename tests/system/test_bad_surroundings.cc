@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <netinet/in.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "base/error.hh"
 #include "base/files.hh"
 #include "tests/system/processes.hh"
+#include "tests/system/small_disk.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
 
@@ -26,25 +26,6 @@ using namespace pleat::system_test;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A file system of this size in `directory`, for as long as the object lives.
-class SmallDisk {
-  public:
-    SmallDisk(std::string directory, const std::string& size) : directory_{std::move(directory)} {
-        fs::create_directories(directory_);
-        const std::string options = "size=" + size;
-        check("cannot mount a small disk",
-              ::mount("tmpfs", directory_.c_str(), "tmpfs", 0, options.c_str()));
-    }
-
-    ~SmallDisk() { ::umount2(directory_.c_str(), MNT_DETACH); }
-
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-
-  private:
-    std::string directory_;
-};
 
 // All sockets of the runs under way.
 std::vector<std::string> sockets(const Workplace& place) {

@@ -120,6 +120,13 @@ TEST_CASE("what the network between machines can't carry is refused, with the nu
     CHECK(nevertheless.code == 0);
     CHECK(has(nevertheless.err, "5 ms emulated"));
 
+    // Of what there is, two runs of 10 Mbit/s have taken all.
+    const Ended spoken_for = cluster.pleat({"validate", fits, "--machines"});
+    INFO(spoken_for.err);
+    CHECK(spoken_for.code == 3);
+    CHECK(has(spoken_for.err, "of which are spoken for: 10 Mbit/s by r-"));
+    CHECK(cluster.pleat({"down", "@"}).code == 0);
+    CHECK(cluster.pleat({"down", "@~1"}).code == 0);
     CHECK(cluster.pleat({"validate", fits, "--machines"}).code == 0);
     CHECK(cluster.pleat({"validate", file("anywhere.yaml", kAnywhere), "--machines"}).code == 0);
 
