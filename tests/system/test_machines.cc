@@ -271,7 +271,9 @@ void check_killed_for_good(Cluster& cluster, const std::string& sleepers, std::s
     CHECK_FALSE(has(links.out, "vxlan"));
     start_node_again(cluster, 1);
     static_cast<void>(cluster.pleat({"stop", run}));
-    CHECK(cluster.pleat({"wait", run}).code == 10);
+    const Ended waited = cluster.pleat({"wait", run});
+    CHECK(waited.code == 130);
+    CHECK(has(waited.err, "machine m1 is lost"));
     CHECK(eventually(10s, [&] { return bpf_programs() <= programs; }));
     // The node that was started anew binds the port again.
     const Ended again =
