@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hh"
-#include "tests/system/switch_skews.hh"
+#include "tests/system/run_database.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;

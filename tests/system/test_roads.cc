@@ -13,6 +13,7 @@
 
 #include "tests/system/cluster_world.hh"
 #include "tests/system/ping_log.hh"
+#include "tests/system/run_database.hh"
 #include "tests/system/stranger.hh"
 
 using namespace pleat;
@@ -230,6 +231,7 @@ TEST_CASE("two machines that are cut off from each other for a while are one net
 TEST_CASE("what a stranger in the machines' network sends does no harm to a run under way") {
     if (!can_make_machines()) return;
     constexpr std::size_t kStranger = 3;
+    constexpr std::size_t kDatagramCounter = 8;  // node/dataplane/tunnel/datagram.hh
     Cluster cluster{2, {.one_way = 1ms}, 1};
     Program run = start_run(cluster, cluster.place.write("across.yaml", kAcross));
     REQUIRE(eventually(40s, [&] { return has(written(cluster, 1, "e"), "icmp_seq=15 "); }));
@@ -253,11 +255,16 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
                 udp = std::max(udp, ports.udp.size());
                 stranger.attack(fmt::format("10.99.0.{}", Cluster::last_byte(machine)), ports);
             }
-            // In the name of who has sent them: again, changed, cut short and made longer.
+            // In the name of who has sent them: again, with another counter or content, cut short
+            // and made longer.
             for (const IpPacket& packet : replayed) {
                 cluster.far->inject(packet);
                 std::vector<std::uint8_t> content = content_of(packet);
-                if (content.empty()) continue;
+                if (content.size() <= kDatagramCounter) continue;
+                // One that would be far ahead of all that come after it.
+                std::vector<std::uint8_t> ahead = content;
+                ahead[kDatagramCounter] = 0x7f;
+                cluster.far->inject(with_content(packet, ahead));
                 content[content.size() / 2] ^= 1U;
                 cluster.far->inject(with_content(packet, content));
                 content.resize(content.size() / 2);
@@ -267,7 +274,7 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
             }
         }
         std::cout << stranger.connections() << " connections, " << stranger.sent_bytes()
-                  << " bytes, " << 12 * replayed.size() << " datagrams in another's name\n";
+                  << " bytes, " << 15 * replayed.size() << " datagrams in another's name\n";
         CHECK(stranger.connections() > 100);
         CHECK(check.finish(30s).code == 0);
         // A second machine of the same name, with a good token.
@@ -300,6 +307,19 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
     CHECK(has(pings, "icmp_seq=80 "));
     CHECK_FALSE(has(pings, "DUP!"));
     CHECK_FALSE(has(pings, "wrong data"));
+
+    // They did come to the planes.
+    const auto dropped = [&](const std::string& counter) {
+        const std::string run_db =
+            cluster.place.path("ctl/runs/" + result.at("run").get<std::string>() + "/run.db");
+        return numbers(run_db,
+                       "SELECT sum(value) FROM machine_total WHERE counter = '" + counter + "'")
+            .at(0);
+    };
+    std::cout << dropped("tunnel_replayed_drops") << " replayed and "
+              << dropped("tunnel_forged_drops") << " forged datagrams dropped\n";
+    CHECK(dropped("tunnel_replayed_drops") > 1000);
+    CHECK(dropped("tunnel_forged_drops") > 1000);
 
     // Nothing is kept of who has gone.
     for (std::size_t i = 0; i < daemons.size(); ++i) {
