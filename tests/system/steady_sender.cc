@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
 namespace {
 
@@ -31,14 +31,18 @@ sockaddr_in address_of(const std::string& host) {
     return address;
 }
 
+long number(const char* text) {
+    return std::strtol(text, nullptr, 10);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc != 5) return 2;
-    const long interval_ns = std::atol(argv[1]) * 1'000'000;
-    const std::vector<char> content(static_cast<std::size_t>(std::atol(argv[2])));
-    const long own = std::atol(argv[3]);
-    const long hosts = std::atol(argv[4]);
+    const long interval_ns = number(argv[1]) * 1'000'000;
+    const std::vector<char> content(static_cast<std::size_t>(number(argv[2])));
+    const long own = number(argv[3]);
+    const long hosts = number(argv[4]);
     std::vector<sockaddr_in> others;
     for (long i = 0; i < hosts; ++i) {
         if (i != own) others.push_back(address_of("h-" + std::to_string(i)));

@@ -71,9 +71,9 @@ Bytes greeting(const std::string& mechanism) {
 // may say another size than it has.
 Bytes frame(std::uint8_t kind, const Bytes& content, std::uint64_t said) {
     Bytes bytes{kind};
-    for (int shift = 56; shift >= 0; shift -= 8) {
-        if ((kind & 2U) != 0 || shift == 0)
-            bytes.push_back(static_cast<std::uint8_t>(said >> shift));
+    const int bytes_of_size = (kind & 2U) != 0 ? 8 : 1;
+    for (int i = bytes_of_size - 1; i >= 0; --i) {
+        bytes.push_back(static_cast<std::uint8_t>(said >> (8 * i)));
     }
     bytes.insert(bytes.end(), content.begin(), content.end());
     return bytes;
@@ -198,8 +198,8 @@ void Stranger::attack_tcp(const std::string& address, std::uint16_t port) {
     for (const Bytes& bytes : openings(noise(60'000))) {
         static_cast<void>(open(bytes));  // closed at once
         // Half of it, and then nothing.
-        half_open_.push_back(
-            open({bytes.begin(), bytes.begin() + std::min<long>(70, bytes.size() / 2)}));
+        const std::size_t half = std::min<std::size_t>(70, bytes.size() / 2);
+        half_open_.push_back(open({bytes.data(), bytes.data() + half}));
     }
     half_open_.push_back(open({}));
 }
@@ -208,7 +208,8 @@ void Stranger::attack_udp(const std::string& address, std::uint16_t port) {
     const sockaddr_in to = address_of(address, port);
     const FileDescriptor socket{
         check("make a socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
-    for (const std::size_t size : {0, 1, 7, 8, 16, 24, 40, 64, 200, 1400, 9000, 65'000}) {
+    for (const std::size_t size :
+         {0U, 1U, 7U, 8U, 16U, 24U, 40U, 64U, 200U, 1400U, 9000U, 65'000U}) {
         for (int i = 0; i < 20; ++i) {
             const Bytes bytes = noise(size);
             const ssize_t sent = ::sendto(socket.value(), bytes.data(), bytes.size(), 0,

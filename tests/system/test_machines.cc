@@ -220,12 +220,12 @@ void check_takeover(Cluster& cluster, const std::string& plane, const std::strin
         {"run", file, "--json", "--data-plane", plane, "--controller", cluster.endpoint()})};
     const auto answers = [&] { return pings(written(cluster, "a")).size(); };
     REQUIRE(eventually(40s, [&] { return answers() >= 5; }));
-    for (const std::size_t i : {1, 2}) kill_node(cluster, i);
+    for (const std::size_t i : {1U, 2U}) kill_node(cluster, i);
     const double killed = wall_clock_s();
     const std::size_t before = answers();
     CHECK(eventually(10s, [&] { return answers() >= before + 15; }));
     const double restarted = wall_clock_s();
-    for (const std::size_t i : {1, 2}) start_node_again(cluster, i);
+    for (const std::size_t i : {1U, 2U}) start_node_again(cluster, i);
     const Ended ended = run.finish(60s);
     INFO(ended.err);
     CHECK(ended.code == 0);

@@ -27,7 +27,7 @@ constexpr std::size_t kMachines = 4;
 
 int repeats() {
     const char* const text = std::getenv("PLEAT_REPEAT");  // NOLINT(concurrency-mt-unsafe)
-    return text == nullptr ? 1 : std::max(1, std::atoi(text));
+    return text == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(text, nullptr, 10)));
 }
 
 std::string load() {
@@ -164,6 +164,7 @@ Taken take(const Cluster& cluster, const std::string& topology) {
     };
     const auto times = [&] {
         std::vector<ProcessorTime> all;
+        all.reserve(cluster.nodes.size());
         for (const auto& node : cluster.nodes) all.push_back(processor_time(node->pid()));
         return all;
     };

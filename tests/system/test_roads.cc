@@ -169,7 +169,7 @@ TEST_CASE("over a road that delays, loses, doubles and reorders, shares are the 
         }
     }
     // The road was as bad as it should be, and what machines computed was compared meanwhile.
-    const double carried = static_cast<double>(after.carried - before.carried);
+    const auto carried = static_cast<double>(after.carried - before.carried);
     std::cout << "carried " << carried << ", lost " << after.lost - before.lost << ", doubled "
               << after.doubled - before.doubled << ", overtaken "
               << after.overtaken - before.overtaken << "; digests compared";
@@ -238,6 +238,7 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
     const std::vector<pid_t> daemons{cluster.controller->pid(), cluster.nodes[0]->pid(),
                                      cluster.nodes[1]->pid()};
     std::vector<Holdings> before;
+    before.reserve(daemons.size());
     for (const pid_t daemon : daemons) before.push_back(holdings(daemon));
 
     // The way between machines is measured meanwhile, so its ports are open, too.
