@@ -247,6 +247,7 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
     REQUIRE(replayed.size() > 100);
     std::size_t tcp = 0;
     std::size_t udp = 0;
+    std::size_t answers = 0;  // that a host has had when all of it was sent
     {
         Stranger stranger{fmt::format("n{}", kStranger), 5};
         for (int round = 0; round < 3; ++round) {
@@ -274,6 +275,7 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
                 cluster.far->inject(with_content(packet, content));
             }
         }
+        answers = round_trips(written(cluster, 1, "e")).size();
         std::cout << stranger.connections() << " connections, " << stranger.sent_bytes()
                   << " bytes, " << 15 * replayed.size() << " datagrams in another's name\n";
         CHECK(stranger.connections() > 100);
@@ -303,9 +305,9 @@ TEST_CASE("what a stranger in the machines' network sends does no harm to a run 
         }
         CHECK(shares(result, source, 3, 8.9).size() > 50);
     }
-    // No packet of a host came twice, and none that no host had sent.
+    // Hosts went on hearing each other; no packet came twice, and none that no host had sent.
     const std::string pings = cluster.log(result.at("run"), "e");
-    CHECK(has(pings, "icmp_seq=80 "));
+    CHECK(round_trips(pings).size() > answers + 5);
     CHECK_FALSE(has(pings, "DUP!"));
     CHECK_FALSE(has(pings, "wrong data"));
 
