@@ -8,7 +8,8 @@
 //     `duration` at the latest. With neither: when nothing runs and no event is left.
 // (4) The run fails only if a main host ended non-zero, or could not start, by itself.
 // (5) Hosts of other machines are known from what these tell, each status with the events
-//     that its machine had seen by then. A lost machine's hosts have ended for good.
+//     that its machine had seen by then. Those of a machine that was given up
+//     (missed_machines.hh) have ended for good.
 #pragma once
 
 #include <optional>
@@ -45,7 +46,7 @@ class RunProgress {
     // What another machine tells of its host.
     void remote(HostId host, const HostStatus& status);
 
-    // Its machine is lost.
+    // Its machine was given up.
     void lost(HostId host);
 
     // What the other machines should know of ours.

@@ -13,6 +13,7 @@
 #include "model/actions_done.hh"
 #include "model/addressing.hh"
 #include "model/bare_metal.hh"
+#include "model/missed_machines.hh"
 #include "model/run_rules.hh"
 #include "node/announced_changes.hh"
 #include "node/chosen_plane.hh"
@@ -467,6 +468,7 @@ class NodeRun::Impl {
     void each_second(Instant now) {
         plane_->read_counters(now);
         changes_.check(now);
+        give_up_missed(now);
         const PlaneTotals totals = plane_->totals();
         const std::uint64_t bytes = totals.bytes_out - last_bytes_out_.value_or(totals.bytes_out);
         last_bytes_out_ = totals.bytes_out;
@@ -598,7 +600,11 @@ class NodeRun::Impl {
                     announce_if_ready();
                     end_if_over();
                 },
-            .peer_heard = [this](const Peer&) { announce_if_ready(); },
+            .peer_heard =
+                [this](const Peer& peer) {
+                    missed_.heard(peer.name);
+                    announce_if_ready();
+                },
             .peer_lost = [this](const Peer& peer) { peer_lost(peer); },
             .problem =
                 [this](const std::string& problem) {
@@ -615,7 +621,15 @@ class NodeRun::Impl {
             .name = "machine",
             .text = fmt::format("machine {} is not heard any more: its flows count as gone",
                                 peer.name)});
-        for (const HostId host : peer.hosts) progress_.lost(host);
+        missed_.missed(peer.name, monotonic_now());
+    }
+
+    void give_up_missed(Instant now) {
+        for (const std::string& machine : missed_.given_up(now)) {
+            for (const HostId host : std::ranges::find(peers_, machine, &Peer::name)->hosts) {
+                progress_.lost(host);
+            }
+        }
         end_if_over();
     }
 
@@ -688,6 +702,7 @@ class NodeRun::Impl {
     PathFolder folder_;
     EpochTables tables_;
     RunProgress progress_;
+    MissedMachines missed_;
     LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
 

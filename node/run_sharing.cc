@@ -58,6 +58,8 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
 
 RunSharing::~RunSharing() {
     sockets_.remove(member_.run);
+    if (!member_.compare_shares) return;
+    spdlog::info("digests of shares compared run={} count={}", member_.run, compared_);
 }
 
 // ---- connections

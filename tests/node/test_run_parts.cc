@@ -282,6 +282,19 @@ TEST_CASE("what happens to hosts before T0 is recorded once T0 is known, and at 
     CHECK_FALSE(recorder.problem());
 }
 
+TEST_CASE("the real round trip to each other machine is among what is recorded in all") {
+    const TemporaryDirectory directory;
+    RunRecorder recorder{directory.path() + "/log"};
+    recorder.round_trips({{"m2", 1ms}});  // before T0 there is no log
+    recorder.begin(kT0);
+    recorder.round_trips({{"m2", 1500us}, {"m3", 20ms}});
+    recorder.flush();
+    const auto log = records(recorder.path());
+    REQUIRE(log.size() == 2);
+    CHECK(std::get<TotalsRecord>(log[0]) == TotalsRecord{"round_trip_to_m2_ns", 1'500'000});
+    CHECK(std::get<TotalsRecord>(log[1]) == TotalsRecord{"round_trip_to_m3_ns", 20'000'000});
+}
+
 TEST_CASE("results say what became of a host in its last life") {
     const TemporaryDirectory directory;
     const Topology world = topology({"a -- s1: 5ms 10Mbps", "s1 -- b: 5ms 10Mbps"});

@@ -1,6 +1,7 @@
 // When hosts start and when a run ends.
 #include <catch2/catch.hpp>
 
+#include "model/missed_machines.hh"
 #include "model/run_rules.hh"
 
 using namespace pleat;
@@ -177,7 +178,7 @@ TEST_CASE("a run is over when the main hosts of all machines have ended") {
     SECTION("as its machine tells") {
         progress.remote(kA, kEnded);
     }
-    SECTION("or because the machine is lost, and when it is back all is as it tells") {
+    SECTION("or because the machine is given up, and when it is back all is as it tells") {
         progress.lost(kA);
         CHECK(progress.over());
         progress.remote(kA, kStarted);
@@ -211,4 +212,21 @@ TEST_CASE(
     ours.remote(kA, theirs.status(kA));
     CHECK(ours.over());
     CHECK(theirs.over());
+}
+
+TEST_CASE("a machine that is not heard is given up after 30 s, once, unless it is heard again") {
+    using namespace std::chrono_literals;
+    const Instant start{1h};
+    MissedMachines missed;
+    missed.missed("m1", start);
+    missed.missed("m2", start + 5s);
+    missed.missed("m1", start + 10s);  // still
+    CHECK(missed.given_up(start + 30s - 1ns).empty());
+    CHECK(missed.given_up(start + 30s) == std::vector<std::string>{"m1"});
+    CHECK(missed.given_up(start + 31s).empty());
+    missed.heard("m2");
+    CHECK(missed.given_up(start + 1h).empty());
+    missed.missed("m2", start + 1h);
+    CHECK(missed.given_up(start + 1h + 29s).empty());
+    CHECK(missed.given_up(start + 1h + 30s) == std::vector<std::string>{"m2"});
 }

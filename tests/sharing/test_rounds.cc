@@ -1,8 +1,10 @@
 // One change, and a control network of 30 ms: how many messages and how many changes of
 // shares it takes until all have what they should have. The whole loop with simulated TCP.
 #include <algorithm>
+#include <iostream>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "tests/sharing/dumbbell.hh"
 #include "tests/sharing/simulated_run.hh"
@@ -73,6 +75,27 @@ bool goes_one_way(const std::vector<SimulatedRun::Change>& changes, bool up) {
     });
 }
 
+// For bench/README.md: what happened. Of the first `flows` pairs.
+void tell(const std::string& what, const SimulatedRun& run, Duration event, std::size_t flows) {
+    const auto in_ms = [](Duration time) { return static_cast<double>(time.count()) * 1e-6; };
+    const auto said = published(run, event);
+    std::string times;
+    for (const auto& [at, flow] : said) times += fmt::format(" {:.0f}", in_ms(at - event));
+    std::size_t most = 0;
+    Duration last = event;
+    for (std::size_t i = 0; i < flows; ++i) {
+        const auto changes = shares(run, pair(run, i), event);
+        most = std::max(most, changes.size() - 1);
+        if (changes.size() > 1) last = std::max(last, changes.back().at);
+    }
+    const Duration final_word = said.empty() ? event : said.back().first;
+    std::cout << fmt::format(
+        "{}: {} messages, ms after it:{}; a share changes at most {} times, the last {:.1f} ms "
+        "after the last word ({:.2f} rounds)\n",
+        what, said.size(), times, most, in_ms(last - final_word),
+        in_ms(last - final_word) / in_ms(kRound));
+}
+
 }  // namespace
 
 TEST_CASE("a flow that ends: one message, one change of each share, a round later") {
@@ -82,6 +105,7 @@ TEST_CASE("a flow that ends: one message, one change of each share, a round late
     run.send(pair(run, 3), nullptr);
     run.run_until(30s);
     const auto said = published(run, event);
+    tell("a flow ends", run, event, kPairs);
     REQUIRE(said.size() == 1);
     CHECK(said[0].second == pair(run, 3));
     for (std::size_t i = 0; i < kPairs; ++i) {
@@ -102,6 +126,7 @@ TEST_CASE("a flow that begins: shares only fall, and are final a round after its
     run.run_until(30s);
     // Its own slow start is told in at most four steps; nobody else answers it.
     const auto said = published(run, event);
+    tell("a flow begins", run, event, kPairs - 1);
     REQUIRE_FALSE(said.empty());
     CHECK(said.size() <= 4);
     for (const auto& [at, flow] : said) CHECK(flow == pair(run, kPairs - 1));
@@ -141,6 +166,8 @@ TEST_CASE("an application that wants more, then less: nobody answers, nothing sw
         run.run_until(event + 10s);
         const auto said = published(run, event);
         INFO("to " << step.wish);
+        tell(fmt::format("an application wants {:.0f} Mbit/s", step.wish / 1e6), run, event,
+             kPairs - 1);
         REQUIRE_FALSE(said.empty());
         CHECK(said.size() <= step.most_messages);
         for (const auto& [at, flow] : said) CHECK(flow == pair(run, kPairs - 1));
@@ -166,6 +193,7 @@ TEST_CASE("a link event: no message of any data flow, one change of each share, 
     begin(run, kPairs);
     const Duration event = run.now();
     run.run_until(30s);
+    tell("a link changes", run, event, kPairs);
     CHECK(published(run, event).empty());
     for (std::size_t i = 0; i < kPairs; ++i) {
         const auto changes = shares(run, pair(run, i), event);

@@ -29,15 +29,18 @@ void end(Program& program) {
 
 }  // namespace
 
-Cluster::Cluster(std::size_t machines, const Road& road) {
-    if (road.one_way > Duration::zero()) far.emplace(road);
+Cluster::Cluster(std::size_t machines, const Road& road, std::size_t strangers) {
+    if (is_far(road)) far.emplace(road);
     ip({"netns", "add", "underlay"});
     ip({"-n", "underlay", "link", "add", "name", "bridge0", "type", "bridge"});
     ip({"-n", "underlay", "link", "set", "dev", "bridge0", "up"});
-    for (std::size_t i = 0; i <= std::max<std::size_t>(machines, 2); ++i) add_namespace(i, road);
+    const std::size_t last = std::max<std::size_t>(machines, 2) + strangers;
+    for (std::size_t i = 0; i <= last; ++i) add_namespace(i, road);
     if (far) far->start();
     start_controller();
-    for (std::size_t i = 1; i <= machines; ++i) join(i);
+    nodes.resize(machines);
+    for (std::size_t i = 1; i <= machines; ++i) nodes[i - 1].emplace(node_command(i, token()));
+    for (std::size_t i = 1; i <= machines; ++i) REQUIRE(connected(i));
 }
 
 Cluster::~Cluster() {
@@ -125,13 +128,13 @@ void Cluster::add_namespace(std::size_t i, const Road& road) {
     const std::string port = fmt::format("port{}", i);
     ip({"netns", "add", name});
     if (far) {
-        far->add(name, "eth0", static_cast<std::uint8_t>(10 + i));
+        far->add(name, "eth0", last_byte(i));
     } else {
         ip({"-n", "underlay", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns",
             name});
         ip({"-n", "underlay", "link", "set", port, "master", "bridge0", "up"});
     }
-    ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", 10 + i), "dev", "eth0"});
+    ip({"-n", name, "addr", "add", fmt::format("10.99.0.{}/24", last_byte(i)), "dev", "eth0"});
     if (road.mtu) ip({"-n", name, "link", "set", "eth0", "mtu", std::to_string(*road.mtu)});
     ip({"-n", name, "link", "set", "eth0", "up"});
     ip({"-n", name, "link", "set", "lo", "up"});

@@ -15,8 +15,9 @@ namespace pleat::system_test {
 
 class Cluster {
   public:
-    // `road`: between the machines; by default there is a bridge.
-    explicit Cluster(std::size_t machines, const Road& road = {});
+    // `road`: between the machines; by default there is a bridge. `strangers`: more namespaces
+    // in the same network, without a node, with the numbers after the machines'.
+    explicit Cluster(std::size_t machines, const Road& road = {}, std::size_t strangers = 0);
     ~Cluster();
     Cluster(const Cluster&) = delete;
     Cluster& operator=(const Cluster&) = delete;
@@ -36,6 +37,9 @@ class Cluster {
 
     // What a host has written, as the controller has it.
     std::string log(const std::string& run, const std::string& host) const;
+
+    // The last byte of the machine's address, 10.99.0.N.
+    static std::uint8_t last_byte(std::size_t i) { return static_cast<std::uint8_t>(10 + i); }
 
     // A program on the machine; 0 is the controller's.
     Command in(std::size_t i, std::vector<std::string> words) const;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -43,15 +44,24 @@ FileDescriptor open_tun(const std::string& network_namespace, const std::string&
     return made;
 }
 
+constexpr std::size_t kMostOverheard = 1000;
+// Of one ppoll(), whose nanoseconds are less than a second.
+constexpr Duration kLongestWait = std::chrono::milliseconds{999};
+
 }  // namespace
 
-DelayedNetwork::DelayedNetwork(const Road& road)
-    : road_{road}, stop_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
+DelayedNetwork::DelayedNetwork(const Road& road, std::uint64_t seed)
+    : road_{road},
+      draws_{road, seed},
+      wake_{check("make an eventfd", ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))} {}
 
 DelayedNetwork::~DelayedNetwork() {
     if (!thread_.joinable()) return;
-    const std::uint64_t one = 1;
-    static_cast<void>(!::write(stop_.value(), &one, sizeof one));
+    {
+        const std::scoped_lock lock{mutex_};
+        stopping_ = true;
+    }
+    wake();
     thread_.join();
 }
 
@@ -64,45 +74,127 @@ void DelayedNetwork::start() {
     thread_ = std::thread{[this] { run(); }};
 }
 
+void DelayedNetwork::cut(std::uint8_t one, std::uint8_t other) {
+    const std::scoped_lock lock{mutex_};
+    cut_.insert({one, other});
+    cut_.insert({other, one});
+}
+
+void DelayedNetwork::mend() {
+    const std::scoped_lock lock{mutex_};
+    cut_.clear();
+}
+
+RoadCounts DelayedNetwork::counts() const {
+    const std::scoped_lock lock{mutex_};
+    return counts_;
+}
+
+std::vector<IpPacket> DelayedNetwork::overheard() const {
+    const std::scoped_lock lock{mutex_};
+    return {overheard_.begin(), overheard_.end()};
+}
+
+void DelayedNetwork::inject(IpPacket packet) {
+    {
+        const std::scoped_lock lock{mutex_};
+        injected_.push_back(std::move(packet));
+    }
+    wake();
+}
+
+void DelayedNetwork::wake() const {
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(wake_.value(), &one, sizeof one));
+}
+
 void DelayedNetwork::run() {
-    std::vector<pollfd> watched{{stop_.value(), POLLIN, 0}};
+    std::vector<pollfd> watched{{wake_.value(), POLLIN, 0}};
     for (const auto& [last, end] : ends_) watched.push_back({end.value(), POLLIN, 0});
     while (true) {
         const Instant now = monotonic_now();
-        while (!under_way_.empty() && under_way_.begin()->first <= now) {
-            const Packet& packet = under_way_.begin()->second;
-            static_cast<void>(!::write(packet.to, packet.bytes.data(), packet.bytes.size()));
-            under_way_.erase(under_way_.begin());
-        }
+        deliver(now);
         timespec left{1, 0};
-        if (!under_way_.empty()) left = {0, (under_way_.begin()->first - now).count()};
+        if (!under_way_.empty()) {
+            const Duration wait = std::min<Duration>(under_way_.begin()->first - now, kLongestWait);
+            left = {0, wait.count()};
+        }
         if (::ppoll(watched.data(), watched.size(), &left, nullptr) <= 0) continue;
-        if (watched[0].revents != 0) return;
+        if (watched[0].revents != 0) {
+            std::uint64_t times = 0;
+            static_cast<void>(!::read(wake_.value(), &times, sizeof times));
+            std::vector<IpPacket> injected;
+            {
+                const std::scoped_lock lock{mutex_};
+                if (stopping_) return;
+                injected.swap(injected_);
+            }
+            for (IpPacket& packet : injected) take(std::move(packet), monotonic_now());
+        }
         for (std::size_t i = 1; i < watched.size(); ++i) {
-            if (watched[i].revents != 0) take(watched[i].fd);
+            if (watched[i].revents != 0) take_all(watched[i].fd);
         }
     }
 }
 
-void DelayedNetwork::take(int from) {
-    constexpr std::size_t kIpv4Header = 20;
+void DelayedNetwork::deliver(Instant now) {
+    while (!under_way_.empty() && under_way_.begin()->first <= now) {
+        const Packet packet = std::move(under_way_.begin()->second);
+        under_way_.erase(under_way_.begin());
+        std::uint64_t& latest = latest_[packet.way];
+        {
+            const std::scoped_lock lock{mutex_};
+            ++counts_.carried;
+            if (packet.number < latest) ++counts_.overtaken;
+        }
+        latest = std::max(latest, packet.number);
+        static_cast<void>(!::write(ends_.at(packet.way.second).value(), packet.bytes.data(),
+                                   packet.bytes.size()));
+    }
+}
+
+void DelayedNetwork::take_all(int from) {
     std::array<std::uint8_t, 65536> buffer;
     while (true) {
         const ssize_t size = ::read(from, buffer.data(), buffer.size());
-        if (size < static_cast<ssize_t>(kIpv4Header)) return;
-        const auto end = ends_.find(buffer[19]);
-        if (buffer[0] >> 4U != 4 || end == ends_.end()) continue;
-        const Instant now = monotonic_now();
-        Instant leaves = now;
-        if (road_.rate) {
-            constexpr Duration kRoom = std::chrono::milliseconds{100};
-            Instant& free = free_[{from, end->second.value()}];
-            if (free > now + kRoom) continue;
-            free = std::max(free, now) + DataSize::bytes(size) / *road_.rate;
-            leaves = free;
-        }
-        under_way_.emplace(leaves + road_.one_way,
-                           Packet{end->second.value(), {buffer.begin(), buffer.begin() + size}});
+        if (size < 0) return;
+        take({buffer.begin(), buffer.begin() + size}, monotonic_now());
+    }
+}
+
+void DelayedNetwork::take(IpPacket bytes, Instant now) {
+    // Offsets in the header of IPv4 (RFC 791).
+    constexpr std::size_t kHeader = 20;
+    constexpr std::size_t kProtocol = 9;
+    constexpr std::size_t kSourceLast = 15;
+    constexpr std::size_t kDestinationLast = 19;
+    if (bytes.size() < kHeader || bytes[0] >> 4U != 4) return;
+    const Direction way{bytes[kSourceLast], bytes[kDestinationLast]};
+    if (!ends_.contains(way.second)) return;
+    const std::scoped_lock lock{mutex_};
+    if (cut_.contains(way)) {
+        ++counts_.cut;
+        return;
+    }
+    if (bytes[kProtocol] == IPPROTO_UDP) {
+        overheard_.push_back(bytes);
+        if (overheard_.size() > kMostOverheard) overheard_.pop_front();
+    }
+    Instant leaves = now;
+    if (road_.rate) {
+        constexpr Duration kRoom = std::chrono::milliseconds{100};
+        Instant& free = free_[way];
+        if (free > now + kRoom) return;
+        free = std::max(free, now) +
+               DataSize::bytes(static_cast<std::int64_t>(bytes.size())) / *road_.rate;
+        leaves = free;
+    }
+    const std::vector<Duration> copies = draws_.next();
+    if (copies.empty()) ++counts_.lost;
+    if (copies.size() > 1) ++counts_.doubled;
+    const std::uint64_t number = ++sent_[way];
+    for (const Duration takes : copies) {
+        under_way_.emplace(leaves + takes, Packet{way, number, bytes});
     }
 }
 

@@ -1,10 +1,14 @@
 // DelayedNetwork: joins network namespaces by a network of the test's own that holds each packet
-// for a while, and may be narrow: the real network between machines that are far apart.
+// for a while, and may be narrow, lossy, or cut: the real network between machines that are far
+// apart. It carries packets of IPv4, whatever is in them: a lost segment of TCP is sent again by
+// the kernel, so to who talks by TCP loss is delay.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
-#include <optional>
+#include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,20 +16,24 @@
 
 #include "base/clock.hh"
 #include "base/file_descriptor.hh"
-#include "model/units.hh"
+#include "tests/system/road.hh"
 
 namespace pleat::system_test {
 
-// Between any two machines, in each direction.
-struct Road {
-    Duration one_way{};               // how long each packet takes
-    std::optional<Bandwidth> rate{};  // of IP packets, with 100 ms of room for those that wait
-    std::optional<int> mtu{};         // of the machines' interfaces
+// What has become of packets.
+struct RoadCounts {
+    std::uint64_t carried = 0;  // copies that arrived
+    std::uint64_t lost = 0;
+    std::uint64_t doubled = 0;
+    std::uint64_t overtaken = 0;  // arrived after one of their direction that was sent later
+    std::uint64_t cut = 0;
 };
+
+using IpPacket = std::vector<std::uint8_t>;
 
 class DelayedNetwork {
   public:
-    explicit DelayedNetwork(const Road& road);
+    explicit DelayedNetwork(const Road& road, std::uint64_t seed = 1);
     ~DelayedNetwork();
     DelayedNetwork(const DelayedNetwork&) = delete;
     DelayedNetwork& operator=(const DelayedNetwork&) = delete;
@@ -36,20 +44,48 @@ class DelayedNetwork {
 
     void start();
 
+    // From now on nothing passes between these two; those on their way arrive.
+    void cut(std::uint8_t one, std::uint8_t other);
+    void mend();
+
+    RoadCounts counts() const;
+
+    // The last thousand datagrams of UDP that were sent, the oldest first.
+    std::vector<IpPacket> overheard() const;
+    // Puts a packet on the road, as if the machine of its source address had sent it.
+    void inject(IpPacket packet);
+
   private:
+    using Direction = std::pair<std::uint8_t, std::uint8_t>;
+
     struct Packet {
-        int to;
-        std::vector<std::uint8_t> bytes;
+        Direction way;
+        std::uint64_t number;  // of those of its direction
+        IpPacket bytes;
     };
 
     void run();
-    void take(int from);
+    void deliver(Instant now);
+    void take_all(int from);
+    void take(IpPacket bytes, Instant now);
+    void wake() const;
 
     Road road_;
+    RoadDraws draws_;
     std::map<std::uint8_t, FileDescriptor> ends_;  // by the last byte of the address
     std::multimap<Instant, Packet> under_way_;     // by when they come
-    std::map<std::pair<int, int>, Instant> free_;  // by direction: when the road is free again
-    FileDescriptor stop_;
+    std::map<Direction, Instant> free_;            // when the road is free again
+    std::map<Direction, std::uint64_t> sent_;
+    std::map<Direction, std::uint64_t> latest_;  // that has arrived
+
+    mutable std::mutex mutex_;  // of what follows
+    bool stopping_ = false;
+    std::set<Direction> cut_;
+    RoadCounts counts_;
+    std::deque<IpPacket> overheard_;
+    std::vector<IpPacket> injected_;
+
+    FileDescriptor wake_;
     std::thread thread_;
 };
 

@@ -1,8 +1,14 @@
 // Runs on kernel planes over several machines, joined by VXLAN. The road between machines has a
 // delay of its own where the kernel has netem: in User Mode Linux.
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <iostream>
+#include <iterator>
+#include <optional>
 #include <regex>
 #include <string>
 #include <vector>
@@ -27,15 +33,15 @@ namespace {
 constexpr const char* kAcross = R"(
 pleat: 1
 name: across
-duration: 13s
+duration: 10s
 hosts:
   far: {place: m1, run: "ping -n -c 60 -i 0.1 near"}
   near: {place: m2}
   lost: {place: m2, run: "ping -n -q -c 600 -i 0.01 lossy"}
   lossy: {place: m1}
-  a: {place: m1, run: "iperf3 -c b -C cubic -t 11 -J", after: [b]}
+  a: {place: m1, run: "iperf3 -c b -C cubic -t 9 -J", after: [b]}
   b: {place: m2, run: "iperf3 -s", ready: {tcp: 5201}}
-  c: {place: m2, run: "iperf3 -c d -C cubic -t 11 -J", after: [d]}
+  c: {place: m2, run: "iperf3 -c d -C cubic -t 9 -J", after: [d]}
   d: {place: m1, run: "iperf3 -s", ready: {tcp: 5201}}
 bridges: [s1, s2]
 links:
@@ -49,6 +55,16 @@ links:
   - s2 -- d: 5ms 100Mbps
 )";
 
+// 80 ms there and back, of which the road takes 6.
+constexpr const char* kHeld = R"(
+pleat: 1
+name: held
+hosts:
+  a: {place: m1, run: "ping -D -n -c 60 -i 0.1 b", main: true}
+  b: {place: m2, run: "ping -D -n -i 0.1 a"}
+links: [a -- b: 40ms 10Mbps]
+)";
+
 constexpr const char* kSleepers = R"(
 pleat: 1
 name: sleepers
@@ -58,18 +74,27 @@ hosts:
 links: [a -- b: 10ms]
 )";
 
-// What this machine lacks for kernel planes over machines, by plane; as `doctor` has it.
-std::string missing(const Workplace& place, const std::string& plane) {
-    const Ended ended = place.run({"doctor", "--json"}, 60s);
-    const json told = document(ended.out);
-    std::string lacks;
-    for (const json& row : told.at("probes")) {
-        const std::string name = row.at("name");
-        if (name != "data plane " + plane && name != "edt, netem over machines") continue;
-        if (row.at("ok") == false) lacks += row.at("text").get<std::string>() + "; ";
+// Those that this machine can have over machines, as `doctor` says.
+std::vector<std::string> planes(const Workplace& place) {
+    const json told = document(place.run({"doctor", "--json"}, 60s).out);
+    std::vector<std::string> found;
+    for (const std::string plane : {"edt", "netem"}) {
+        std::string lacks;
+        for (const json& row : told.at("probes")) {
+            const std::string name = row.at("name");
+            if (name != "data plane " + plane && name != "edt, netem over machines") continue;
+            if (row.at("ok") == false) lacks += row.at("text").get<std::string>() + "; ";
+        }
+        if (lacks.empty()) {
+            found.push_back(plane);
+        } else {
+            WARN("SKIPPED, this machine can't have " << plane << " over machines: " << lacks);
+        }
     }
-    return lacks;
+    return found;
 }
+
+constexpr double kRoadMs = 6;  // there and back
 
 double lost_percent(const std::string& log) {
     std::smatch found;
@@ -93,109 +118,175 @@ double allowed_mbps(const json& result, const std::string& source, double from, 
     return allowed.empty() ? 0 : allowed[allowed.size() / 2];
 }
 
-}  // namespace
-
-TEST_CASE("kernel planes of two machines: delay, loss and shares are right across a real road") {
-    if (!can_make_machines()) return;
-    constexpr double kRoadMs = 6;  // there and back
-    for (const std::string plane : {"edt", "netem"}) {
-        Cluster cluster{2};
-        const std::string lacks = missing(cluster.place, plane);
-        if (!lacks.empty()) {
-            WARN("SKIPPED, this machine can't have " << plane << " over machines: " << lacks);
-            continue;
-        }
-        for (const int i : {1, 2}) {
-            const Ended delayed = run_program(
-                cluster.place.command({"tc", "-n", "underlay", "qdisc", "add", "dev",
-                                       fmt::format("port{}", i), "root", "netem", "delay", "3ms"}));
-            INFO(delayed.err);
-            REQUIRE(delayed.code == 0);
-        }
-        const std::string file = cluster.place.write("across.yaml", kAcross);
-        const Ended ended = cluster.pleat(
-            {"run", file, "--json", "--samples", "100ms", "--data-plane", plane}, 90s);
-        INFO(plane << ": " << ended.err);
-        REQUIRE(ended.code == 0);
-        CHECK(has(ended.err, "neither authenticated nor encrypted"));
-        CHECK(has(ended.err, "an MTU of"));
-        const json result = document(ended.out);
-        CHECK(result.at("data_plane") == plane);
-        CHECK(result.at("machines") == json::array({"m1", "m2"}));
-        const std::string run = result.at("run");
-
-        const std::vector<double> far = round_trips(cluster.log(run, "far"));
-        REQUIRE(far.size() >= 55);
-        const double median = far[far.size() / 2];
-        const double lost = lost_percent(cluster.log(run, "lost"));
-        const double a = settled_mbps(cluster.log(run, "a"), 3.0);
-        const double c = settled_mbps(cluster.log(run, "c"), 3.0);
-        std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
-                  << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
-                  << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed "
-                  << allowed_mbps(result, "a", 5, 11) << ", " << allowed_mbps(result, "c", 5, 11)
-                  << "\n";
-        // Without the subtraction it would be 86 ms.
-        CHECK(median > 79);
-        CHECK(median < 82);
-        // 60 expected of 600, standard deviation 7.3.
-        CHECK(lost > 5.5);
-        CHECK(lost < 15);
-        CHECK(allowed_mbps(result, "a", 5, 11) == Approx(10).epsilon(0.02));
-        CHECK(allowed_mbps(result, "c", 5, 11) == Approx(10).epsilon(0.02));
-        // HTB loses what a late timer leaves unspent (test_planes.cc).
-        const double used = plane == "netem" ? 0.5 : 0.93;
-        for (const double each : {a, c}) {
-            CHECK(each < 10 * 1448.0 / 1514 * 1.05);
-            CHECK(each > 10 * 1448.0 / 1514 * used);
-        }
+void delay_road(const Cluster& cluster) {
+    for (const int i : {1, 2}) {
+        const Ended delayed = run_program(
+            cluster.place.command({"tc", "-n", "underlay", "qdisc", "add", "dev",
+                                   fmt::format("port{}", i), "root", "netem", "delay", "3ms"}));
+        INFO(delayed.err);
+        REQUIRE(delayed.code == 0);
     }
 }
 
-TEST_CASE("a node that is killed leaves no VXLAN, no BPF program and no interface") {
-    if (!can_make_machines()) return;
-    Cluster cluster{2};
-    const std::string lacks = missing(cluster.place, "edt");
-    if (!lacks.empty()) {
-        WARN("SKIPPED, this machine can't have edt over machines: " << lacks);
-        return;
+// Delay, loss and shares are right across a real road.
+void check_across(const Cluster& cluster, const std::string& plane, const std::string& file) {
+    const Ended ended =
+        cluster.pleat({"run", file, "--json", "--samples", "100ms", "--data-plane", plane}, 90s);
+    INFO(plane << ": " << ended.err);
+    REQUIRE(ended.code == 0);
+    CHECK(has(ended.err, "neither authenticated nor encrypted"));
+    CHECK(has(ended.err, "an MTU of"));
+    const json result = document(ended.out);
+    CHECK(result.at("data_plane") == plane);
+    CHECK(result.at("machines") == json::array({"m1", "m2"}));
+    const std::string run = result.at("run");
+
+    const std::vector<double> far = round_trips(cluster.log(run, "far"));
+    REQUIRE(far.size() >= 55);
+    const double median = far[far.size() / 2];
+    const double lost = lost_percent(cluster.log(run, "lost"));
+    const double a = settled_mbps(cluster.log(run, "a"), 3.0);
+    const double c = settled_mbps(cluster.log(run, "c"), 3.0);
+    const double allowed_a = allowed_mbps(result, "a", 4, 9);
+    const double allowed_c = allowed_mbps(result, "c", 4, 9);
+    std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
+              << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
+              << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed " << allowed_a
+              << ", " << allowed_c << "\n";
+    // Without the subtraction it would be 86 ms.
+    CHECK(median > 79);
+    CHECK(median < 82);
+    // 60 expected of 600, standard deviation 7.3.
+    CHECK(lost > 5.5);
+    CHECK(lost < 15);
+    CHECK(allowed_a == Approx(10).epsilon(0.02));
+    CHECK(allowed_c == Approx(10).epsilon(0.02));
+    // HTB loses what a late timer leaves unspent (test_planes.cc).
+    const double used = plane == "netem" ? 0.5 : 0.93;
+    for (const double each : {a, c}) {
+        CHECK(each < 10 * 1448.0 / 1514 * 1.05);
+        CHECK(each > 10 * 1448.0 / 1514 * used);
     }
-    const std::size_t programs = bpf_programs();
-    const std::string run = cluster.submit(cluster.place.write("sleepers.yaml", kSleepers));
+}
+
+// What a host of m1 has written in its latest run, which may be under way.
+std::string written(const Cluster& cluster, const std::string& host) {
+    namespace files = std::filesystem;
+    std::error_code none;
+    files::directory_entry latest;
+    for (const auto& run : files::directory_iterator{cluster.place.path("m1/runs"), none}) {
+        const bool later =
+            latest.path().empty() || run.last_write_time() > latest.last_write_time();
+        if (later) latest = run;
+    }
+    std::ifstream file{latest.path() / ("logs/" + host + ".log")};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+double wall_clock_s() {
+    return std::chrono::duration<double>{std::chrono::system_clock::now().time_since_epoch()}
+        .count();
+}
+
+// Starts a machine's node daemon once more, and waits until the controller has heard of it.
+void start_node_again(Cluster& cluster, std::size_t i, const std::string& plane = "") {
+    const std::string arrival = fmt::format("node arrived name=m{}", i);
+    const auto arrivals = [&] {
+        const std::string log = cluster.controller->err();
+        std::size_t count = 0;
+        for (std::size_t at = log.find(arrival); at != std::string::npos;
+             at = log.find(arrival, at + 1)) {
+            ++count;
+        }
+        return count;
+    };
+    const std::size_t before = arrivals();
+    Command command = cluster.node_command(i, "");
+    if (!plane.empty()) command.arguments.insert(command.arguments.end(), {"--data-plane", plane});
+    cluster.nodes[i - 1].emplace(command);
+    REQUIRE(eventually(20s, [&] { return arrivals() > before; }));
+}
+
+void kill_node(Cluster& cluster, std::size_t i) {
+    // `ip netns exec` becomes the node: this is its pid.
+    REQUIRE(cluster.nodes[i - 1]->signal(SIGKILL));
+    static_cast<void>(cluster.nodes[i - 1]->finish());
+}
+
+// All node daemons are killed during a run and started anew: applications notice nothing.
+void check_takeover(Cluster& cluster, const std::string& plane, const std::string& file) {
+    INFO(plane);
+    Program run{cluster.place.pleat(
+        {"run", file, "--json", "--data-plane", plane, "--controller", cluster.endpoint()})};
+    const auto answers = [&] { return pings(written(cluster, "a")).size(); };
+    REQUIRE(eventually(40s, [&] { return answers() >= 5; }));
+    for (const std::size_t i : {1U, 2U}) kill_node(cluster, i);
+    const double killed = wall_clock_s();
+    const std::size_t before = answers();
+    CHECK(eventually(10s, [&] { return answers() >= before + 15; }));
+    const double restarted = wall_clock_s();
+    for (const std::size_t i : {1U, 2U}) start_node_again(cluster, i);
+    const Ended ended = run.finish(60s);
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+    const json result = document(ended.out);
+    CHECK(result.at("data_plane") == plane);
+    CHECK(result.at("failed") == false);
+    INFO(result.at("problems").dump());
+    CHECK(has(result.at("problems").dump(), "took over the run at"));
+    CHECK(has(result.at("problems").dump(), "packets were shaped by the kernel meanwhile"));
+
+    const std::string name = result.at("run");
+    const std::string log = cluster.log(name, "a");
+    INFO(log);
+    CHECK(has(log, "60 received"));
+    CHECK(pings(cluster.log(name, "b")).size() >= 50);
+    std::vector<double> alone;
+    for (const Ping& ping : pings(log)) {
+        if (ping.at_s - ping.rtt_ms / 1000 > killed && ping.at_s < restarted) {
+            alone.push_back(ping.rtt_ms);
+        }
+    }
+    REQUIRE(alone.size() >= 10);
+    std::ranges::sort(alone);
+    const double median = alone[alone.size() / 2];
+    std::cout << plane << ": without a daemon " << alone.size() << " round trips, " << alone.front()
+              << " to " << alone.back() << " ms, half of them below " << median << " ms of 80\n";
+    CHECK(median > 79);
+    CHECK(median < 82);
+    CHECK(cluster.place.runtime_directories().empty());
+}
+
+// Killed, and not started anew before `clean`: no VXLAN, no BPF program and no interface stay, and
+// the next run works.
+void check_killed_for_good(Cluster& cluster, const std::string& sleepers, std::size_t programs) {
+    const std::string run = cluster.submit(sleepers);
     REQUIRE(eventually(40s, [&] { return has(cluster.pleat({"ps"}).out, "running"); }));
     CHECK(bpf_programs() > programs);
-    // `ip netns exec` becomes the node: this is its pid.
-    REQUIRE(cluster.nodes[0]->signal(SIGKILL));
-    static_cast<void>(cluster.nodes[0]->finish());
-    static_cast<void>(cluster.pleat({"stop", run}));
-    static_cast<void>(cluster.pleat({"wait", run}));
+    kill_node(cluster, 1);
     const Ended cleaned = run_program(cluster.in(1, {our_program("pleat"), "clean"}));
     INFO(cleaned.out << cleaned.err);
     CHECK(cleaned.code == 0);
-    CHECK(eventually(10s, [&] { return bpf_programs() <= programs; }));
-    // A second node binds the port anew, and the next run works.
     const Ended links = run_program(cluster.in(1, {"ip", "-br", "link"}));
     CHECK_FALSE(has(links.out, "vxlan"));
-    cluster.nodes[0].emplace(cluster.node_command(1, ""));
-    REQUIRE(cluster.connected(1));
-    const Ended again = cluster.pleat(
-        {"run", cluster.place.write("sleepers.yaml", kSleepers), "--json", "--set", "1s: quit"});
+    start_node_again(cluster, 1);
+    static_cast<void>(cluster.pleat({"stop", run}));
+    const Ended waited = cluster.pleat({"wait", run});
+    CHECK(waited.code == 130);
+    CHECK(has(waited.err, "machine m1 is lost"));
+    CHECK(eventually(10s, [&] { return bpf_programs() <= programs; }));
+    // The node that was started anew binds the port again.
+    const Ended again =
+        cluster.pleat({"run", sleepers, "--json", "--data-plane", "edt", "--set", "500ms: quit"});
     INFO(again.err);
     CHECK(again.code == 0);
 }
 
-TEST_CASE(
-    "where one machine has no VXLAN all have the tunnel, and a forced kernel plane says why") {
-    if (!can_make_machines()) return;
-    Cluster cluster{0};
-    for (const std::size_t i : {1U, 2U}) {
-        cluster.nodes.resize(2);
-        Command command = cluster.node_command(i, cluster.token());
-        if (i == 2) command.arguments.insert(command.arguments.end(), {"--data-plane", "tun"});
-        cluster.nodes[i - 1].emplace(command);
-        REQUIRE(cluster.connected(i));
-    }
-    const std::string file = cluster.place.write("sleepers.yaml", kSleepers);
+// Where one machine has no VXLAN all have the tunnel, and a forced kernel plane says why.
+void check_one_without(Cluster& cluster, const std::string& file) {
+    REQUIRE(cluster.nodes[1]->signal(SIGTERM));
+    static_cast<void>(cluster.nodes[1]->finish());
+    start_node_again(cluster, 2, "tun");
     const Ended chosen = cluster.pleat({"run", file, "--json", "--set", "500ms: quit"});
     INFO(chosen.err);
     REQUIRE(chosen.code == 0);
@@ -206,4 +297,38 @@ TEST_CASE(
     CHECK(has(forced.err, "VXLAN"));
     CHECK_FALSE(has(forced.err, "in vain"));
     CHECK(has(forced.err, "tun can"));
+}
+
+// Says what each part of the test takes.
+void timed(const std::string& part, const std::function<void()>& run) {
+    const Instant began = monotonic_now();
+    run();
+    std::cout << part << ": " << std::chrono::duration<double>{monotonic_now() - began}.count()
+              << " s\n";
+}
+
+}  // namespace
+
+// One cluster for all of it: in User Mode Linux each program takes 0.3 s to start.
+TEST_CASE(
+    "kernel planes of two machines: right across a real road, also when node daemons are killed") {
+    if (!can_make_machines()) return;
+    const std::size_t programs = bpf_programs();
+    std::optional<Cluster> made;
+    timed("cluster", [&] { made.emplace(2); });
+    Cluster& cluster = *made;
+    std::vector<std::string> usable;
+    timed("doctor", [&] { usable = planes(cluster.place); });
+    if (!usable.empty()) delay_road(cluster);
+    const std::string across = cluster.place.write("across.yaml", kAcross);
+    const std::string held = cluster.place.write("held.yaml", kHeld);
+    const std::string sleepers = cluster.place.write("sleepers.yaml", kSleepers);
+    for (const std::string& plane : usable) {
+        timed(plane + " across", [&] { check_across(cluster, plane, across); });
+        timed(plane + " takeover", [&] { check_takeover(cluster, plane, held); });
+    }
+    if (std::ranges::count(usable, "edt") > 0) {
+        timed("killed for good", [&] { check_killed_for_good(cluster, sleepers, programs); });
+    }
+    timed("one without", [&] { check_one_without(cluster, sleepers); });
 }

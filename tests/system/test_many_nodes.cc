@@ -6,9 +6,9 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include "base/error.hh"
+#include "tests/system/run_database.hh"
 #include "tests/system/workplace.hh"
 
 using namespace pleat;
@@ -92,24 +92,6 @@ class Nodes {
     std::vector<Program> nodes_;
 };
 
-// By epoch, of all machines: between the first and the last that switched.
-std::vector<Duration> skews(const std::string& run_db) {
-    sqlite3* database = nullptr;
-    REQUIRE(::sqlite3_open_v2(run_db.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) ==
-            SQLITE_OK);
-    std::vector<Duration> result;
-    const auto keep = [](void* into, int, char** column, char**) {
-        static_cast<std::vector<Duration>*>(into)->emplace_back(std::stoll(column[0]));
-        return 0;
-    };
-    const char* const question =
-        "SELECT max(actual_ns) - min(actual_ns) FROM event WHERE epoch > 0 GROUP BY epoch";
-    CHECK(::sqlite3_exec(database, question, keep, &result, nullptr) == SQLITE_OK);
-    ::sqlite3_close(database);
-    std::ranges::sort(result);
-    return result;
-}
-
 double milliseconds(Duration time) {
     return static_cast<double>(time.count()) * 1e-6;
 }
@@ -145,7 +127,8 @@ TEST_CASE("four machines of one clock switch epochs within 2 ms of each other") 
     INFO(run.err);
     REQUIRE(run.code == 0);
     const std::string name = document(run.out).at("run");
-    const std::vector<Duration> between = skews(nodes.place.path("ctl/runs/" + name + "/run.db"));
+    const std::vector<Duration> between =
+        switch_skews(nodes.place.path("ctl/runs/" + name + "/run.db"));
     REQUIRE(between.size() == 100);
     WARN("skew p50 " << milliseconds(between[50]) << " ms, p99 " << milliseconds(between[98])
                      << " ms, most " << milliseconds(between[99]) << " ms");

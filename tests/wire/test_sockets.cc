@@ -1,8 +1,10 @@
 // Sockets in an event loop: nothing is lost in a flood, nothing bad gets through, and
 // every refusal says why. All waits have a deadline.
+#include <cstring>
 #include <fstream>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <zmq.hpp>
@@ -10,6 +12,7 @@
 #include "tests/wire/temporary_directory.hh"
 #include "wire/control_socket.hh"
 #include "wire/state_socket.hh"
+#include "wire/zmq_source.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
@@ -446,4 +449,71 @@ TEST_CASE("a snapshot is asked for and comes whole") {
     client.request();
     REQUIRE(world.until([&] { return arrived && server.bad_messages() == 1; }));
     CHECK(*arrived == state);
+}
+
+TEST_CASE(
+    "who finds nobody there tries again after 20 ms, then ever later, at last each half second") {
+    World world;
+    // Bound, and nobody listens.
+    using boost::asio::ip::tcp;
+    tcp::socket nobody{world.loop, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+    const auto context = std::make_shared<zmq::context_t>();
+    ZmqSource source{world.loop, zmq::socket_type::dealer, 1000,
+                     0ms,        [](const ZmqParts&) {},   context};
+    // Its event says after how many milliseconds it will be tried again.
+    const std::string name = "inproc://retries";
+    REQUIRE(zmq_socket_monitor(source.socket().handle(), name.c_str(), ZMQ_EVENT_CONNECT_RETRIED) ==
+            0);
+    zmq::socket_t monitor{*context, zmq::socket_type::pair};
+    monitor.connect(name);
+    source.connect("tcp://127.0.0.1:" + std::to_string(nobody.local_endpoint().port()),
+                   Pass{.keys = make_key_pair(), .server_key = make_key_pair().public_key});
+    std::vector<std::uint32_t> pauses;
+    REQUIRE(world.until([&] {
+        zmq::message_t event;
+        zmq::message_t address;
+        while (monitor.recv(event, zmq::recv_flags::dontwait)) {
+            static_cast<void>(monitor.recv(address));
+            std::uint32_t pause = 0;
+            std::memcpy(&pause, static_cast<const char*>(event.data()) + 2, sizeof pause);
+            pauses.push_back(pause);
+        }
+        return pauses.size() >= 8;
+    }));
+    zmq_socket_monitor(source.socket().handle(), nullptr, 0);
+    // Doubled each time, and up to 20 ms more by chance, so that many do not come together.
+    for (std::size_t i = 0; i < pauses.size(); ++i) {
+        INFO(i << ": " << pauses[i] << " ms");
+        const std::uint32_t doubled = 20U << std::min<std::size_t>(i, 5);
+        CHECK(pauses[i] >= std::min<std::uint32_t>(doubled, 500));
+        CHECK(pauses[i] <= std::min<std::uint32_t>(doubled, 500) + 20);
+    }
+}
+
+// ZeroMQ counts a connection that was made as a success, so that the pause does not grow.
+TEST_CASE("who is connected and left at once comes back after 20 to 40 ms") {
+    World world;
+    using boost::asio::ip::tcp;
+    tcp::acceptor port{world.loop, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+    std::vector<Instant> came;
+    const std::function<void()> accept = [&] {
+        port.async_accept([&](const boost::system::error_code& error, tcp::socket) {
+            if (error) return;
+            came.push_back(monotonic_now());
+            accept();  // that socket is closed
+        });
+    };
+    accept();
+    const ControlClient client{
+        world.loop,
+        "tcp://127.0.0.1:" + std::to_string(port.local_endpoint().port()),
+        ignore,
+        "m1",
+        {.pass = Pass{.keys = make_key_pair(), .server_key = make_key_pair().public_key},
+         .connected = [] {},
+         .refused = {}}};
+    REQUIRE(world.until([&] { return came.size() >= 10; }));
+    for (std::size_t i = 1; i < came.size(); ++i) {
+        CHECK(came[i] - came[i - 1] >= 15ms);
+    }
 }
