@@ -91,6 +91,7 @@ ExitCode execute(const SubmitArguments& arguments, Output& output) {
     submit.options.run = fmt::format("r-{:08x}", entropy());
     submit.options.sample_interval = usual_samples(*scenario).interval.value_or(Duration::zero());
     submit.options.encrypt = arguments.encrypt;
+    submit.options.takeover = arguments.takeover;
     submit.detached = true;
     submit.ignore_network = arguments.ignore_network;
     const auto submitted = link.ask<Submitted>(submit);

@@ -330,7 +330,8 @@ class HostFleet::Impl {
 
     Attachment attachment_of(FileDescriptor descriptor) const {
         if (is_machine()) {
-            return KernelInterface{std::move(descriptor), options_.machine_interface, true};
+            return KernelInterface{std::move(descriptor), options_.machine_interface,
+                                   options_.takeover};
         }
         if (!underlay_) return TunDevice{std::move(descriptor)};
         return KernelInterface{std::move(descriptor), keeper::kInterface};

@@ -31,7 +31,16 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
         auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get(),
                                                topology_.find_host(options.outside));
         options.prepare(*made);
-        plane_->add_host(made->take_port());
+        HostPort port = made->take_port();
+        if (auto* const at = std::get_if<KernelInterface>(&port.attachment)) {
+            at->takeover = options.takeover;
+        }
+        try {
+            plane_->add_host(std::move(port));
+        } catch (const Failure&) {
+            options.refused(*made);
+            throw;
+        }
         hosts_[name] = std::move(made);
     }
     first_table_ = {table(lines, 1), monotonic_now()};

@@ -24,6 +24,10 @@ struct PlaneWorldOptions {
     std::string outside{};
     // Done to each host before the plane has it.
     std::function<void(const TestHost&)> prepare = [](const TestHost&) {};
+    // What others have put on the hosts' interfaces is taken over.
+    bool takeover = false;
+    // Done to a host that the plane refuses; what it said is thrown then.
+    std::function<void(const TestHost&)> refused = [](const TestHost&) {};
 };
 
 class PlaneWorld {

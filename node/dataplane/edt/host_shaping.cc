@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.hh"
+#include "node/dataplane/kernel/refusals.hh"
 
 namespace pleat {
 
@@ -122,8 +123,7 @@ void HostShaping::take_root(bool takeover) {
         if (!takeover) {
             refuse(control_, "has a root qdisc " + name +
                                  " that is not this run's: remove it (tc qdisc del dev " +
-                                 control_.interface() +
-                                 " root), or let it be taken over and put back at the end");
+                                 control_.interface() + " root)" + kOrTakeOver);
         }
         if (!root || has_children(control_, *root)) {
             refuse(control_, "has a root qdisc " + name +
@@ -156,7 +156,7 @@ void HostShaping::take_clsact(bool takeover) {
     refuse(control_, "has a qdisc '" + kind + "'" + filters +
                          " that is not this run's: remove it (tc qdisc del dev " +
                          control_.interface() + " " + kind + ")" +
-                         (kind == "clsact" ? ", or let it be shared" : ""));
+                         (kind == "clsact" ? kOrTakeOver : ""));
 }
 
 void HostShaping::provide(const SourceNeeds& needs) {

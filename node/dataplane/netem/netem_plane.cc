@@ -229,7 +229,7 @@ void NetemPlane::add_host(HostPort port) {
     local->rows.resize(unplugged_.size());
     local->memory = memory_.of(port.host);
     local->tcal = std::make_unique<Tcal>(
-        attachment->network_namespace.value(), attachment->name, options_.takeover,
+        attachment->network_namespace.value(), attachment->name, attachment->takeover,
         seed_ + (std::uint64_t{port.host.value} << 32U), &local->memory->tcal());
     const bool goes_on = local->tcal->goes_on();
     if (is_adopted_ && !goes_on) {

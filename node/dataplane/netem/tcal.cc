@@ -18,6 +18,7 @@
 #include <netlink/route/link.h>
 
 #include "base/error.hh"
+#include "node/dataplane/kernel/refusals.hh"
 
 namespace pleat {
 
@@ -171,7 +172,7 @@ void Tcal::inspect(bool takeover) {
         const bool at_root = one.parent == TC_H_ROOT;
         const bool at_edge = one.parent == TC_H_CLSACT;
         if (ours || (!at_root && !at_edge)) continue;
-        if (!takeover) refuse(one, "remove it, or run with --takeover");
+        if (!takeover) refuse(one, std::string{"remove it"} + kOrTakeOver);
         if (at_edge) {
             if (one.kind != "clsact") refuse(one, "it can't be kept, only clsact can: remove it");
             own_clsact_ = false;

@@ -35,10 +35,6 @@ OpenPlane opened(NetemOptions options = {}) {
         [options](PlaneContext context) { return open_netem_plane(std::move(context), options); };
 }
 
-std::string qdiscs(const TestHost& host) {
-    return host.run({"tc", "qdisc", "show", "dev", TestHost::kInterface});
-}
-
 struct NetemState {
     tc_netem_qopt base{};
     std::int64_t delay_ns = 0;
@@ -180,21 +176,6 @@ TEST_CASE("when no path leads there any more, what departed arrives, what waits 
     CHECK(result.arrivals.size() >= 8);
     CHECK(result.arrivals.size() <= 15);
     CHECK(world.counters(world.flow("a", "b"))->unreachable_drops == 60 - result.arrivals.size());
-}
-
-TEST_CASE("somebody else's qdisc is put back after a takeover") {
-    if (!possible()) return;
-    std::string before;
-    PlaneWorldOptions options;
-    options.prepare = [&](const TestHost& host) {
-        host.links().add_token_bucket(TestHost::kInterface);
-        before = qdiscs(host);
-    };
-    PlaneWorld world{opened({.takeover = true}), {"a -- s1: 5ms", "s1 -- b: 0ms"}, options};
-    CHECK_THAT(qdiscs(world.host("a")), Catch::Contains("htb") && !Catch::Contains("tbf"));
-    CHECK(world.ping("a", "b", 1, 10ms).size() == 1);
-    world.close_plane();
-    CHECK(qdiscs(world.host("a")) == before);
 }
 
 TEST_CASE("what a killed run left on an interface is no obstacle") {
