@@ -180,16 +180,26 @@ std::vector<StreamResult> PlaneWorld::exchange(const std::vector<Stream>& stream
 }
 
 std::vector<Duration> PlaneWorld::ping(const std::string& from, const std::string& to, int count,
-                                       Duration interval, bool v6) {
+                                       Duration interval, bool v6, Duration patience) {
     const TestHost& target = host(to);
     std::vector<Duration> times;
     beside([&] {
         times = testing::ping(Echoes{.from = &host(from),
                                      .address = v6 ? target.address6() : target.address(),
                                      .count = count,
-                                     .interval = interval});
+                                     .interval = interval},
+                              patience);
     });
     return times;
+}
+
+void PlaneWorld::set_mtu(std::uint32_t bytes) const {
+    PLEAT_ASSERT(underlay_ != nullptr);
+    Links ports{underlay_->network_namespace()};
+    for (const auto& [name, host] : hosts_) {
+        host->links().set_mtu(TestHost::kInterface, bytes);
+        ports.set_mtu("port" + std::to_string(topology_.find_host(name)->value), bytes);
+    }
 }
 
 }  // namespace pleat::testing

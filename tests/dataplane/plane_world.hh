@@ -105,7 +105,17 @@ class PlaneWorld {
     StreamResult exchange(const Stream& stream) { return exchange(std::vector{stream}).front(); }
 
     std::vector<Duration> ping(const std::string& from, const std::string& to, int count,
-                               Duration interval, bool v6 = false);
+                               Duration interval, bool v6 = false,
+                               Duration patience = std::chrono::milliseconds{500});
+
+    // Nothing comes back. (No path of who asks may take longer than 100 ms there and back.)
+    bool is_silent(const std::string& from, const std::string& to, int count = 2) {
+        constexpr std::chrono::milliseconds kInterval{10};
+        return ping(from, to, count, kInterval, false, std::chrono::milliseconds{200}).empty();
+    }
+
+    // Of all interfaces on the way between hosts, with planes that attach to interfaces.
+    void set_mtu(std::uint32_t bytes) const;
 
   private:
     PlaneContext context(std::size_t local_hosts);

@@ -1,8 +1,8 @@
 // The instruments of the conformance suite, tried on what is known to be so: a veth pair
 // that nobody shapes, and the kernel's own shapers set by tc.
-#include <iostream>
 
 #include "tests/dataplane/plane_cases.hh"
+#include "tests/dataplane/tally.hh"
 
 using namespace pleat;
 using namespace pleat::testing;
@@ -27,16 +27,14 @@ struct Pair {
 // Runs the case where such hosts can be made and tc's command on `a`'s interface works.
 void with_qdisc(const std::string& qdisc, const std::function<void(const Pair&)>& test) {
     const std::string missing = missing_for_hosts(AttachmentKind::kernel_interface);
-    if (!missing.empty()) {
-        std::cerr << "SKIPPED: no hosts here: " << missing << '\n';
-        return;
-    }
+    static Tally tally{"the instruments"};
+    if (!tally.begin(missing)) return;
     const Pair pair;
     if (!qdisc.empty()) {
         const std::string problem =
             pair.a.run({"sh", "-c", "tc qdisc add dev pleat0 root " + qdisc});
         if (!problem.empty()) {
-            std::cerr << "SKIPPED: " << qdisc << ": " << problem;
+            tally.skip("qdisc " + qdisc + ": " + problem.substr(0, problem.find('\n')));
             return;
         }
     }

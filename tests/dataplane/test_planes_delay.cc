@@ -44,8 +44,8 @@ TEST_CASE("a round trip takes the path's latency there and back, IPv4 and IPv6")
 
 TEST_CASE("what goes to some hosts is given on so much earlier, by planes of the kernel") {
     for_each_plane([](const Plane& plane) {
+        if (plane.attachment != AttachmentKind::kernel_interface) return not_applicable();
         PlaneWorld world{plane.open, {"a -- s1: 20ms", "s1 -- b: 0ms", "s1 -- c: 0ms"}};
-        if (world.plane().attaches_to() != AttachmentKind::kernel_interface) return;
         const auto round_trip = [&](const std::string& to) {
             return median(world.ping("a", to, 40, 6ms));
         };
@@ -92,6 +92,7 @@ TEST_CASE("two paths of one host never disturb each other") {
             CHECK(near.front() >= 1ms - 100us);
             CHECK(median(near) < 1ms + plane.rtt_error);
             CHECK(near[540] < 3ms);
+            CHECK(near[594] < 5ms);
             CHECK(far.front() >= 100ms - 100us);
             CHECK(median(far) < 100ms + 2 * plane.rtt_error);
         }
@@ -105,6 +106,7 @@ TEST_CASE("two paths of one host never disturb each other") {
             REQUIRE(near.size() == 600);
             CHECK(median(near) < 1ms + plane.rtt_error);
             CHECK(near[540] < 3ms);
+            CHECK(near[594] < 5ms);
         }
     });
 }
