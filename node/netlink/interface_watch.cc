@@ -51,13 +51,13 @@ void attach_filter(int socket, int index) {
     const auto type = [](std::uint16_t one) -> std::uint32_t { return htons(one); };
     std::array<sock_filter, 21> program{{
         does(kLoadHalf, kType),
-        when_is(type(NLMSG_ERROR), 18),    // 1: to 20
-        when_is(type(RTM_NEWLINK), 14),    // 2: to 17
-        when_is(type(RTM_DELLINK), 11),    // 3: to 15
+        when_is(type(NLMSG_ERROR), 18),     // 1: to 20
+        when_is(type(RTM_NEWLINK), 14),     // 2: to 17
+        when_is(type(RTM_DELLINK), 11),     // 3: to 15
         when_is(type(RTM_DELTFILTER), 10),  // 4: to 15
-        when_is(type(RTM_DELQDISC), 3),    // 5: to 9
-        when_is(type(RTM_NEWQDISC), 2),    // 6: to 9
-        when_is(type(RTM_NEWTFILTER), 1),  // 7: to 9
+        when_is(type(RTM_DELQDISC), 3),     // 5: to 9
+        when_is(type(RTM_NEWQDISC), 2),     // 6: to 9
+        when_is(type(RTM_NEWTFILTER), 1),   // 7: to 9
         does(kReturn, 0),
         does(kLoadWord, kParent),  // 9
         when_is(htonl(TC_H_ROOT), 4),

@@ -118,7 +118,8 @@ class VethWorld {
         return arrived;
     }
 
-    // The receiver sends this many datagrams that host 0 has to forward to a second address of host 1.
+    // The receiver sends this many datagrams that host 0 has to forward to a second address of
+    // host 1.
     void forward(int count) {
         object_.add_address(address4(2), HostId{1});
         run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 "
@@ -133,9 +134,9 @@ class VethWorld {
         to.sin_addr.s_addr = htonl(address4(2));
         const std::array<char, 1000> payload{};
         for (int i = 0; i < count; ++i) {
-            check("sending", static_cast<int>(
-                                 ::sendto(receivers_[0].value(), payload.data(), payload.size(), 0,
-                                          reinterpret_cast<const sockaddr*>(&to), sizeof to)));
+            check("sending",
+                  static_cast<int>(::sendto(receivers_[0].value(), payload.data(), payload.size(),
+                                            0, reinterpret_cast<const sockaddr*>(&to), sizeof to)));
         }
         enter(sender_);
     }

@@ -25,8 +25,8 @@ constexpr int kProtocol = 253;
 FileDescriptor socket_in(const TestHost& host, int family, int type, int protocol) {
     FileDescriptor result;
     host.inside([&] {
-        result = FileDescriptor{
-            check("open a socket", ::socket(family, type | SOCK_CLOEXEC, protocol))};
+        result =
+            FileDescriptor{check("open a socket", ::socket(family, type | SOCK_CLOEXEC, protocol))};
     });
     return result;
 }
@@ -108,8 +108,8 @@ void StrangePackets::send(int bytes) const {
     } else {
         ::inet_pton(AF_INET, address_.c_str(), &to4.sin_addr);
     }
-    const auto* const to = v6_ ? reinterpret_cast<const sockaddr*>(&to6)
-                               : reinterpret_cast<const sockaddr*>(&to4);
+    const auto* const to =
+        v6_ ? reinterpret_cast<const sockaddr*>(&to6) : reinterpret_cast<const sockaddr*>(&to4);
     check("send a packet", static_cast<int>(::sendto(out_.value(), content.data(), content.size(),
                                                      0, to, v6_ ? sizeof to6 : sizeof to4)));
 }

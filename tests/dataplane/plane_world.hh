@@ -100,7 +100,7 @@ class PlaneWorld {
 
     // exchange() and ping() of traffic.hh while reports are handled.
     std::vector<StreamResult> exchange(const std::vector<Stream>& streams,
-                                       Duration patience = std::chrono::milliseconds{400});
+                                       Duration patience = std::chrono::milliseconds{300});
 
     StreamResult exchange(const Stream& stream) { return exchange(std::vector{stream}).front(); }
 

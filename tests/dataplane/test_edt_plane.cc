@@ -474,7 +474,8 @@ class TrafficNews {
         nl_socket_set_nonblocking(socket_.handle());
     }
 
-    // Of requests that have changed something, by their types.
+    // Of requests that have changed something, by their types. A default qdisc that goes and a
+    // chain that comes with a filter are no requests.
     std::vector<int> take() {
         std::vector<int> types;
         while (true) {
@@ -485,7 +486,8 @@ class TrafficNews {
             if (size <= 0) return types;
             for (auto* header = reinterpret_cast<nlmsghdr*>(bytes); nlmsg_ok(header, size);
                  header = nlmsg_next(header, &size)) {
-                types.push_back(header->nlmsg_type);
+                const int type = header->nlmsg_type;
+                if (type != RTM_DELQDISC && type != RTM_NEWCHAIN) types.push_back(type);
             }
         }
     }

@@ -39,7 +39,9 @@ struct Watched {
     int gone = 0;
     int changed = 0;
     int inner = 0;
-    InterfaceWatch watch{loop, host.network_namespace(), control.index(),
+    InterfaceWatch watch{loop,
+                         host.network_namespace(),
+                         control.index(),
                          {.gone = [this] { ++gone; },
                           .changed =
                               [this](bool is_inner) {

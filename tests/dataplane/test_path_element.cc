@@ -58,9 +58,12 @@ TEST_CASE("the rate is right to a tenth of a per mille at any speed") {
     }
 }
 
-TEST_CASE("each segment takes its overhead's bytes of the path's time, of its queue and of its counters") {
+TEST_CASE(
+    "each segment takes its overhead's bytes of the path's time, of its queue and of its "
+    "counters") {
     constexpr std::int32_t kIp = 1236;
-    for (const std::int32_t overhead : {Overhead::kNone, Overhead::kEthernet, Overhead::kWire, 100}) {
+    for (const std::int32_t overhead :
+         {Overhead::kNone, Overhead::kEthernet, Overhead::kWire, 100}) {
         INFO("overhead " << overhead);
         const Duration each = (kIp + overhead) * 800ns;
         FlowShape shape = path(10_Mbps);

@@ -163,13 +163,14 @@ TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
         world.destroy_host("b");
         // A thread that is woken for ever would take all of each 400 ms. User Mode Linux now and
         // then charges half a second of ticks at once, before the host goes as well as after.
+        constexpr std::clock_t kMost = CLOCKS_PER_SEC / 20;
         std::clock_t least = CLOCKS_PER_SEC;
-        for (int i = 0; i < 3; ++i) {
+        for (int i = 0; i < 3 && least >= kMost; ++i) {
             const std::clock_t before = std::clock();
             CHECK(world.ping("a", "c", 20, 20ms).size() == 20);
             least = std::min(least, std::clock() - before);
         }
-        CHECK(least < CLOCKS_PER_SEC / 20);
+        CHECK(least < kMost);
     });
 }
 
@@ -310,12 +311,12 @@ TEST_CASE("silent hosts cost nothing") {
         for (int i = 0; i < 20; ++i) lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
         PlaneWorld world{plane.open, lines};
         world.pass(200ms);
-        // The least of up to three seconds: see above for the ticks of User Mode Linux.
-        constexpr std::clock_t kMost = CLOCKS_PER_SEC / 500;
+        // The least of up to three times 500 ms: see above for the ticks of User Mode Linux.
+        constexpr std::clock_t kMost = CLOCKS_PER_SEC / 1000;
         std::clock_t least = CLOCKS_PER_SEC;
         for (int i = 0; i < 3 && least >= kMost; ++i) {
             const std::clock_t before = std::clock();
-            world.pass(1s);
+            world.pass(500ms);
             least = std::min(least, std::clock() - before);
         }
         CHECK(least < kMost);

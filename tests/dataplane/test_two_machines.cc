@@ -13,8 +13,8 @@
 
 #include "model/draw.hh"
 #include "node/dataplane/tunnel/datagram.hh"
-#include "tests/dataplane/two_machines.hh"
 #include "tests/dataplane/tally.hh"
+#include "tests/dataplane/two_machines.hh"
 
 using namespace pleat;
 using namespace pleat::literals;

@@ -84,7 +84,8 @@ TEST_CASE("a host sees the same addresses, routes and limits by TUN and by veth"
     if (!with_outside) WARN("without @outside: slirp4netns is missing");
 }
 
-TEST_CASE("a veth pair has the queue and the offloads that are wanted, a TUN device a short queue") {
+TEST_CASE(
+    "a veth pair has the queue and the offloads that are wanted, a TUN device a short queue") {
     if (!can_make_hosts()) return;
     FleetWorld tun{scenario_of({{"a", {}}}), behind_tun};
     tun.create();

@@ -324,10 +324,10 @@ void EdtPlane::interface_changed(std::uint32_t place) {
     on_interface(place, "putting back what somebody has removed", [&](HostShaping& one) {
         if (!one.mend()) return;
         count_lost(place);
-        spdlog::warn("somebody has removed the shaping of a host, it is put back; what was sent "
-                     "meanwhile was not shaped host={} interface={}",
-                     context_.folder.topology().host(places_.hosts()[place]).name,
-                     one.interface());
+        spdlog::warn(
+            "somebody has removed the shaping of a host, it is put back; what was sent "
+            "meanwhile was not shaped host={} interface={}",
+            context_.folder.topology().host(places_.hosts()[place]).name, one.interface());
     });
 }
 

@@ -198,8 +198,9 @@ bool HostShaping::mend() {
     mended |= mend_filters();
     if (!mended) return false;
     if (++mends_ > kMostMends) {
-        refuse(control_, "loses its shaping again and again to somebody else: it is not put back "
-                         "any more, and from the next time on this host is not shaped");
+        refuse(control_,
+               "loses its shaping again and again to somebody else: it is not put back "
+               "any more, and from the next time on this host is not shaped");
     }
     return true;
 }
@@ -213,13 +214,12 @@ bool HostShaping::mend_root() {
 
 bool HostShaping::mend_filters() {
     const auto has = [this](ClsactSide side, const std::string& name) {
-        return std::ranges::any_of(control_.filters(side), [&name](const FilterFound& one) {
-            return one.name == name;
-        });
+        return std::ranges::any_of(control_.filters(side),
+                                   [&name](const FilterFound& one) { return one.name == name; });
     };
     const bool lacks_program = !has(ClsactSide::egress, attach_.mark);
-    const bool lacks_drop = is_cut_ && drop_all_program_ >= 0 &&
-                            !has(ClsactSide::ingress, drop_mark(attach_.mark));
+    const bool lacks_drop =
+        is_cut_ && drop_all_program_ >= 0 && !has(ClsactSide::ingress, drop_mark(attach_.mark));
     if (!lacks_program && !lacks_drop) return false;
     const int error = control_.add_clsact();
     if (error != 0 && error != EEXIST) fail_request(control_, "add the qdisc clsact", error);

@@ -19,6 +19,7 @@
 
 #include "base/error.hh"
 #include "base/lifeline.hh"
+#include "node/dataplane/kernel/bpf_object.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/flow_book.hh"
@@ -186,6 +187,7 @@ void NetemPlane::open_classifier(const PlaneContext& context) {
     }
     if (options_.without_bpf) return;
     try {
+        if (const std::string missing = missing_for_bpf(); !missing.empty()) throw Failure{missing};
         classifier_ =
             std::make_unique<Classifier>(context.addresses, unplugged_.size(),
                                          options_.pass_unknown, kIdle, false, context.bare_metal);

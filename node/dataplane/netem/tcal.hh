@@ -15,7 +15,8 @@
 // (3) What it must know to go on with the interface in another process is in its memory, if it is
 //     given one (plane_memory.hh). Where the interface has what the memory says, nothing of it
 //     is made anew, and what it holds is kept.
-// (4) When the interface is gone, or somebody else has removed the HTB from it, nothing more is asked
+// (4) When the interface is gone, or somebody else has removed the HTB from it, nothing more is
+// asked
 //     of the kernel: lost() says so, and usage is what it was. In the second case all that the
 //     interface is given is dropped, since nothing could delay it.
 #pragma once
@@ -160,7 +161,7 @@ class Tcal {
     bool goes_on_ = false;
     bool own_clsact_ = true;
     std::optional<Foreign> foreign_;
-    Dropped dropped_;  // as last read
+    Dropped dropped_;                     // as last read
     std::vector<bool> to_tell_again_;     // destinations of (3) of which the kernel may know less
     std::vector<std::uint16_t> doubted_;  // until the commit
     std::map<std::uint32_t, Uplink> uplinks_;
