@@ -682,7 +682,7 @@ Joined make(Random& r) {
 template <std::size_t I = 0>
 ControlMessage make_kind(Random& random, std::size_t kind) {
     if constexpr (I < kControlKinds) {
-        if (kind == I) return make<std::variant_alternative_t<I, ControlMessage>>(random);
+        if (kind == I) return make<std::variant_alternative_t<I, ControlMessage::variant>>(random);
         return make_kind<I + 1>(random, kind);
     } else {
         throw std::out_of_range{"no such kind of message"};

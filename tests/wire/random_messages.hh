@@ -9,7 +9,7 @@ namespace pleat::testing {
 Scenario random_scenario(Random& random);
 
 // Kinds 0 .. kControlKinds-1, by the variant's index.
-constexpr std::size_t kControlKinds = std::variant_size_v<ControlMessage>;
+constexpr std::size_t kControlKinds = std::variant_size_v<ControlMessage::variant>;
 ControlMessage random_control(Random& random, std::size_t kind);
 
 StateMessage random_state(Random& random);
