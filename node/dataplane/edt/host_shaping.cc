@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include <linux/pkt_sched.h>
 #include <spdlog/spdlog.h>
@@ -56,8 +57,8 @@ bool has_children(TrafficControl& control, const QdiscFound& root) {
 
 }  // namespace
 
-HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs)
-    : control_{std::move(interface)}, attach_{attach}, major_{kFqMajors[0]} {
+HostShaping::HostShaping(TrafficControl interface, Attach attach, const SourceNeeds& needs)
+    : control_{std::move(interface)}, attach_{std::move(attach)}, major_{kFqMajors[0]} {
     granted_.packet_limit = needs.packet_limit;
     try {
         take_root();
@@ -70,10 +71,9 @@ HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const S
     }
 }
 
-HostShaping::HostShaping(Adopted, TrafficControl interface, const Attach& attach,
-                         std::uint16_t major)
+HostShaping::HostShaping(Adopted, TrafficControl interface, Attach attach, std::uint16_t major)
     : control_{std::move(interface)},
-      attach_{attach},
+      attach_{std::move(attach)},
       major_{major},
       has_root_{true},
       has_clsact_{true},

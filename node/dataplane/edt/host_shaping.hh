@@ -31,7 +31,7 @@ class HostShaping {
         bool takeover = false;
     };
 
-    HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs);
+    HostShaping(TrafficControl interface, Attach attach, const SourceNeeds& needs);
     HostShaping(const HostShaping&) = delete;
     HostShaping& operator=(const HostShaping&) = delete;
     ~HostShaping();
@@ -64,7 +64,7 @@ class HostShaping {
   private:
     struct Adopted {};
 
-    HostShaping(Adopted, TrafficControl interface, const Attach& attach, std::uint16_t major);
+    HostShaping(Adopted, TrafficControl interface, Attach attach, std::uint16_t major);
 
     void take_root();
     void take_clsact();
