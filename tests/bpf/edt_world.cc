@@ -177,7 +177,7 @@ EdtSetup with_fake_clock(EdtSetup setup) {
 }  // namespace
 
 // Source 0 is host 0, source 1 is host 1, …
-EdtWorld::EdtWorld(EdtSetup setup) : object_{EdtObject::load(with_fake_clock(setup))} {
+EdtWorld::EdtWorld(const EdtSetup& setup) : object_{EdtObject::load(with_fake_clock(setup))} {
     for (std::uint32_t place = 0; place < setup.sources; ++place) {
         object_.set_source(place, HostId{place});
     }

@@ -65,7 +65,8 @@ class EdtWorld {
   public:
     static constexpr Duration kStart = 1h;  // when the first epoch begins
 
-    explicit EdtWorld(EdtSetup setup = {.sources = 2, .destinations = 4, .uplinks = 2, .seed = 1});
+    explicit EdtWorld(const EdtSetup& setup = {
+                          .sources = 2, .destinations = 4, .uplinks = 2, .seed = 1});
 
     EdtObject& object() { return object_; }
 

@@ -132,12 +132,12 @@ TEST_CASE("edt: memory grows with the paths, 432 bytes each, and else with hosts
     const std::int64_t of_5000 = beside_paths(10, 10'000) - base;
     const std::int64_t of_10000 = beside_paths(10, 15'000) - base;
     INFO(of_5000 << " bytes for 5000 hosts more, " << of_10000 << " for 10,000");
-    CHECK(of_5000 <= 5000 * 400 + kRounding);
+    CHECK(of_5000 <= std::int64_t{5000} * 400 + kRounding);
     CHECK(of_10000 <= 2 * of_5000 + kRounding);
     // And of this machine's own: no pair among it.
     const std::int64_t of_10_here = beside_paths(20, 5000) - base;
     INFO(of_10_here << " bytes for 10 hosts more here");
-    CHECK(of_10_here <= 10 * 10'000 + kRounding);
+    CHECK(of_10_here <= std::int64_t{10} * 10'000 + kRounding);
 }
 
 TEST_CASE("edt: two processors that send on one path count everything, once") {
