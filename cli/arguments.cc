@@ -72,6 +72,7 @@ class Grammar {
 
     static void add_controller(CLI::App& app, std::string& controller);
     static void add_ignore_network(CLI::App& app, bool& ignore_network);
+    static void add_takeover(CLI::App& app, bool& takeover);
     static void add_topology(CLI::App& app, TopologyArguments& topology);
     static void add_variables(CLI::App& app, Variables& variables);
 
@@ -181,6 +182,7 @@ void Grammar::add_run() {
                  "when they differ");
     app.add_flag("--encrypt", run_.encrypt,
                  "with --controller: encrypt what hosts send between machines");
+    add_takeover(app, run_.takeover);
     add_ignore_network(app, run_.ignore_network);
     app.add_flag("--json", run_.json,
                  "print the results as one JSON document (with --repeat, one a line)");
@@ -286,6 +288,12 @@ void Grammar::add_ignore_network(CLI::App& app, bool& ignore_network) {
                  "go on although the network between the machines can't carry the placement");
 }
 
+void Grammar::add_takeover(CLI::App& app, bool& takeover) {
+    app.add_flag("--takeover", takeover,
+                 "with attach: machine:NAME: replace what others have put on the machine's "
+                 "interface, and put it back at the end");
+}
+
 void Grammar::add_runs() {
     CLI::App& submit = verb("submit",
                             "  pleat submit dumbbell.yaml --controller tcp://10.1.0.1:7400\n"
@@ -295,6 +303,7 @@ void Grammar::add_runs() {
     submit.add_flag("--start", submit_.start, "start it at once");
     submit.add_flag("--json", submit_.json, "print one JSON document");
     submit.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_takeover(submit, submit_.takeover);
     add_ignore_network(submit, submit_.ignore_network);
 
     CLI::App& up = verb("up", "  pleat up dumbbell.yaml\n  pleat down r-1f2e3d4c");
@@ -302,6 +311,7 @@ void Grammar::add_runs() {
     add_controller(up, submit_.controller);
     up.add_flag("--json", submit_.json, "print one JSON document");
     up.add_flag("--encrypt", submit_.encrypt, "encrypt what hosts send between machines");
+    add_takeover(up, submit_.takeover);
     add_ignore_network(up, submit_.ignore_network);
 
     const auto of_host = [this](const std::string& name, const std::string& examples) {

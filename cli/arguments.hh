@@ -41,6 +41,7 @@ struct RunArguments {
     std::string controller;               // empty: PLEAT_CONTROLLER, else one of its own
     bool compare_shares = false;
     bool encrypt = false;
+    bool takeover = false;
     bool ignore_network = false;
     bool json = false;
 };
@@ -52,6 +53,7 @@ struct SubmitArguments {
     bool start = false;
     bool up = false;  // start it, and wait until it runs
     bool encrypt = false;
+    bool takeover = false;
     bool ignore_network = false;
     bool json = false;
 };

@@ -37,6 +37,7 @@ Submit submission(const RunRequest& request, const std::string& run) {
     submit.options.no_applications = request.no_applications;
     submit.options.compare_shares = request.compare_shares;
     submit.options.encrypt = request.encrypt;
+    submit.options.takeover = request.takeover;
     submit.ignore_network = request.ignore_network;
     return submit;
 }

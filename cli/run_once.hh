@@ -24,6 +24,7 @@ struct RunRequest {
     SampleChoice samples;
     bool compare_shares = false;
     bool encrypt = false;
+    bool takeover = false;
     bool ignore_network = false;
     bool explain_failures = true;  // show the end of the logs of hosts that failed
     // Told the run's runtime directory before anything starts; what it returns is called

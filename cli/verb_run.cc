@@ -60,6 +60,7 @@ ExitCode execute(const RunArguments& arguments, Output& output) {
                              .samples = arguments.samples.value_or(usual_samples(*scenario)),
                              .compare_shares = arguments.compare_shares,
                              .encrypt = arguments.encrypt,
+                             .takeover = arguments.takeover,
                              .ignore_network = arguments.ignore_network,
                              .explain_failures = true,
                              .watch = {}};

@@ -47,6 +47,7 @@ Submit submission(const SubmitArguments& arguments, const Scenario& scenario) {
     submit.options.run = fmt::format("r-{:08x}", entropy());
     submit.options.sample_interval = usual_samples(scenario).interval.value_or(Duration::zero());
     submit.options.encrypt = arguments.encrypt;
+    submit.options.takeover = arguments.takeover;
     submit.detached = true;
     submit.ignore_network = arguments.ignore_network;
     return submit;

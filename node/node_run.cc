@@ -133,6 +133,7 @@ class NodeRun::Impl {
                               .keeper_program = options.keeper_program,
                               .attachment = plane_->attaches_to(),
                               .machine_interface = machine_.interface,
+                              .takeover = options_.takeover,
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},

@@ -72,6 +72,9 @@ struct RunOptions {
     Duration ready_deadline = std::chrono::seconds{30};
     bool compare_shares = false;  // nodes tell each other what they computed
     bool encrypt = false;         // what hosts send between machines; it is authenticated anyway
+    // Of machines that are hosts: what others have put on the interface is replaced, and put back
+    // at the end; else it is refused.
+    bool takeover = false;
 
     friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };

@@ -28,6 +28,7 @@ void put(const RunOptions& options, proto::RunOptions& out) {
     out.set_ready_deadline_ns(options.ready_deadline.count());
     out.set_compare_shares(options.compare_shares);
     out.set_encrypt(options.encrypt);
+    out.set_takeover(options.takeover);
 }
 
 RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
@@ -44,6 +45,7 @@ RunOptions run_options(const proto::RunOptions& in, Refusal& refusal) {
         length_of_time(in.ready_deadline_ns(), "a deadline that is negative", refusal);
     options.compare_shares = in.compare_shares();
     options.encrypt = in.encrypt();
+    options.takeover = in.takeover();
     return options;
 }
 

@@ -122,6 +122,11 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
         const __u64 credit = edt_calendar_credit(calendar) << EDT_TICK_SHIFT;
         if (leaves - next > credit) next = leaves - credit;
     }
+    const __u64 departure = (leaves + (1U << EDT_TICK_SHIFT) - 1) >> EDT_TICK_SHIFT;
+    if (departure + delay - now > EDT_HORIZON_NS) {
+        outcome->fate = FATE_QUEUE_FULL;
+        return;
+    }
     state->clock = next;
     state->departed_ns = (__u32)((leaves - next + (1U << EDT_TICK_SHIFT) - 1) >> EDT_TICK_SHIFT);
 
@@ -133,7 +138,6 @@ INLINE void decide(const struct place* at, const struct packet* packet, __u64 no
         counters->waited_ns += waits_until - waits_from;
         counters->waited_until_ns = waits_until;
     }
-    const __u64 departure = (leaves + (1U << EDT_TICK_SHIFT) - 1) >> EDT_TICK_SHIFT;
     counters->bytes += bytes;
     counters->packets += packet->segments;
     counters->next_free_ns = departure;

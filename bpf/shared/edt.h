@@ -42,6 +42,10 @@ enum edt_path_flags {
 /* Clocks count 1/256 ns: a full-size packet takes 121.12 ns at 100 Gbps. */
 #define EDT_TICK_SHIFT 8
 
+/* What would be delivered later than so far ahead is a queue drop: fq would drop it uncounted. It
+ * is fq's largest horizon, 2^32 - 1 us. */
+#define EDT_HORIZON_NS 4294967295000ULL
+
 /* Quantiles of the distributions of jitter, at i / EDT_JITTER_STEPS, in units of
  * jitter_ns / 2^EDT_JITTER_SHIFT; between them it is linear. */
 #define EDT_JITTER_STEPS 4096

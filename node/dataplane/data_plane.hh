@@ -125,7 +125,8 @@ struct PlaneTotals {
     std::uint64_t unknown_destination_drops = 0;  // also broadcast and multicast
     std::uint64_t malformed_drops = 0;
     std::uint64_t write_drops = 0;  // the host's own interface refused: nobody asked for these
-    // Interfaces that went away, or could not be changed when they had to be.
+    // Interfaces that went away, could not be changed when they had to be, or whose shaping
+    // somebody else has removed: each once.
     std::uint64_t interfaces_lost = 0;
     TunnelTotals tunnel{};
     // Lateness of deliveries against their computed instants. Kernel planes have none to tell:

@@ -63,8 +63,7 @@ std::unique_ptr<DataPlane> open_edt(PlaneContext context) {
 
 std::unique_ptr<DataPlane> open_netem(PlaneContext context) {
     const bool is_own = context.bare_metal.has_value();
-    return open_netem_plane(std::move(context),
-                            NetemOptions{.pass_unknown = is_own, .takeover = is_own});
+    return open_netem_plane(std::move(context), NetemOptions{.pass_unknown = is_own});
 }
 
 }  // namespace

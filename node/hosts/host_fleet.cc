@@ -33,8 +33,9 @@ namespace {
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 // Beyond the grace: for the kernel to end killed processes, and for keepers to say so.
 constexpr Duration kEndPatience = std::chrono::seconds{5};
-// A keeper's socket, its pidfd and what its host is attached by.
-constexpr std::size_t kDescriptorsPerHost = 4;
+// A keeper's socket, its pidfd, and what its host is attached by: of a kernel plane two sockets and a
+// map.
+constexpr std::size_t kDescriptorsPerHost = 6;
 
 std::string log_name(std::string host) {
     std::replace(host.begin(), host.end(), '/', '_');
@@ -330,7 +331,8 @@ class HostFleet::Impl {
 
     Attachment attachment_of(FileDescriptor descriptor) const {
         if (is_machine()) {
-            return KernelInterface{std::move(descriptor), options_.machine_interface, true};
+            return KernelInterface{std::move(descriptor), options_.machine_interface,
+                                   options_.takeover};
         }
         if (!underlay_) return TunDevice{std::move(descriptor)};
         return KernelInterface{std::move(descriptor), keeper::kInterface};

@@ -31,6 +31,7 @@ struct FleetOptions {
     AttachmentKind attachment = AttachmentKind::tun_device;  // what the data plane wants
     // The hosts are this machine itself, whose own interface this is; empty: namespaces.
     std::string machine_interface = {};
+    bool takeover = false;  // of it: see KernelInterface
     Duration ready_deadline = std::chrono::seconds{30};
     Duration keeper_deadline = std::chrono::seconds{10};  // for namespaces, and for an exec
     Duration keeper_grace = std::chrono::seconds{30};     // a keeper lives without a node so long

@@ -30,6 +30,10 @@ constexpr std::uint32_t kMtu = 1500;
 // Short: a longer one only adds delay that nobody emulated (measured: 200 against 10,000
 // takes the 95th percentile of a ping beside a bulk flow from 11 ms to 0.7 ms).
 constexpr std::uint32_t kTransmitQueuePackets = 200;
+// Of a veth pair: docs/design/underlay.md says why these, and why its offloads stay as they are.
+constexpr std::uint32_t kVethQueuePackets = 1000;
+constexpr std::uint32_t kMostGsoBytes = 65536;
+constexpr std::uint32_t kMostGsoSegments = 65535;
 // Known before they are made, so that one message can make and use them; above what the
 // kernel gives to `lo` and to the tunnels that some modules put into every namespace.
 constexpr std::uint32_t kVethIndex = 100;
@@ -177,6 +181,9 @@ void describe_end(RouteBatch& batch, const std::string& name,
     text_attribute(batch, IFLA_IFNAME, name);
     batch.attribute(IFLA_ADDRESS, link_address);
     batch.attribute(IFLA_MTU, kMtu);
+    batch.attribute(IFLA_TXQLEN, kVethQueuePackets);
+    batch.attribute(IFLA_GSO_MAX_SIZE, kMostGsoBytes);
+    batch.attribute(IFLA_GSO_MAX_SEGS, kMostGsoSegments);
     // Else as many as the machine has processors.
     batch.attribute(IFLA_NUM_TX_QUEUES, std::uint32_t{1});
     batch.attribute(IFLA_NUM_RX_QUEUES, std::uint32_t{1});

@@ -10,6 +10,7 @@
 
 #include "base/error.hh"
 #include "node/dataplane/checksum.hh"
+#include "tests/dataplane/tally.hh"
 
 namespace pleat::testing {
 
@@ -46,20 +47,29 @@ Duration since_start(std::uint64_t nanoseconds) {
     return Duration{static_cast<std::int64_t>(nanoseconds)} - EdtWorld::kStart;
 }
 
+Tally& tally() {
+    static Tally all{"edt_program"};
+    return all;
+}
+
 }  // namespace
 
-const std::optional<std::string>& bpf_missing() {
-    static const std::optional<std::string> missing = []() -> std::optional<std::string> {
+bool bpf_case_begins() {
+    static const std::string missing = []() -> std::string {
         try {
             (void)EdtObject::load({.test_program = true, .fake_clock = true});
             // A namespace of our own: its loopback, where duplicates go, is down.
             check("making a network namespace", ::unshare(CLONE_NEWNET));
-            return std::nullopt;
+            return "";
         } catch (const std::exception& failure) {
             return failure.what();
         }
     }();
-    return missing;
+    return tally().begin(missing);
+}
+
+void skip_bpf_case(const std::string& missing) {
+    tally().skip(missing);
 }
 
 std::uint32_t address4(std::uint32_t host) {
@@ -167,7 +177,7 @@ EdtSetup with_fake_clock(EdtSetup setup) {
 }  // namespace
 
 // Source 0 is host 0, source 1 is host 1, …
-EdtWorld::EdtWorld(EdtSetup setup) : object_{EdtObject::load(with_fake_clock(setup))} {
+EdtWorld::EdtWorld(const EdtSetup& setup) : object_{EdtObject::load(with_fake_clock(setup))} {
     for (std::uint32_t place = 0; place < setup.sources; ++place) {
         object_.set_source(place, HostId{place});
     }

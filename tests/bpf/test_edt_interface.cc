@@ -5,8 +5,10 @@
 #include <sstream>
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -45,7 +47,7 @@ bool interfaces_work() {
             "unshare -n sh -ec 'ip link add dev h0 type veth peer name h1; "
             "ip address add fd00::1/64 dev h0; tc qdisc add dev h0 clsact; "
             "tc filter add dev h0 egress bpf direct-action bytecode \"1,6 0 0 0\"'") == 0;
-    if (!work) WARN("SKIPPED: no veth with clsact, cls_bpf and IPv6 here");
+    if (!work) skip_bpf_case("no veth with clsact, cls_bpf and IPv6 here");
     return work;
 }
 
@@ -114,6 +116,29 @@ class VethWorld {
             ++arrived;
         }
         return arrived;
+    }
+
+    // The receiver sends this many datagrams that host 0 has to forward to a second address of
+    // host 1.
+    void forward(int count) {
+        object_.add_address(address4(2), HostId{1});
+        run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 "
+            "net.ipv4.conf.h0.send_redirects=0");
+        run("ip neighbour replace 10.0.0.3 lladdr 02:00:00:00:00:02 dev h0");
+        enter(receiver_);
+        run("ip route replace 10.0.0.3 via 10.0.0.1; "
+            "ip neighbour replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev h1");
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(kPort);
+        to.sin_addr.s_addr = htonl(address4(2));
+        const std::array<char, 1000> payload{};
+        for (int i = 0; i < count; ++i) {
+            check("sending",
+                  static_cast<int>(::sendto(receivers_[0].value(), payload.data(), payload.size(),
+                                            0, reinterpret_cast<const sockaddr*>(&to), sizeof to)));
+        }
+        enter(sender_);
     }
 
     int send_socket(bool v6) const { return senders_[v6].value(); }
@@ -214,6 +239,41 @@ TEST_CASE("edt: on an interface every packet of a socket passes twice, and count
     const edt_totals totals = world.object().totals();
     CHECK(totals.packets_in == totals.packets_out + totals.unknown_destination);
     CHECK(totals.clone_failures == 0);
+}
+
+// How often a program has run, since the kernel was told to count.
+std::uint64_t runs_of(int program) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    check("asking about a program", ::bpf_obj_get_info_by_fd(program, &info, &size));
+    return info.run_cnt;
+}
+
+TEST_CASE("edt: only what belongs to a socket is cloned, what is forwarded is not") {
+    NEEDS_BPF();
+    if (!interfaces_work()) return;
+    const FileDescriptor counting{::bpf_enable_stats(BPF_STATS_RUN_TIME)};
+    if (!counting.open()) return skip_bpf_case("this kernel does not count runs of programs");
+    VethWorld world;
+    const int program = world.object().egress_program();
+    const auto packets = [&world] { return world.object().counters()[1].packets; };
+    // A few more for neighbour discovery, which the kernel does by itself.
+    constexpr std::uint64_t kOthers = 6;
+    std::uint64_t runs = runs_of(program);
+    std::uint64_t counted = packets();
+    CHECK(world.deliveries(false, 50) == 50);
+    CHECK(packets() - counted == 50);
+    CHECK(runs_of(program) - runs >= 100);
+    CHECK(runs_of(program) - runs <= 100 + kOthers);
+    runs = runs_of(program);
+    counted = packets();
+    world.forward(50);
+    const Instant deadline = monotonic_now() + 5s;
+    while (packets() - counted < 50) REQUIRE(monotonic_now() < deadline);
+    CHECK(packets() - counted == 50);
+    CHECK(runs_of(program) - runs >= 50);
+    CHECK(runs_of(program) - runs <= 50 + kOthers);
+    CHECK(world.object().totals().clone_failures == 0);
 }
 
 TEST_CASE("edt: on an interface duplicates arrive twice") {

@@ -68,14 +68,14 @@ TEST_CASE("edt: IPv6 and IPv4 are one path") {
 TEST_CASE("edt: the rate is right to a tenth of a per mille at any speed") {
     NEEDS_BPF();
     for (const std::int64_t bps :
-         {1LL, 128'000LL, 999'999'937LL, 4'000'000'000LL, 100'000'000'000LL}) {
+         {61LL, 128'000LL, 999'999'937LL, 4'000'000'000LL, 100'000'000'000LL}) {
         EdtWorld world;
         edt_path& path = world.path(0, 1) = row();
         path.time_per_byte = time_per_byte(Bandwidth::bits_per_second(bps));
         Duration last{};
-        constexpr int kPackets = 500;
-        for (int i = 0; i < kPackets; ++i) last = world.send({.bytes = 1514}, 0ms).delivery;
-        const double expected = kPackets * 1514.0 * 8e9 / static_cast<double>(bps);
+        const int packets = bps < 1000 ? 20 : 500;  // an hour
+        for (int i = 0; i < packets; ++i) last = world.send({.bytes = 1514}, 0ms).delivery;
+        const double expected = packets * 1514.0 * 8e9 / static_cast<double>(bps);
         CHECK(static_cast<double>(last.count()) == Approx(expected).epsilon(1e-4));
         CHECK(static_cast<double>(last.count()) >= expected * (1 - 1e-12));
     }
@@ -102,6 +102,27 @@ TEST_CASE("edt: the tail is dropped when more waits than the queue holds") {
     CHECK(world.counters(0, 1).queue_drops == 2);
     CHECK(world.object().totals().queue_drops == 2);
     CHECK(world.counters(0, 1).packets == 4);
+}
+
+TEST_CASE("edt: what would be delivered beyond fq's horizon is a queue drop, and takes no time") {
+    NEEDS_BPF();
+    constexpr Duration kHorizon{EDT_HORIZON_NS};
+    EdtWorld world;
+    world.path(0, 1) = at_10_mbps(kHorizon - 2ms);
+    CHECK(world.send(packet_of_1_ms, 0ms).delivery == kHorizon - 1ms);
+    CHECK(world.send(packet_of_1_ms, 0ms).delivery == kHorizon);
+    for (int i = 0; i < 3; ++i) CHECK(world.send(packet_of_1_ms, 0ms).verdict == kDropped);
+    CHECK(world.send(packet_of_1_ms, 1ms).delivery == 1ms + kHorizon);
+    CHECK(world.counters(0, 1).queue_drops == 3);
+    CHECK(world.object().totals().queue_drops == 3);
+    CHECK(world.counters(0, 1).packets == 3);
+    CHECK(world.counters(0, 1).bytes == 3ULL * 1250);
+    // By the clock of a slow link, too: two packets are 54 minutes, three are 81.
+    world.path(0, 2) = row();
+    world.path(0, 2).time_per_byte = time_per_byte(Bandwidth::bits_per_second(6));
+    CHECK(world.send({.destination = 2, .bytes = 1250}, 0ms).passed());
+    CHECK(world.send({.destination = 2, .bytes = 1250}, 0ms).passed());
+    CHECK(world.send({.destination = 2, .bytes = 1250}, 0ms).verdict == kDropped);
 }
 
 TEST_CASE("edt: the queue holds its bytes whatever the rate was when they came") {

@@ -187,6 +187,11 @@ TEST_CASE("verbs of a controller say which, and what it is to do") {
     CHECK(stop.controller == "ipc:///x");
     CHECK(std::get<RunVerbArguments>(parsed({"ps", "--json"})).json);
     CHECK(std::get<SubmitArguments>(parsed({"submit", "a.yaml", "--start"})).start);
+    CHECK_FALSE(std::get<SubmitArguments>(parsed({"submit", "a.yaml"})).takeover);
+    for (const std::string verb : {"submit", "up"}) {
+        CHECK(std::get<SubmitArguments>(parsed({verb, "a.yaml", "--takeover"})).takeover);
+    }
+    CHECK(std::get<RunArguments>(parsed({"run", "a.yaml", "--takeover"})).takeover);
     const auto label =
         std::get<MachinesArguments>(parsed({"machines", "label", "m1", "fast", "big"}));
     CHECK(label.action == MachinesArguments::Action::label);

@@ -35,6 +35,33 @@ void Links::remove(const std::string& name) {
     socket_.perform("remove " + name, message.get());
 }
 
+void Links::remove_qdisc(const std::string& name, std::uint32_t parent) {
+    const NetlinkMessage message = RouteSocket::message(RTM_DELQDISC, 0);
+    tcmsg header{};
+    header.tcm_ifindex = index(name);
+    header.tcm_parent = parent;
+    append(message.get(), header);
+    socket_.perform("remove a qdisc of " + name, message.get());
+}
+
+void Links::remove_filters(const std::string& name, std::uint32_t parent) {
+    const NetlinkMessage message = RouteSocket::message(RTM_DELTFILTER, 0);
+    tcmsg header{};
+    header.tcm_ifindex = index(name);
+    header.tcm_parent = parent;
+    append(message.get(), header);
+    socket_.perform("remove the filters of " + name, message.get());
+}
+
+void Links::set_mtu(const std::string& name, std::uint32_t bytes) {
+    const NetlinkMessage message = RouteSocket::message(RTM_NEWLINK, 0);
+    ifinfomsg header{};
+    header.ifi_index = index(name);
+    append(message.get(), header);
+    nla_put_u32(message.get(), IFLA_MTU, bytes);
+    socket_.perform("set the MTU of " + name, message.get());
+}
+
 void Links::limit_segmentation(const std::string& name, std::uint32_t segments) {
     const NetlinkMessage message = RouteSocket::message(RTM_NEWLINK, 0);
     ifinfomsg header{};

@@ -15,6 +15,13 @@ class Links {
 
     void remove(const std::string& name);
 
+    // Whatever qdisc there is: TC_H_ROOT, TC_H_CLSACT.
+    void remove_qdisc(const std::string& name, std::uint32_t parent);
+    // All filters of a qdisc or a side of clsact.
+    void remove_filters(const std::string& name, std::uint32_t parent);
+
+    void set_mtu(const std::string& name, std::uint32_t bytes);
+
     // How many segments a packet that the interface is given may stand for.
     void limit_segmentation(const std::string& name, std::uint32_t segments);
 

@@ -11,14 +11,18 @@ Duration waited(const FlowCounters& counters) {
 void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expected) {
     const double error = plane.rate_error(expected);
     world.await([&] { return world.counters(flow) != nullptr; });
-    world.pass(600ms);  // slow start
+    world.pass(300ms);  // slow start
+    // What is not whole packets is to be lost among them.
+    const std::chrono::duration<double> packets{400 * 1514 * 8 / expected};
+    const Duration window =
+        std::clamp<Duration>(std::chrono::ceil<Duration>(packets), 300ms, 500ms);
     bool filled = false;
-    for (int i = 0; i < 12 && !filled; ++i) {
+    for (int i = 0; i < 20 && !filled; ++i) {
         const auto counters = world.counters(flow);
         const std::uint64_t bytes = counters->bytes.load();
         const Duration waiting = waited(*counters);
         const Instant from = monotonic_now();
-        world.pass(500ms);
+        world.pass(window);
         world.counters(flow);
         const auto passed = static_cast<double>(counters->bytes.load() - bytes);
         const std::chrono::duration<double> time = monotonic_now() - from;

@@ -23,7 +23,7 @@ inline std::string mbps(int megabits) {
 Duration waited(const FlowCounters& counters);
 
 // While packets of the flow wait its rate is the expected one. A sender that a busy machine
-// holds up leaves the queue empty now and then; such half seconds say nothing but that the
+// holds up leaves the queue empty now and then; such times say nothing but that the
 // rate was not exceeded.
 void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expected);
 

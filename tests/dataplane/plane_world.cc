@@ -31,7 +31,16 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
         auto made = std::make_unique<TestHost>(plan_, HostId{i}, underlay_.get(),
                                                topology_.find_host(options.outside));
         options.prepare(*made);
-        plane_->add_host(made->take_port());
+        HostPort port = made->take_port();
+        if (auto* const at = std::get_if<KernelInterface>(&port.attachment)) {
+            at->takeover = options.takeover;
+        }
+        try {
+            plane_->add_host(std::move(port));
+        } catch (const Failure&) {
+            options.refused(*made);
+            throw;
+        }
         hosts_[name] = std::move(made);
     }
     first_table_ = {table(lines, 1), monotonic_now()};
@@ -171,16 +180,26 @@ std::vector<StreamResult> PlaneWorld::exchange(const std::vector<Stream>& stream
 }
 
 std::vector<Duration> PlaneWorld::ping(const std::string& from, const std::string& to, int count,
-                                       Duration interval, bool v6) {
+                                       Duration interval, bool v6, Duration patience) {
     const TestHost& target = host(to);
     std::vector<Duration> times;
     beside([&] {
         times = testing::ping(Echoes{.from = &host(from),
                                      .address = v6 ? target.address6() : target.address(),
                                      .count = count,
-                                     .interval = interval});
+                                     .interval = interval},
+                              patience);
     });
     return times;
+}
+
+void PlaneWorld::set_mtu(std::uint32_t bytes) const {
+    PLEAT_ASSERT(underlay_ != nullptr);
+    Links ports{underlay_->network_namespace()};
+    for (const auto& [name, host] : hosts_) {
+        host->links().set_mtu(TestHost::kInterface, bytes);
+        ports.set_mtu("port" + std::to_string(topology_.find_host(name)->value), bytes);
+    }
 }
 
 }  // namespace pleat::testing

@@ -24,6 +24,10 @@ struct PlaneWorldOptions {
     std::string outside{};
     // Done to each host before the plane has it.
     std::function<void(const TestHost&)> prepare = [](const TestHost&) {};
+    // What others have put on the hosts' interfaces is taken over.
+    bool takeover = false;
+    // Done to a host that the plane refuses; what it said is thrown then.
+    std::function<void(const TestHost&)> refused = [](const TestHost&) {};
 };
 
 class PlaneWorld {
@@ -96,12 +100,22 @@ class PlaneWorld {
 
     // exchange() and ping() of traffic.hh while reports are handled.
     std::vector<StreamResult> exchange(const std::vector<Stream>& streams,
-                                       Duration patience = std::chrono::milliseconds{400});
+                                       Duration patience = std::chrono::milliseconds{300});
 
     StreamResult exchange(const Stream& stream) { return exchange(std::vector{stream}).front(); }
 
     std::vector<Duration> ping(const std::string& from, const std::string& to, int count,
-                               Duration interval, bool v6 = false);
+                               Duration interval, bool v6 = false,
+                               Duration patience = std::chrono::milliseconds{500});
+
+    // Nothing comes back. (No path of who asks may take longer than 100 ms there and back.)
+    bool is_silent(const std::string& from, const std::string& to, int count = 2) {
+        constexpr std::chrono::milliseconds kInterval{10};
+        return ping(from, to, count, kInterval, false, std::chrono::milliseconds{200}).empty();
+    }
+
+    // Of all interfaces on the way between hosts, with planes that attach to interfaces.
+    void set_mtu(std::uint32_t bytes) const;
 
   private:
     PlaneContext context(std::size_t local_hosts);

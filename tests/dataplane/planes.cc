@@ -1,17 +1,18 @@
 #include "tests/dataplane/planes.hh"
 
 #include <cstdlib>
-#include <iostream>
 #include <map>
 #include <optional>
 
 #include <catch2/catch.hpp>
 
+#include "base/error.hh"
 #include "node/dataplane/edt/edt_plane.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/netem_plane.hh"
 #include "node/dataplane/open_plane.hh"
 #include "node/dataplane/tun_plane.hh"
+#include "tests/dataplane/tally.hh"
 
 namespace pleat::testing {
 
@@ -46,10 +47,13 @@ std::vector<Plane> all_planes() {
          .rate_error = [](double) { return 0.015; },
          // A bucket of the link's calendar: at 20 Mbps 2^22 ns; and a packet more.
          .burst = 4600us,
+         // Two buckets of half a millisecond, and a packet.
+         .fast_burst = 1100us,
          // TCP joins none where there are chances; what an application has joined is one draw.
          .joined_loss = JoinedLoss::as_first,
          // The program compares the clock; what is late is not the switch.
          .switch_lateness = 1us,
+         .switches_exactly = true,
          .open_to_leave =
              [](PlaneContext context) {
                  EdtPlaneOptions options{.pins = open_private_bpffs(context.run), .leave = true};
@@ -69,11 +73,13 @@ std::vector<Plane> all_planes() {
          .rate_error = [](double rate) { return rate > 512e6 ? 0.06 : 0.04; },
          // HTB lets 2 ms of the rate pass after a pause: of the link, and of a path.
          .burst = 4ms,
+         .fast_burst = 4ms,
          .draws_by_model = false,
          .joined_loss = JoinedLoss::all_or_nothing,
          // Some requests for each path, in User Mode Linux 0.3 ms.
          .switch_lateness = 1ms,
          .switches_at_once = false,
+         .mends_root = false,
          .open_to_leave =
              [](PlaneContext context) {
                  return open_netem_plane(std::move(context), {.leave = true});
@@ -86,33 +92,13 @@ std::vector<Plane> all_planes() {
     };
 }
 
-struct Tally {
-    int run = 0;
-    int skipped = 0;
-    std::string missing;
-};
+std::map<std::string, Tally>& tallies() {
+    static std::map<std::string, Tally> all;
+    return all;
+}
 
-// What was run; says it when the suite ends.
-class Tallies {
-  public:
-    Tallies() = default;
-    Tallies(const Tallies&) = delete;
-    Tallies& operator=(const Tallies&) = delete;
-
-    ~Tallies() {
-        for (const auto& [name, tally] : all_) {
-            std::cerr << "plane " << name << ": " << tally.run << " cases run, " << tally.skipped
-                      << " SKIPPED";
-            if (tally.skipped > 0) std::cerr << " (" << tally.missing << ")";
-            std::cerr << '\n';
-        }
-    }
-
-    Tally& of(const std::string& plane) { return all_[plane]; }
-
-  private:
-    std::map<std::string, Tally> all_;
-};
+// Of the case that is running, if one is.
+Tally* current = nullptr;  // NOLINT: cases run one after the other
 
 bool wanted(const std::string& name) {
     const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
@@ -124,19 +110,25 @@ bool wanted(const std::string& name) {
 
 void for_each_plane(const std::function<void(const Plane&)>& test) {
     static const std::vector<Plane> planes = all_planes();
-    static Tallies tallies;
     for (const Plane& plane : planes) {
         if (!wanted(plane.name)) continue;
-        Tally& tally = tallies.of(plane.name);
-        tally.missing = plane.missing();
-        if (!tally.missing.empty()) {
-            ++tally.skipped;
-            continue;
-        }
-        ++tally.run;
+        Tally& tally = tallies().try_emplace(plane.name, plane.name).first->second;
+        if (!tally.begin(plane.missing())) continue;
         INFO("plane " << plane.name);
+        current = &tally;
         test(plane);
+        current = nullptr;
     }
+}
+
+void not_applicable() {
+    PLEAT_ASSERT(current != nullptr);
+    current->is_not_applicable();
+}
+
+void skip_case(const std::string& missing) {
+    PLEAT_ASSERT(current != nullptr);
+    current->skip(missing);
 }
 
 }  // namespace pleat::testing

@@ -32,6 +32,8 @@ struct Plane {
     std::function<double(double)> rate_error;
     // How far a host's link of 20 Mbps may be ahead of its rate.
     Duration burst{};
+    // The same of one of 200 Mbps.
+    Duration fast_burst{};
     // The packets that are lost are those that model/draw.hh says.
     bool draws_by_model = true;
     // What becomes of the segments that a sender itself has joined to one packet.
@@ -40,10 +42,14 @@ struct Plane {
     bool queues_bytes = true;
     // How late a table takes effect, median.
     Duration switch_lateness = std::chrono::microseconds{100};
+    // No table is later than that, however late this process is.
+    bool switches_exactly = false;
     // A latency that falls lets nothing overtake what is under way.
     bool keeps_order_when_sooner = true;
     // All paths change at one instant; otherwise one after the other.
     bool switches_at_once = true;
+    // A root qdisc that somebody else removes is put back; otherwise all is dropped from then on.
+    bool mends_root = true;
     // One that leaves everything in force when it ends; none of planes that can't.
     OpenPlane open_to_leave{};
     // Opens one of its kind that takes over what was left.
@@ -56,5 +62,10 @@ struct Plane {
 // variable PLEAT_PLANES names: "edt netem"; all without it), and says aloud which it
 // cannot have. How often each ran or was skipped is printed at the end.
 void for_each_plane(const std::function<void(const Plane&)>& test);
+
+// Said by a case that ends early: it does not concern the plane, or needs something that this
+// machine has not.
+void not_applicable();
+void skip_case(const std::string& missing);
 
 }  // namespace pleat::testing

@@ -63,6 +63,27 @@ TEST_CASE("a path at its uplink's rate is not delayed by the uplink") {
     CHECK(world.times() == std::vector<Duration>{21ms, 22ms, 23ms});
 }
 
+TEST_CASE("an access link counts the overhead that it has itself, whatever the path's") {
+    constexpr std::int32_t kIp = 1236;
+    for (const std::int32_t overhead : {Overhead::kNone, Overhead::kEthernet, Overhead::kWire}) {
+        FlowShape shape = with_uplink(path(Bandwidth::unlimited()), 5, 10_Mbps);
+        shape.uplink.overhead = Overhead{overhead};
+        EngineWorld world;
+        world.paths({{flow(0, 1), shape}});
+        constexpr int kPackets = 500;
+        for (int i = 0; i < kPackets; ++i) {
+            world.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms);
+        }
+        world.run_until(10s);
+        REQUIRE(world.delivered.size() == kPackets);
+        const Duration expected = kPackets * (kIp + overhead) * 800ns;
+        CHECK(static_cast<double>(world.times().back().count()) ==
+              Approx(static_cast<double>(expected.count())).epsilon(0.005));
+        // The path's own.
+        CHECK(world.counters(flow(0, 1)).bytes == std::uint64_t{kPackets} * (kIp + 14));
+    }
+}
+
 TEST_CASE("two paths that together want more than their uplink share it") {
     EngineWorld world;
     world.paths({{flow(0, 1), with_uplink(path(10_Mbps), 5, 10_Mbps)},

@@ -58,6 +58,35 @@ TEST_CASE("the rate is right to a tenth of a per mille at any speed") {
     }
 }
 
+TEST_CASE(
+    "each segment takes its overhead's bytes of the path's time, of its queue and of its "
+    "counters") {
+    constexpr std::int32_t kIp = 1236;
+    for (const std::int32_t overhead :
+         {Overhead::kNone, Overhead::kEthernet, Overhead::kWire, 100}) {
+        INFO("overhead " << overhead);
+        const Duration each = (kIp + overhead) * 800ns;
+        FlowShape shape = path(10_Mbps);
+        shape.path.overhead = Overhead{overhead};
+        EngineWorld world;
+        world.paths({{flow(0, 1), shape}});
+        world.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms);
+        world.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms, 3);
+        world.run_until(1s);
+        CHECK(world.times() == std::vector<Duration>{each, 2 * each, 3 * each, 4 * each});
+        CHECK(world.counters(flow(0, 1)).bytes == 4ULL * (kIp + overhead));
+
+        // One is being sent, two wait: they fit to the byte.
+        for (const std::int32_t missing : {0, 1}) {
+            shape.path.queue = DataSize::bytes(2 * (kIp + overhead) - missing);
+            EngineWorld narrow;
+            narrow.paths({{flow(0, 1), shape}});
+            for (int i = 0; i < 4; ++i) narrow.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms);
+            CHECK(narrow.counters(flow(0, 1)).queue_drops == 1ULL + missing);
+        }
+    }
+}
+
 TEST_CASE("a GSO packet leaves in trains of what passes in 500 microseconds") {
     EngineWorld world;
     world.paths({{flow(0, 1), path(100_Mbps)}});

@@ -31,7 +31,7 @@ TEST_CASE("a round trip takes the path's latency there and back, IPv4 and IPv6")
         for (const int milliseconds : {1, 10, 100}) {
             PlaneWorld world{plane.open, {"a -- s1: " + ms(milliseconds), "s1 -- b: 0ms"}};
             for (const bool v6 : {false, true}) {
-                const auto times = world.ping("a", "b", 60, 6ms, v6);
+                const auto times = world.ping("a", "b", 60, 3ms, v6);
                 REQUIRE(times.size() == 60);
                 CHECK(times.front() >= 2 * milliseconds * 1ms - 150us);
                 const Duration error = median(times) - 2 * milliseconds * 1ms;
@@ -44,10 +44,10 @@ TEST_CASE("a round trip takes the path's latency there and back, IPv4 and IPv6")
 
 TEST_CASE("what goes to some hosts is given on so much earlier, by planes of the kernel") {
     for_each_plane([](const Plane& plane) {
+        if (plane.attachment != AttachmentKind::kernel_interface) return not_applicable();
         PlaneWorld world{plane.open, {"a -- s1: 20ms", "s1 -- b: 0ms", "s1 -- c: 0ms"}};
-        if (world.plane().attaches_to() != AttachmentKind::kernel_interface) return;
         const auto round_trip = [&](const std::string& to) {
-            return median(world.ping("a", to, 40, 6ms));
+            return median(world.ping("a", to, 40, 3ms));
         };
         const auto near = [&](Duration found, Duration wanted) {
             INFO(found.count() << " ns of " << wanted.count());
@@ -70,7 +70,7 @@ TEST_CASE("a path's latency does not depend on what other paths carry") {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- b: 9ms", "s1 -- c: 4ms 50Mbps"}};
         const TcpTransfer load{world.host("a"), world.host("c")};
         world.await([&] { return load.received() > 1'000'000; });
-        const auto times = world.ping("a", "b", 150, 5ms);
+        const auto times = world.ping("a", "b", 150, 3ms);
         REQUIRE(times.size() == 150);
         const Duration error = median(times) - 20ms;
         INFO("error " << error.count() << " ns");
@@ -92,6 +92,7 @@ TEST_CASE("two paths of one host never disturb each other") {
             CHECK(near.front() >= 1ms - 100us);
             CHECK(median(near) < 1ms + plane.rtt_error);
             CHECK(near[540] < 3ms);
+            CHECK(near[594] < 5ms);
             CHECK(far.front() >= 100ms - 100us);
             CHECK(median(far) < 100ms + 2 * plane.rtt_error);
         }
@@ -105,6 +106,7 @@ TEST_CASE("two paths of one host never disturb each other") {
             REQUIRE(near.size() == 600);
             CHECK(median(near) < 1ms + plane.rtt_error);
             CHECK(near[540] < 3ms);
+            CHECK(near[594] < 5ms);
         }
     });
 }
@@ -112,8 +114,8 @@ TEST_CASE("two paths of one host never disturb each other") {
 TEST_CASE("jitter has the distribution that was asked for") {
     for_each_plane([](const Plane& plane) {
         // Many paths at a time; on each the packets are too far apart to push each other.
-        constexpr int kPaths = 12;
-        constexpr int kPackets = 40;
+        constexpr int kPaths = 20;
+        constexpr int kPackets = 24;
         constexpr std::size_t kSamples = std::size_t{kPaths} * kPackets;
         std::vector<std::string> lines{"a -- s1: 30ms"};
         for (int i = 0; i < kPaths; ++i) lines.push_back("s1 -- d" + std::to_string(i) + ": 0ms");
@@ -163,7 +165,9 @@ TEST_CASE("packets that are to be reordered overtake the others", "[short]") {
         change_to(world, lines, [](LinkProperties& link) {
             if (link.latency > Duration::zero()) link.reorder = Probability::of(0.05);
         });
-        const StreamResult result = world.exchange(world.stream("a", "b", 1200));
+        Stream stream = world.stream("a", "b", 1200);
+        stream.interval = 500us;
+        const StreamResult result = world.exchange(stream);
         CHECK(result.arrivals.size() == 1200);
         int early = 0;
         for (const Arrival& one : result.arrivals) early += one.one_way < 10ms ? 1 : 0;

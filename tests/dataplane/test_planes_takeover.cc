@@ -16,7 +16,8 @@ using namespace pleat::literals;
 
 void for_each_plane_that_leaves(const std::function<void(const Plane&)>& test) {
     for_each_plane([&test](const Plane& plane) {
-        if (plane.open_to_leave) test(plane);
+        if (!plane.open_to_leave) return not_applicable();
+        test(plane);
     });
 }
 

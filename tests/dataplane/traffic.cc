@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 #include <limits>
+#include <span>
 
 #include <arpa/inet.h>
 #include <netinet/icmp6.h>
@@ -168,18 +169,20 @@ void fill(std::uint8_t* datagram, std::size_t size, std::int32_t number) {
     for (std::size_t i = kHeads; i < size; ++i) datagram[i] = filling(number, i);
 }
 
-std::optional<Arrival> read_arrival(const Received& received, std::int64_t real_ahead) {
-    if (received.bytes.size() < kHeads) return std::nullopt;
+// A datagram that was received at this time of CLOCK_REALTIME.
+std::optional<Arrival> read_arrival(std::span<const std::uint8_t> bytes, std::int64_t at,
+                                    std::int64_t real_ahead) {
+    if (bytes.size() < kHeads) return std::nullopt;
     Head head{};
-    std::memcpy(&head, received.bytes.data(), sizeof head);
-    Arrival result{.number = head.number,
-                   .sent = Instant{Duration{head.real - real_ahead}},
-                   .one_way = Duration{received.at - head.real},
-                   .damaged = head.number != head.again ||
-                              std::memcmp(received.bytes.data(),
-                                          received.bytes.data() + sizeof head, sizeof head) != 0};
-    for (std::size_t i = kHeads; i < received.bytes.size(); ++i) {
-        if (received.bytes[i] != filling(head.number, i)) result.damaged = true;
+    std::memcpy(&head, bytes.data(), sizeof head);
+    Arrival result{
+        .number = head.number,
+        .sent = Instant{Duration{head.real - real_ahead}},
+        .one_way = Duration{at - head.real},
+        .damaged = head.number != head.again ||
+                   std::memcmp(bytes.data(), bytes.data() + sizeof head, sizeof head) != 0};
+    for (std::size_t i = kHeads; i < bytes.size(); ++i) {
+        if (bytes[i] != filling(head.number, i)) result.damaged = true;
     }
     return result;
 }
@@ -202,7 +205,10 @@ class RunningStream {
         check("ask for a port", ::getsockname(in_.value(), to_.get(), &to_.size));
         check("connect a socket", ::connect(out_.value(), to_.get(), to_.size));
         if (!stream.checksum) set_option(out_, SOL_SOCKET, SO_NO_CHECK, 1);
-        if (stream.segments > 1) set_option(out_, SOL_UDP, UDP_SEGMENT, stream.payload);
+        if (stream.segments > 1) {
+            set_option(out_, SOL_UDP, UDP_SEGMENT, stream.payload);
+            set_option(in_, SOL_UDP, UDP_GRO, 1);
+        }
         next_ = monotonic_now();
     }
 
@@ -233,15 +239,17 @@ class RunningStream {
     // Reads what has arrived. True: something had.
     bool read() {
         bool any = false;
+        const auto each = static_cast<std::size_t>(stream_.payload);
         while (const auto received = receive(in_)) {
-            const auto arrival = read_arrival(*received, real_ahead_);
-            if (!arrival) continue;
-            any = true;
-            result_.arrivals.push_back(*arrival);
-            if (arrival->number < 0 || arrival->number >= total()) continue;
-            auto seen = seen_.begin() + arrival->number;
-            if (!*seen) ++distinct_;
-            *seen = true;
+            // What was sent joined may be received joined.
+            std::span<const std::uint8_t> left{received->bytes};
+            for (; !left.empty(); left = left.subspan(std::min(each, left.size()))) {
+                const auto arrival = read_arrival(left.first(std::min(each, left.size())),
+                                                  received->at, real_ahead_);
+                if (!arrival) continue;
+                any = true;
+                note(*arrival);
+            }
         }
         return any;
     }
@@ -250,6 +258,14 @@ class RunningStream {
 
   private:
     int total() const { return stream_.count * stream_.segments; }
+
+    void note(const Arrival& arrival) {
+        result_.arrivals.push_back(arrival);
+        if (arrival.number < 0 || arrival.number >= total()) return;
+        auto seen = seen_.begin() + arrival.number;
+        if (!*seen) ++distinct_;
+        *seen = true;
+    }
 
     Stream stream_;
     std::int64_t real_ahead_;

@@ -47,7 +47,7 @@ struct StreamResult {
 // Sends them all at the same time; ends when all has arrived, or when nothing has for
 // `patience` after the last was sent.
 std::vector<StreamResult> exchange(const std::vector<Stream>& streams,
-                                   Duration patience = std::chrono::milliseconds{400});
+                                   Duration patience = std::chrono::milliseconds{300});
 
 struct Echoes {
     const TestHost* from;

@@ -1,9 +1,16 @@
 // A host is the same for its applications whether its interface is a TUN device or one end
 // of a veth pair in the underlay.
+#include <cstring>
+
 #include <catch2/catch.hpp>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/capabilities.hh"
+#include "base/error.hh"
 #include "node/netlink/in_namespace.hh"
 #include "tests/hosts/fleet_world.hh"
 #include "tests/hosts/greeter.hh"
@@ -27,6 +34,24 @@ std::string output_of(FleetWorld& world, const std::string& host, const std::str
     world.fleet->execute(world.host(host), 1, {"sh", "-c", script});
     if (!world.turn_until([&] { return world.count<ExecEnded>() > before; })) return "(no end)";
     return first ? world.log(host) : world.log(host).substr(read);
+}
+
+// Whether pleat0 has this offload, an ETHTOOL_G… that answers with a flag.
+bool is_offloaded(int network_namespace, std::uint32_t offload) {
+    bool result = false;
+    in_network_namespace(network_namespace, [&] {
+        const FileDescriptor socket{
+            check("open a socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
+        ethtool_value value{};
+        value.cmd = offload;
+        ifreq request{};
+        std::strncpy(request.ifr_name, "pleat0", IFNAMSIZ - 1);
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as the kernel wants it
+        request.ifr_data = reinterpret_cast<char*>(&value);
+        check("ask for an offload", ::ioctl(socket.value(), SIOCETHTOOL, &request));
+        result = value.data != 0;
+    });
+    return result;
 }
 
 }  // namespace
@@ -57,6 +82,25 @@ TEST_CASE("a host sees the same addresses, routes and limits by TUN and by veth"
         CHECK(output_of(veth, "a", script) == expected);
     }
     if (!with_outside) WARN("without @outside: slirp4netns is missing");
+}
+
+TEST_CASE(
+    "a veth pair has the queue and the offloads that are wanted, a TUN device a short queue") {
+    if (!can_make_hosts()) return;
+    FleetWorld tun{scenario_of({{"a", {}}}), behind_tun};
+    tun.create();
+    CHECK(output_of(tun, "a", "ip -o link show pleat0 | grep -o 'qlen [0-9]*'") == "qlen 200\n");
+    FleetWorld veth{scenario_of({{"a", {}}}), behind_veth};
+    veth.create();
+    CHECK(output_of(veth, "a",
+                    "ip -d -o link show pleat0 | grep -oE '(qlen|gso_max_size|gso_max_segs|"
+                    "numtxqueues|numrxqueues) [0-9]+'") ==
+          "qlen 1000\nnumtxqueues 1\nnumrxqueues 1\ngso_max_size 65536\ngso_max_segs 65535\n");
+    const auto& port = std::get<KernelInterface>(veth.ports.at(0).attachment);
+    for (const std::uint32_t offload : {ETHTOOL_GTXCSUM, ETHTOOL_GSG, ETHTOOL_GTSO, ETHTOOL_GGSO}) {
+        INFO("ethtool " << offload);
+        CHECK(is_offloaded(port.network_namespace.value(), offload));
+    }
 }
 
 TEST_CASE("hosts behind veth pairs reach each other by name, and are gone afterwards") {

@@ -25,10 +25,12 @@ Application family() {
     return shell(R"((sleep 600 & echo $! >>"$F"); echo $$ >>"$F"; exec sleep 601)");
 }
 
-FleetWorld machine_world(Application application, Duration grace = 30s) {
-    return FleetWorld{scenario_of({{"a", std::move(application)}}), [grace](FleetOptions& options) {
+FleetWorld machine_world(Application application, Duration grace = 30s, bool takeover = false) {
+    return FleetWorld{scenario_of({{"a", std::move(application)}}),
+                      [grace, takeover](FleetOptions& options) {
                           options.attachment = AttachmentKind::kernel_interface;
                           options.machine_interface = "lo";
+                          options.takeover = takeover;
                           options.keeper_grace = grace;
                       }};
 }
@@ -58,7 +60,7 @@ TEST_CASE("a machine's application runs on it as it is, and reports as others do
     world.create();
     const auto& port = std::get<KernelInterface>(world.ports.at(0).attachment);
     CHECK(port.name == "lo");
-    CHECK(port.takeover);
+    CHECK_FALSE(port.takeover);
     world.fleet->start(HostId{0});
     const auto exited = world.wait_for<HostExited>(HostId{0});
     REQUIRE(exited);
@@ -71,6 +73,13 @@ TEST_CASE("a machine's application runs on it as it is, and reports as others do
         own += std::string{link.data()} + "\n";
     }
     CHECK(world.log("a") == own);
+}
+
+TEST_CASE("what others have on a machine's interface is taken over only when that is asked for") {
+    if (!can_make_hosts()) return;
+    FleetWorld world = machine_world(shell("true"), 30s, true);
+    world.create();
+    CHECK(std::get<KernelInterface>(world.ports.at(0).attachment).takeover);
 }
 
 TEST_CASE("stopping a machine's host ends what it has started, orphans too, and nothing else") {

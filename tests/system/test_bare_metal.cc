@@ -255,8 +255,13 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
 
     for (const std::string& plane : planes) {
         INFO(plane);
-        Program run{cluster.place.pleat(
-            {"run", two, "--json", "--data-plane", plane, "--controller", cluster.endpoint()})};
+        const Ended refused = cluster.pleat({"run", two, "--data-plane", plane});
+        INFO(refused.err);
+        CHECK(refused.code != 0);
+        CHECK(has(refused.err, "run with --takeover"));
+        for (const int i : {1, 2}) CHECK(machines.interface(i) == machines.before(i));
+        Program run{cluster.place.pleat({"run", two, "--json", "--data-plane", plane, "--takeover",
+                                         "--controller", cluster.endpoint()})};
         const std::string ours = plane == "edt" ? "fq ed70:" : "htb fffe:";
         REQUIRE(eventually(20s, [&] { return has(machines.interface(1), ours); }));
         CHECK(has(machines.interface(2), "pref 7"));
@@ -307,8 +312,8 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
     const std::string sleepers = cluster.place.write("sleepers.yaml", kSleepers);
     for (const std::string& plane : planes) {
         INFO(plane);
-        Program run{cluster.place.pleat(
-            {"run", sleepers, "--data-plane", plane, "--controller", cluster.endpoint()})};
+        Program run{cluster.place.pleat({"run", sleepers, "--data-plane", plane, "--takeover",
+                                         "--controller", cluster.endpoint()})};
         const bool slept = eventually(20s, [&] { return sleeps("6001") && sleeps("6003"); });
         INFO(run.out() << run.err());
         REQUIRE(slept);

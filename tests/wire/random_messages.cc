@@ -196,7 +196,9 @@ RunOptions options(Random& random) {
             .samples = flag(random),
             .no_applications = flag(random),
             .ready_deadline = duration(random),
-            .compare_shares = flag(random)};
+            .compare_shares = flag(random),
+            .encrypt = flag(random),
+            .takeover = flag(random)};
 }
 
 FlowKey flow(Random& random) {

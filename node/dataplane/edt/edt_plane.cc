@@ -24,12 +24,12 @@
 #include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/flow_watch.hh"
 #include "node/dataplane/edt/host_shaping.hh"
-#include "node/dataplane/edt/interface_watch.hh"
 #include "node/dataplane/edt/path_caps.hh"
 #include "node/dataplane/edt/place_register.hh"
 #include "node/dataplane/edt/row_worker.hh"
 #include "node/dataplane/edt/slot_plan.hh"
 #include "node/dataplane/kernel/bpffs.hh"
+#include "node/netlink/interface_watch.hh"
 #include "node/repeating_timer.hh"
 
 namespace pleat {
@@ -95,6 +95,7 @@ class EdtPlane final : public DataPlane {
           worker_{context_.folder},
           shapings_(object_.sources()),
           watches_(object_.sources()),
+          are_lost_(object_.sources()),
           timer_{context_.loop},
           results_readable_{context_.loop, worker_.results().fd()},
           events_readable_{context_.loop, object_.events().descriptor()} {
@@ -179,6 +180,8 @@ class EdtPlane final : public DataPlane {
     void fold_missing_sources(std::uint32_t slot);
 
     void interface_gone(std::uint32_t place);
+    void interface_changed(std::uint32_t place);
+    void count_lost(std::uint32_t place);
 
     void wait_for_results();
     void receive(const RowWorker::Folded& folded);
@@ -200,7 +203,7 @@ class EdtPlane final : public DataPlane {
         try {
             action(*shapings_[place]);
         } catch (const std::exception& error) {
-            ++interfaces_lost_;
+            count_lost(place);
             spdlog::warn(R"(interface not changed host={} while="{}" reason="{}")",
                          context_.folder.topology().host(places_.hosts()[place]).name, what,
                          error.what());
@@ -219,6 +222,7 @@ class EdtPlane final : public DataPlane {
     SlotPlan::Ticket tickets_ = 0;
     std::vector<std::unique_ptr<HostShaping>> shapings_;  // by place; so are these:
     std::vector<std::unique_ptr<InterfaceWatch>> watches_;
+    std::vector<bool> are_lost_;  // counted in interfaces_lost_
     std::unordered_set<std::uint32_t>
         left_paths_;  // of flows of an earlier plane, not reported yet
     std::uint64_t events_lost_ = 0;
@@ -283,7 +287,9 @@ void EdtPlane::add_host(HostPort port) {
     if (!shaping) shaping = std::make_unique<HostShaping>(std::move(control), attach, needs);
     watches_[place] = std::make_unique<InterfaceWatch>(
         context_.loop, interface.network_namespace.value(), shaping->index(),
-        [this, place] { interface_gone(place); });
+        InterfaceWatch::Outputs{.gone = [this, place] { interface_gone(place); },
+                                .changed = [this, place](bool) { interface_changed(place); }});
+    are_lost_[place] = false;
     shapings_[place] = std::move(shaping);
     // As it was left by an earlier plane, or as we know it.
     if (shapings_[place]->is_cut()) caps_.cut(port.host);
@@ -303,7 +309,7 @@ void EdtPlane::remove_host(HostId host) {
 
 // Nothing of the host passes any more, and nothing that goes to it arrives; the others go on.
 void EdtPlane::interface_gone(std::uint32_t place) {
-    ++interfaces_lost_;
+    count_lost(place);
     spdlog::warn("interface is gone host={} interface={}",
                  context_.folder.topology().host(places_.hosts()[place]).name,
                  shapings_[place]->interface());
@@ -311,6 +317,24 @@ void EdtPlane::interface_gone(std::uint32_t place) {
     watches_[place].reset();
     shapings_[place]->leave();
     shapings_[place].reset();
+}
+
+// By somebody else, or by us.
+void EdtPlane::interface_changed(std::uint32_t place) {
+    on_interface(place, "putting back what somebody has removed", [&](HostShaping& one) {
+        if (!one.mend()) return;
+        count_lost(place);
+        spdlog::warn(
+            "somebody has removed the shaping of a host, it is put back; what was sent "
+            "meanwhile was not shaped host={} interface={}",
+            context_.folder.topology().host(places_.hosts()[place]).name, one.interface());
+    });
+}
+
+void EdtPlane::count_lost(std::uint32_t place) {
+    if (are_lost_[place]) return;
+    are_lost_[place] = true;
+    ++interfaces_lost_;
 }
 
 void EdtPlane::cut(HostId host) {

@@ -4,11 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include <linux/pkt_sched.h>
 #include <spdlog/spdlog.h>
 
 #include "base/error.hh"
+#include "node/dataplane/kernel/refusals.hh"
 
 namespace pleat {
 
@@ -55,22 +57,13 @@ bool has_children(TrafficControl& control, const QdiscFound& root) {
 
 }  // namespace
 
-HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs)
-    : control_{std::move(interface)}, mark_{attach.mark}, major_{kFqMajors[0]} {
+HostShaping::HostShaping(TrafficControl interface, Attach attach, const SourceNeeds& needs)
+    : control_{std::move(interface)}, attach_{std::move(attach)}, major_{kFqMajors[0]} {
     granted_.packet_limit = needs.packet_limit;
     try {
-        take_root(attach.takeover);
-        take_clsact(attach.takeover);
-        if (const int error = control_.add_filter(ClsactSide::egress, kFilterPreference,
-                                                  attach.program, mark_, attach.classid)) {
-            if (error == EEXIST) {
-                refuse(control_,
-                       "has an egress filter of preference 1, before which pleat's "
-                       "can't be: give it another preference");
-            }
-            fail_request(control_, "attach the edt program", error);
-        }
-        has_filter_ = true;
+        take_root();
+        take_clsact();
+        attach_program();
         provide(needs);
     } catch (...) {
         undo();
@@ -78,10 +71,9 @@ HostShaping::HostShaping(TrafficControl interface, const Attach& attach, const S
     }
 }
 
-HostShaping::HostShaping(Adopted, TrafficControl interface, const Attach& attach,
-                         std::uint16_t major)
+HostShaping::HostShaping(Adopted, TrafficControl interface, Attach attach, std::uint16_t major)
     : control_{std::move(interface)},
-      mark_{attach.mark},
+      attach_{std::move(attach)},
       major_{major},
       has_root_{true},
       has_clsact_{true},
@@ -113,17 +105,36 @@ std::unique_ptr<HostShaping> HostShaping::adopt(TrafficControl& interface, const
     return result;
 }
 
-void HostShaping::take_root(bool takeover) {
+void HostShaping::attach_program() {
+    if (const int error = control_.add_filter(ClsactSide::egress, kFilterPreference,
+                                              attach_.program, attach_.mark, attach_.classid)) {
+        if (error == EEXIST) {
+            refuse(control_,
+                   "has an egress filter of preference 1, before which pleat's "
+                   "can't be: give it another preference");
+        }
+        fail_request(control_, "attach the edt program", error);
+    }
+    has_filter_ = true;
+}
+
+void HostShaping::attach_drop() {
+    if (const int error = control_.add_filter(ClsactSide::ingress, kFilterPreference,
+                                              drop_all_program_, drop_mark(attach_.mark), 0)) {
+        fail_request(control_, "attach the program that drops all", error);
+    }
+}
+
+void HostShaping::take_root() {
     const int error = control_.add_fq(major_, granted_.packet_limit);
     if (error == EEXIST) {
         const std::optional<QdiscFound> root = root_of(control_);
         const std::string name = root ? "'" + root->kind + "' (" + major_text(root->handle) + ")"
                                       : std::string{"that can't be seen"};
-        if (!takeover) {
+        if (!attach_.takeover) {
             refuse(control_, "has a root qdisc " + name +
                                  " that is not this run's: remove it (tc qdisc del dev " +
-                                 control_.interface() +
-                                 " root), or let it be taken over and put back at the end");
+                                 control_.interface() + " root)" + kOrTakeOver);
         }
         if (!root || has_children(control_, *root)) {
             refuse(control_, "has a root qdisc " + name +
@@ -137,7 +148,7 @@ void HostShaping::take_root(bool takeover) {
     has_root_ = true;
 }
 
-void HostShaping::take_clsact(bool takeover) {
+void HostShaping::take_clsact() {
     const int error = control_.add_clsact();
     if (error == 0) {
         has_clsact_ = true;
@@ -147,7 +158,7 @@ void HostShaping::take_clsact(bool takeover) {
     const std::vector<QdiscFound> all = control_.qdiscs();
     const auto found = std::ranges::find(all, TC_H_CLSACT, &QdiscFound::parent);
     const std::string kind = found == all.end() ? "clsact" : found->kind;
-    if (takeover && kind == "clsact") return;
+    if (attach_.takeover && kind == "clsact") return;
     std::string filters;
     for (const FilterFound& one : control_.filters(ClsactSide::egress)) {
         filters += (filters.empty() ? " with egress filters " : ", ") + one.kind +
@@ -156,7 +167,7 @@ void HostShaping::take_clsact(bool takeover) {
     refuse(control_, "has a qdisc '" + kind + "'" + filters +
                          " that is not this run's: remove it (tc qdisc del dev " +
                          control_.interface() + " " + kind + ")" +
-                         (kind == "clsact" ? ", or let it be shared" : ""));
+                         (kind == "clsact" ? kOrTakeOver : ""));
 }
 
 void HostShaping::provide(const SourceNeeds& needs) {
@@ -174,12 +185,48 @@ void HostShaping::provide(const SourceNeeds& needs) {
 void HostShaping::cut(int drop_all_program) {
     control_.replace_by_fq(other(major_), granted_.packet_limit);
     major_ = other(major_);
+    drop_all_program_ = drop_all_program;
     if (is_cut_) return;
-    if (const int error = control_.add_filter(ClsactSide::ingress, kFilterPreference,
-                                              drop_all_program, drop_mark(mark_), 0)) {
-        fail_request(control_, "attach the program that drops all", error);
-    }
+    attach_drop();
     is_cut_ = true;
+}
+
+bool HostShaping::mend() {
+    constexpr int kMostMends = 20;
+    if (mends_ > kMostMends) return false;
+    bool mended = mend_root();
+    mended |= mend_filters();
+    if (!mended) return false;
+    if (++mends_ > kMostMends) {
+        refuse(control_,
+               "loses its shaping again and again to somebody else: it is not put back "
+               "any more, and from the next time on this host is not shaped");
+    }
+    return true;
+}
+
+bool HostShaping::mend_root() {
+    const std::optional<QdiscFound> root = root_of(control_);
+    if (root && root->kind == "fq" && root->handle == std::uint32_t{major_} << 16) return false;
+    control_.replace_by_fq(major_, granted_.packet_limit);
+    return true;
+}
+
+bool HostShaping::mend_filters() {
+    const auto has = [this](ClsactSide side, const std::string& name) {
+        return std::ranges::any_of(control_.filters(side),
+                                   [&name](const FilterFound& one) { return one.name == name; });
+    };
+    const bool lacks_program = !has(ClsactSide::egress, attach_.mark);
+    const bool lacks_drop =
+        is_cut_ && drop_all_program_ >= 0 && !has(ClsactSide::ingress, drop_mark(attach_.mark));
+    if (!lacks_program && !lacks_drop) return false;
+    const int error = control_.add_clsact();
+    if (error != 0 && error != EEXIST) fail_request(control_, "add the qdisc clsact", error);
+    if (error == 0) has_clsact_ = true;
+    if (lacks_program) attach_program();
+    if (lacks_drop) attach_drop();
+    return true;
 }
 
 void HostShaping::connect() {

@@ -9,6 +9,8 @@
 //     (a root qdisc with classes) or does not leave room is refused all the same.
 // (3) Ours are told by their names: fq by its handle, the filter by the run's mark.
 // (4) An interface that is gone needs no undoing.
+// (5) What somebody else removes of it, or puts in its place, is put back by mend(), a limited
+//     number of times: another program may insist.
 #pragma once
 
 #include <memory>
@@ -29,7 +31,7 @@ class HostShaping {
         bool takeover = false;
     };
 
-    HostShaping(TrafficControl interface, const Attach& attach, const SourceNeeds& needs);
+    HostShaping(TrafficControl interface, Attach attach, const SourceNeeds& needs);
     HostShaping(const HostShaping&) = delete;
     HostShaping& operator=(const HostShaping&) = delete;
     ~HostShaping();
@@ -45,6 +47,10 @@ class HostShaping {
     // Before tables with more needs are in force. What was granted once stays.
     void provide(const SourceNeeds& needs);
 
+    // Puts back what is missing. True: something was. Throws Failure when that fails, or when it
+    // was put back too often.
+    bool mend();
+
     // Drops what waits in fq, and all that arrives, until connect().
     void cut(int drop_all_program);
     void connect();
@@ -58,14 +64,18 @@ class HostShaping {
   private:
     struct Adopted {};
 
-    HostShaping(Adopted, TrafficControl interface, const Attach& attach, std::uint16_t major);
+    HostShaping(Adopted, TrafficControl interface, Attach attach, std::uint16_t major);
 
-    void take_root(bool takeover);
-    void take_clsact(bool takeover);
+    void take_root();
+    void take_clsact();
+    void attach_program();
+    void attach_drop();
+    bool mend_root();
+    bool mend_filters();
     void undo() noexcept;
 
     TrafficControl control_;
-    std::string mark_;
+    Attach attach_;
     bool left_ = false;
     std::uint16_t major_;
     SourceNeeds granted_{};
@@ -74,6 +84,8 @@ class HostShaping {
     bool has_clsact_ = false;  // and it is ours
     bool has_filter_ = false;
     bool is_cut_ = false;
+    int drop_all_program_ = -1;  // of cut(); what an adopted one was cut with is not known
+    int mends_ = 0;
     std::optional<std::uint32_t> former_gso_segments_;
 };
 

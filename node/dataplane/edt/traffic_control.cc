@@ -12,6 +12,7 @@
 #include <netlink/netlink.h>
 
 #include "base/error.hh"
+#include "bpf/shared/edt.h"
 
 namespace pleat {
 
@@ -23,6 +24,7 @@ constexpr std::uint32_t kClsactHandle = TC_H_MAKE(TC_H_CLSACT, 0U);
 // of our paths apart by the hash that the program sets; and no time is too far ahead.
 constexpr std::uint32_t kWholeHash = 0xffffffff;
 constexpr std::uint32_t kLongestHorizonUs = 0xffffffff;
+static_assert(EDT_HORIZON_NS == std::uint64_t{kLongestHorizonUs} * 1000);
 constexpr std::uint32_t kTimerSlackNs = 1000;
 
 NetlinkMessage traffic_request(int type, int flags, int index, std::uint32_t handle,

@@ -80,14 +80,23 @@ void FlowAccount::update(const EntryCount& entered, const DestinationUsage& sent
     counters.queued_bytes =
         std::int64_t{sent.waiting_bytes} + overhead * std::int64_t{sent.waiting_packets};
     counters.last_arrival_ns = count(last_arrival_);
-
-    const std::int64_t since = counters.waiting_since_ns;
-    if (sent.waiting_packets > 0) {
-        if (since == 0) counters.waiting_since_ns = count(now);
-    } else if (since != 0) {
-        counters.waiting_since_ns = 0;
-        counters.waited_ns += std::max<std::int64_t>(count(now) - since, 0);
+    if (sent.waiting_packets == 0) {
+        end_wait(now);
+    } else if (counters.waiting_since_ns == 0) {
+        counters.waiting_since_ns = count(now);
     }
+}
+
+void FlowAccount::stop(Instant now) {
+    empty_ = true;
+    counters_->queued_bytes = 0;
+    end_wait(now);
+}
+
+void FlowAccount::end_wait(Instant now) {
+    const std::int64_t since = counters_->waiting_since_ns.exchange(0);
+    if (since == 0) return;
+    counters_->waited_ns += std::max<std::int64_t>(count(now) - since, 0);
 }
 
 bool FlowAccount::quiet(Instant now) const {

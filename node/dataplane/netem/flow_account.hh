@@ -43,6 +43,9 @@ class FlowAccount {
     void update(const EntryCount& entered, const DestinationUsage& sent, std::int32_t overhead,
                 Instant now);
 
+    // Nothing more will come of what waits: its interface is lost. Counts stay.
+    void stop(Instant now);
+
     // Nothing is on its way and nothing has come for a while: need not be looked at until
     // something comes.
     bool quiet(Instant now) const;
@@ -52,6 +55,8 @@ class FlowAccount {
     std::uint64_t sent_bytes() const { return sent_bytes_; }
 
   private:
+    void end_wait(Instant now);
+
     std::shared_ptr<FlowCounters> counters_ = std::make_shared<FlowCounters>();
     bool may_lose_ = false;
     bool empty_ = true;

@@ -43,6 +43,10 @@ void FlowBook::read(const std::function<LocalHost*(HostId)>& find, Instant now) 
             entries.push_back(local->entered(flow->destination.value));
         }
         const std::vector<DestinationUsage> usage = local->usage(destinations);
+        if (local->tcal->lost()) {
+            for (; it != end; it = active_.erase(it)) accounts_[*it].stop(now);
+            continue;
+        }
         for (std::size_t i = 0; it != end; ++i) {
             FlowAccount& account = accounts_[*it];
             account.update(entries[i], usage[i], local->rows[destinations[i]].overhead(), now);

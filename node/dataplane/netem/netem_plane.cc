@@ -19,6 +19,7 @@
 
 #include "base/error.hh"
 #include "base/lifeline.hh"
+#include "node/dataplane/kernel/bpf_object.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/flow_book.hh"
@@ -86,6 +87,10 @@ class NetemPlane final : public DataPlane {
 
     void open_classifier(const PlaneContext& context);
     void take_source(LocalHost& local, bool goes_on);
+    void attach_classifier(LocalHost& local) const;
+    void watch(LocalHost& local, int network_namespace);
+    void interface_changed(LocalHost& local, bool inner);
+    void report_lost(LocalHost& local, const std::string& what);
     void flush_closed(LocalHost& local);
     void report_left();
     LocalHost* find(HostId host);
@@ -131,6 +136,8 @@ class NetemPlane final : public DataPlane {
     std::set<FlowKey> left_flows_;  // that the earlier plane knew, and that were not reported yet
     std::multimap<Instant, Flush> flushes_;
     Tcal::Dropped dropped_;  // without BPF
+    std::uint64_t interfaces_lost_ = 0;
+    boost::asio::io_context& loop_;
     boost::asio::posix::stream_descriptor rows_readable_;
     boost::asio::posix::stream_descriptor events_readable_;
     boost::asio::steady_timer switch_timer_;
@@ -150,6 +157,7 @@ NetemPlane::NetemPlane(PlaneContext context, NetemOptions options)
       is_adopted_{context.left.contains(kNetemMemory)},
       filters_{context.addresses, options.pass_unknown},
       row_folder_{context.folder},
+      loop_{context.loop},
       rows_readable_{context.loop, row_folder_.fd()},
       events_readable_{context.loop},
       switch_timer_{context.loop},
@@ -179,6 +187,7 @@ void NetemPlane::open_classifier(const PlaneContext& context) {
     }
     if (options_.without_bpf) return;
     try {
+        if (const std::string missing = missing_for_bpf(); !missing.empty()) throw Failure{missing};
         classifier_ =
             std::make_unique<Classifier>(context.addresses, unplugged_.size(),
                                          options_.pass_unknown, kIdle, false, context.bare_metal);
@@ -229,7 +238,7 @@ void NetemPlane::add_host(HostPort port) {
     local->rows.resize(unplugged_.size());
     local->memory = memory_.of(port.host);
     local->tcal = std::make_unique<Tcal>(
-        attachment->network_namespace.value(), attachment->name, options_.takeover,
+        attachment->network_namespace.value(), attachment->name, attachment->takeover,
         seed_ + (std::uint64_t{port.host.value} << 32U), &local->memory->tcal());
     const bool goes_on = local->tcal->goes_on();
     if (is_adopted_ && !goes_on) {
@@ -254,6 +263,7 @@ void NetemPlane::add_host(HostPort port) {
     local->tcal->commit();
     LocalHost& added = *local;
     locals_[port.host] = std::move(local);
+    watch(added, attachment->network_namespace.value());
     if (goes_on) flush_closed(added);
     if (table_) {
         Rows rows = rows_of(folder_, *table_, port.host);
@@ -285,9 +295,52 @@ void NetemPlane::take_source(LocalHost& local, bool goes_on) {
         return;
     }
     local.source = classifier_->add_source(local.place);
+    attach_classifier(local);
+}
+
+void NetemPlane::attach_classifier(LocalHost& local) const {
     local.tcal->request(
         "attach the BPF classifier",
         local.tcal->messages().program(true, classifier_->egress_program(), mark_, local.place));
+}
+
+// Nothing of the host passes any more when its interface goes; the others go on.
+void NetemPlane::watch(LocalHost& local, int network_namespace) {
+    local.watch = std::make_unique<InterfaceWatch>(
+        loop_, network_namespace, local.tcal->messages().interface_index(),
+        InterfaceWatch::Outputs{
+            .gone =
+                [this, &local] {
+                    local.tcal->interface_gone();
+                    local.watch.reset();
+                    report_lost(local, "interface is gone");
+                },
+            .changed = [this, &local](bool inner) { interface_changed(local, inner); }});
+}
+
+// By somebody else, or by us. A filter that leads packets to classes is removed by us never.
+void NetemPlane::interface_changed(LocalHost& local, bool inner) {
+    if (local.tcal->lost()) return;
+    if (!classifier_ && inner) local.tcal->drop_everything();
+    if (!local.tcal->is_shaping()) {
+        report_lost(local,
+                    "somebody has removed the shaping of a host; all that it sends is dropped from "
+                    "now on, what it sent meanwhile was not shaped");
+        return;
+    }
+    if (!classifier_ || local.tcal->has_program()) return;
+    local.tcal->request_quietly(local.tcal->messages().clsact());
+    attach_classifier(local);
+    local.tcal->commit();
+    report_lost(local,
+                "somebody has removed the classifier of a host, it is put back; what was sent "
+                "meanwhile was not shaped");
+}
+
+void NetemPlane::report_lost(LocalHost& local, const std::string& what) {
+    spdlog::warn("{} host={} interface={}", what, folder_.topology().host(local.host).name,
+                 local.tcal->interface());
+    if (!std::exchange(local.is_lost, true)) ++interfaces_lost_;
 }
 
 // What waits in rows that an earlier plane has closed: rule (3).
@@ -680,6 +733,7 @@ PlaneTotals NetemPlane::totals() const {
     PlaneTotals totals = flows_.totals();
     totals.unknown_destination_drops = dropped_.unknown;
     totals.unreachable_drops += dropped_.unreachable;
+    totals.interfaces_lost = interfaces_lost_;
     if (classifier_) {
         const netem_totals& kernel = classifier_->totals();
         totals.packets_in = kernel.packets_in;

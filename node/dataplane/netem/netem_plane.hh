@@ -12,7 +12,6 @@ namespace pleat {
 
 struct NetemOptions {
     bool pass_unknown = false;  // what goes to no host passes, unshaped; else it is dropped
-    bool takeover = false;      // replaces others' qdiscs, and puts them back at the end
     bool without_bpf = false;
     // At its end it leaves everything in force, as if its process had been killed.
     bool leave = false;

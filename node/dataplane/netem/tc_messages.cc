@@ -63,10 +63,14 @@ constexpr std::uint16_t kNeighbourPriority = 2;
 constexpr std::uint16_t kHashPriority6 = 3;
 constexpr std::uint16_t kRestPriority4 = 10;
 constexpr std::uint16_t kRestPriority6 = 11;
+constexpr std::uint16_t kArpPriority = 12;
+constexpr std::uint16_t kOthersPriority = 13;
 constexpr std::uint16_t kDropPriority = 1;
 
 constexpr int kDestinationOffset4 = 16;  // in the IP header
 constexpr int kDestinationOffset6 = 24;
+// Any frame has bytes there, whatever is behind it.
+constexpr int kLinkHeader = -ETH_HLEN;
 constexpr std::uint32_t kBuckets = 256;
 
 constexpr std::uint32_t table_of(bool v6) {
@@ -310,6 +314,14 @@ NetlinkMessage TcMessages::remove_program(bool egress) const {
     return message;
 }
 
+NetlinkMessage TcMessages::all_egress_filters() const {
+    return plain(RTM_GETTFILTER, 0, header_of(interface_, kEgress, 0));
+}
+
+bool TcMessages::is_ours(std::uint32_t info) {
+    return info == TC_H_MAKE(std::uint32_t{kProgramPriority} << 16U, htons(ETH_P_ALL));
+}
+
 NetlinkMessage TcMessages::u32_table(bool v6) const {
     const Filter filter = new_filter(interface_, kHtb, v6 ? kHashPriority6 : kHashPriority4,
                                      v6 ? ETH_P_IPV6 : ETH_P_IP);
@@ -365,6 +377,22 @@ NetlinkMessage TcMessages::u32_rest(bool v6, std::uint32_t classid) const {
     const Filter filter = new_filter(interface_, kHtb, v6 ? kRestPriority6 : kRestPriority4,
                                      v6 ? ETH_P_IPV6 : ETH_P_IP);
     must(rtnl_u32_add_key_uint32(filter.get(), 0, 0, 0, 0));
+    must(rtnl_u32_set_classid(filter.get(), classid));
+    must(rtnl_u32_set_cls_terminal(filter.get()));
+    return request(filter);
+}
+
+NetlinkMessage TcMessages::u32_arp() const {
+    const Filter filter = new_filter(interface_, kHtb, kArpPriority, ETH_P_ARP);
+    must(rtnl_u32_add_key_uint32(filter.get(), 0, 0, kLinkHeader, 0));
+    must(rtnl_u32_set_classid(filter.get(), kDefaultClass));
+    must(rtnl_u32_set_cls_terminal(filter.get()));
+    return request(filter);
+}
+
+NetlinkMessage TcMessages::u32_others(std::uint32_t classid) const {
+    const Filter filter = new_filter(interface_, kHtb, kOthersPriority, ETH_P_ALL);
+    must(rtnl_u32_add_key_uint32(filter.get(), 0, 0, kLinkHeader, 0));
     must(rtnl_u32_set_classid(filter.get(), classid));
     must(rtnl_u32_set_cls_terminal(filter.get()));
     return request(filter);

@@ -77,6 +77,9 @@ class TcMessages {
     NetlinkMessage program(bool egress, int descriptor, const std::string& name,
                            std::uint16_t source) const;
     NetlinkMessage remove_program(bool egress) const;
+    NetlinkMessage all_egress_filters() const;  // a dump
+    // Whether tcm_info of a filter at clsact is that of our program.
+    static bool is_ours(std::uint32_t info);
 
     // Hashed u32 filters of the HTB. IPv4 addresses in host byte order.
     NetlinkMessage u32_table(bool v6) const;
@@ -90,6 +93,10 @@ class TcMessages {
     NetlinkMessage u32_neighbours(std::uint8_t icmp_type, bool grouped) const;
     // IP packets to no host go to this class.
     NetlinkMessage u32_rest(bool v6, std::uint32_t classid) const;
+    // ARP goes to the default class.
+    NetlinkMessage u32_arp() const;
+    // What no other filter takes goes to this class: other protocols, and whatever has a VLAN tag.
+    NetlinkMessage u32_others(std::uint32_t classid) const;
 
     // Drops all that comes in, until it is removed.
     NetlinkMessage ingress_drop() const;

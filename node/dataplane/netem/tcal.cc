@@ -18,6 +18,7 @@
 #include <netlink/route/link.h>
 
 #include "base/error.hh"
+#include "node/dataplane/kernel/refusals.hh"
 
 namespace pleat {
 
@@ -121,6 +122,50 @@ bool Tcal::go_on() {
     return true;
 }
 
+bool Tcal::has_htb() {
+    RequestBatch reading;
+    reading.add(messages_.read_qdisc(TC_H_ROOT, kHtb));
+    return reading.send(socket_).empty();
+}
+
+bool Tcal::is_shaping() {
+    if (!lost() && !has_htb()) drop_everything();
+    return !lost();
+}
+
+void Tcal::drop_everything() {
+    removed_ = true;
+    NetemShape nothing;
+    nothing.loss = kAlways;
+    RequestBatch batch;
+    batch.add(messages_.remove_qdisc(TC_H_ROOT, 0));  // whatever took the HTB's place
+    batch.add(messages_.netem(TC_H_ROOT, kUnknownNetem, nothing, seed_));
+    for (const RequestBatch::Refusal& refusal : batch.send(socket_)) {
+        if (refusal.request == 0) continue;
+        if (vanished(refusal.error) ||
+            socket_.interface_index(interface_) != messages_.interface_index()) {
+            gone_ = true;
+            return;
+        }
+        throw Failure{"somebody has removed the HTB of interface " + interface_ +
+                      ", and it can't be kept from sending: " +
+                      std::system_category().message(refusal.error)};
+    }
+}
+
+bool Tcal::has_program() {
+    bool found = false;
+    dump(socket_, messages_.all_egress_filters(), [&found](const nlmsghdr& header) {
+        auto* message = const_cast<nlmsghdr*>(&header);  // libnl's parser has no const
+        const auto* tc = static_cast<const tcmsg*>(nlmsg_data(&header));
+        const nlattr* kind = nlmsg_find_attr(message, sizeof(tcmsg), TCA_KIND);
+        if (kind == nullptr || tc->tcm_handle != 1) return;
+        found = found || (TcMessages::is_ours(tc->tcm_info) &&
+                          std::string_view{nla_get_string(kind)} == "bpf");
+    });
+    return found;
+}
+
 // Who is there already?
 void Tcal::inspect(bool takeover) {
     rtnl_link* found = nullptr;
@@ -171,7 +216,7 @@ void Tcal::inspect(bool takeover) {
         const bool at_root = one.parent == TC_H_ROOT;
         const bool at_edge = one.parent == TC_H_CLSACT;
         if (ours || (!at_root && !at_edge)) continue;
-        if (!takeover) refuse(one, "remove it, or run with --takeover");
+        if (!takeover) refuse(one, std::string{"remove it"} + kOrTakeOver);
         if (at_edge) {
             if (one.kind != "clsact") refuse(one, "it can't be kept, only clsact can: remove it");
             own_clsact_ = false;
@@ -212,6 +257,7 @@ void Tcal::restore() {
     batch_ = {};
     attempts_.clear();
     if (gone_) return;
+    removed_ = false;
     memory_.made = false;
     request_quietly(messages_.remove_qdisc(TC_H_ROOT, 0));
     if (own_clsact_) {
@@ -251,7 +297,7 @@ void Tcal::request_quietly(NetlinkMessage message) {
 void Tcal::commit() {
     const std::vector<const char*> attempts = std::exchange(attempts_, {});
     const std::vector<std::uint16_t> doubted = std::exchange(doubted_, {});
-    if (gone_) {
+    if (lost()) {
         batch_ = {};
         return;
     }
@@ -268,6 +314,7 @@ void Tcal::commit() {
             gone_ = true;
             return;
         }
+        if (memory_.made && !is_shaping()) return;
         std::string text = "cannot " + std::string{attempt} + " on interface " + interface_ + ": " +
                            std::system_category().message(refusal.error);
         if (!refusal.why.empty()) text += " (" + refusal.why + ")";
@@ -373,9 +420,9 @@ void Tcal::change_bandwidth(std::uint16_t minor, const ClassShape& clock) {
 }
 
 void Tcal::drop_waiting(std::uint16_t minor) {
-    if (gone_ || !destination(minor).shaped) return;
+    if (lost() || !destination(minor).shaped) return;
     commit();
-    if (gone_) return;
+    if (lost()) return;
     const DestinationUsage last = usage(minor);
     DestinationMemory& one = destination(minor);
     doubt(minor);
@@ -425,7 +472,7 @@ std::vector<DestinationUsage> Tcal::usage(std::span<const std::uint16_t> minors)
     for (const std::uint16_t minor : minors) {
         place_of[minor] = all.size();
         all.push_back(DestinationUsage{.destination = minor});
-        if (gone_) continue;
+        if (lost()) continue;
         reading.add(messages_.read_class(class_id(minor)));
         reading.add(messages_.read_qdisc(class_id(minor), netem_id(minor)));
         reading.add(messages_.read_qdisc(netem_id(minor) | 1U, queue_id(minor)));
@@ -454,7 +501,7 @@ std::vector<DestinationUsage> Tcal::usage_of_all() {
     for (std::size_t i = 0; i < memory_.destinations; ++i) {
         all.push_back({.destination = static_cast<std::uint16_t>(kFirstDestination + i)});
     }
-    if (gone_ || all.empty()) return all;
+    if (lost() || all.empty()) return all;
     const auto add = [&](const nlmsghdr& header) {
         const auto one = tc_statistics(header);
         if (!one || one->interface_index != messages_.interface_index()) return;
@@ -469,17 +516,16 @@ std::vector<DestinationUsage> Tcal::usage_of_all() {
 }
 
 Tcal::Dropped Tcal::dropped() {
-    Dropped result;
-    if (gone_) return result;
+    if (lost()) return dropped_;
     RequestBatch reading;
     reading.add(messages_.read_qdisc(kUnknownClass, kUnknownNetem));
     reading.add(messages_.read_qdisc(kUnreachableClass, kUnreachableNetem));
-    reading.send(socket_, [&result](const nlmsghdr& header) {
+    reading.send(socket_, [this](const nlmsghdr& header) {
         const auto one = tc_statistics(header);
         if (!one) return;
-        (one->handle == kUnknownNetem ? result.unknown : result.unreachable) = one->drops;
+        (one->handle == kUnknownNetem ? dropped_.unknown : dropped_.unreachable) = one->drops;
     });
-    return result;
+    return dropped_;
 }
 
 }  // namespace pleat

@@ -15,7 +15,10 @@
 // (3) What it must know to go on with the interface in another process is in its memory, if it is
 //     given one (plane_memory.hh). Where the interface has what the memory says, nothing of it
 //     is made anew, and what it holds is kept.
-// (4) When the interface is gone everything is done in silence, and gone() says so.
+// (4) When the interface is gone, or somebody else has removed the HTB from it, nothing more is
+// asked
+//     of the kernel: lost() says so, and usage is what it was. In the second case all that the
+//     interface is given is dropped, since nothing could delay it.
 #pragma once
 
 #include <map>
@@ -61,7 +64,18 @@ class Tcal {
 
     const TcMessages& messages() const { return messages_; }
 
-    bool gone() const { return gone_; }
+    // Rule (4).
+    bool lost() const { return gone_ || removed_; }
+
+    // Looks whether the HTB is there, for rule (4).
+    bool is_shaping();
+    // It is not: rule (4).
+    void drop_everything();
+    // Whether our program is at its egress.
+    bool has_program();
+
+    // Somebody has seen that the interface is gone.
+    void interface_gone() { gone_ = true; }
 
     // By rule (3) it has made nothing anew.
     bool goes_on() const { return goes_on_; }
@@ -124,6 +138,7 @@ class Tcal {
         std::vector<char> options;
     };
 
+    bool has_htb();
     bool go_on();
     void inspect(bool takeover);
     void make_base();
@@ -142,9 +157,11 @@ class Tcal {
     std::unique_ptr<HostMemory> own_memory_;  // when it is given none
     TcalMemory& memory_;
     bool gone_ = false;
+    bool removed_ = false;  // the HTB, by somebody else
     bool goes_on_ = false;
     bool own_clsact_ = true;
     std::optional<Foreign> foreign_;
+    Dropped dropped_;                     // as last read
     std::vector<bool> to_tell_again_;     // destinations of (3) of which the kernel may know less
     std::vector<std::uint16_t> doubted_;  // until the commit
     std::map<std::uint32_t, Uplink> uplinks_;

@@ -10,6 +10,8 @@ void U32Filters::make(Tcal& tcal) const {
         tcal.request("make a hash of u32 filters", messages.u32_hash(v6));
         tcal.request("make a u32 filter", messages.u32_rest(v6, rest));
     }
+    tcal.request("make a u32 filter", messages.u32_arp());
+    tcal.request("make a u32 filter", messages.u32_others(rest));
     // Neighbour discovery (RFC 4861) and reports of its groups (RFC 3810).
     for (const int type : {133, 134, 135, 136, 137, 131, 132, 143}) {
         const bool grouped = type < 133 || type > 137;

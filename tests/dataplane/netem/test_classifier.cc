@@ -1,7 +1,6 @@
 // The BPF classifier by itself: packets in, verdict, class and counts out, on this machine's
 // own kernel (BPF_PROG_TEST_RUN).
 #include <cstring>
-#include <iostream>
 #include <string>
 #include <vector>
 
@@ -14,8 +13,10 @@
 #include "base/error.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/tc_messages.hh"
+#include "tests/dataplane/tally.hh"
 
 using namespace pleat;
+using pleat::testing::Tally;
 using namespace std::chrono_literals;
 
 namespace {
@@ -119,9 +120,8 @@ class World {
 };
 
 bool possible() {
-    if (::geteuid() == 0) return true;
-    std::cerr << "SKIPPED: BPF needs root\n";
-    return false;
+    static Tally tally{"netem_kernel, the classifier"};
+    return tally.begin(::geteuid() == 0 ? "" : "BPF needs root");
 }
 
 const std::uint32_t known_ipv4 = AddressPlan{}.ipv4(HostId{1});
