@@ -129,7 +129,7 @@ void DelayedNetwork::run() {
                 if (stopping_) return;
                 injected.swap(injected_);
             }
-            for (IpPacket& packet : injected) take(std::move(packet), monotonic_now());
+            for (const IpPacket& packet : injected) take(packet, monotonic_now());
         }
         for (std::size_t i = 1; i < watched.size(); ++i) {
             if (watched[i].revents != 0) take_all(watched[i].fd);
@@ -158,11 +158,11 @@ void DelayedNetwork::take_all(int from) {
     while (true) {
         const ssize_t size = ::read(from, buffer.data(), buffer.size());
         if (size < 0) return;
-        take({buffer.begin(), buffer.begin() + size}, monotonic_now());
+        take(std::span{buffer}.first(static_cast<std::size_t>(size)), monotonic_now());
     }
 }
 
-void DelayedNetwork::take(IpPacket bytes, Instant now) {
+void DelayedNetwork::take(std::span<const std::uint8_t> bytes, Instant now) {
     // Offsets in the header of IPv4 (RFC 791).
     constexpr std::size_t kHeader = 20;
     constexpr std::size_t kProtocol = 9;
@@ -176,10 +176,6 @@ void DelayedNetwork::take(IpPacket bytes, Instant now) {
         ++counts_.cut;
         return;
     }
-    if (bytes[kProtocol] == IPPROTO_UDP) {
-        overheard_.push_back(bytes);
-        if (overheard_.size() > kMostOverheard) overheard_.pop_front();
-    }
     Instant leaves = now;
     if (road_.rate) {
         constexpr Duration kRoom = std::chrono::milliseconds{100};
@@ -189,12 +185,16 @@ void DelayedNetwork::take(IpPacket bytes, Instant now) {
                DataSize::bytes(static_cast<std::int64_t>(bytes.size())) / *road_.rate;
         leaves = free;
     }
+    if (bytes[kProtocol] == IPPROTO_UDP) {
+        overheard_.emplace_back(bytes.begin(), bytes.end());
+        if (overheard_.size() > kMostOverheard) overheard_.pop_front();
+    }
     const std::vector<Duration> copies = draws_.next();
     if (copies.empty()) ++counts_.lost;
     if (copies.size() > 1) ++counts_.doubled;
     const std::uint64_t number = ++sent_[way];
     for (const Duration takes : copies) {
-        under_way_.emplace(leaves + takes, Packet{way, number, bytes});
+        under_way_.emplace(leaves + takes, Packet{way, number, {bytes.begin(), bytes.end()}});
     }
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -50,7 +51,7 @@ class DelayedNetwork {
 
     RoadCounts counts() const;
 
-    // The last thousand datagrams of UDP that were sent, the oldest first.
+    // The last thousand datagrams of UDP that set out, the oldest first.
     std::vector<IpPacket> overheard() const;
     // Puts a packet on the road, as if the machine of its source address had sent it.
     void inject(IpPacket packet);
@@ -67,7 +68,7 @@ class DelayedNetwork {
     void run();
     void deliver(Instant now);
     void take_all(int from);
-    void take(IpPacket bytes, Instant now);
+    void take(std::span<const std::uint8_t> bytes, Instant now);
     void wake() const;
 
     Road road_;
