@@ -280,7 +280,7 @@ TEST_CASE("any IP protocol takes its path, and is counted to the byte", "[short]
     });
 }
 
-TEST_CASE("jumbo frames are ordinary packets", "[short]") {
+TEST_CASE("jumbo frames are ordinary packets") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return not_applicable();
         // 8042 bytes, 3.2 ms each.

@@ -94,8 +94,9 @@ TEST_CASE("a cap is kept to, and lifted") {
 
 TEST_CASE("a queue holds what it is said to hold, and what does not fit is counted", "[short]") {
     for_each_plane([](const Plane& plane) {
-        // Datagrams of 1000 bytes on the link, 16 ms each: one leaves, 20 wait.
-        PlaneWorld world{plane.open, {"a -- s1: 0ms 500kbps queue=20000B", "s1 -- b: 0ms"}};
+        // Datagrams of 1000 bytes on the link, 32 ms each: one leaves, 20 wait. All are sent
+        // before.
+        PlaneWorld world{plane.open, {"a -- s1: 0ms 250kbps queue=20000B", "s1 -- b: 0ms"}};
         Stream burst = world.stream("a", "b", 50);
         burst.payload = 958;
         burst.interval = Duration::zero();
