@@ -294,7 +294,7 @@ TEST_CASE("jumbo frames are ordinary packets") {
         for (const Arrival& one : result.arrivals) CHECK_FALSE(one.damaged);
         const auto counters = world.counters(world.flow("a", "b"));
         CHECK(counters->packets == 60);
-        CHECK(counters->bytes == 60 * 8042);
+        CHECK(counters->bytes == 60 * 8042ULL);
         const Arrival& last = result.arrivals.back();
         const Duration took = last.sent + last.one_way - result.arrivals.front().sent - 5ms;
         INFO("took " << took.count() << " ns");
