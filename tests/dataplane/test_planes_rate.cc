@@ -19,17 +19,25 @@ std::vector<Instant> departures_of(const std::vector<StreamResult>& results,
     return departures;
 }
 
-// In any 100 ms there are as many packets, each of which takes `each`, as these and `more` have
-// time for, and one that straddles the beginning.
+// In how little time so many packets have left.
+Duration shortest(const std::vector<Instant>& departures, std::size_t packets) {
+    REQUIRE(departures.size() > packets);
+    Duration result = 1h;
+    for (std::size_t i = 0; i + packets < departures.size(); ++i) {
+        result = std::min(result, departures[i + packets] - departures[i]);
+    }
+    return result;
+}
+
+// In any 100 ms there are at most as many packets, each of which takes `each`, as these and `more`
+// have time for, and one that straddles the beginning; and in some 100 ms the link was full, or
+// nothing is proved. (Not in all: a busy machine holds the sender up.)
 void check_windows(const std::vector<Instant>& departures, Duration each, Duration more) {
     const auto most = static_cast<std::size_t>((100ms + more) / each) + 1;
-    REQUIRE(departures.size() > most);
-    Duration shortest = 1h;
-    for (std::size_t i = 0; i + most < departures.size(); ++i) {
-        shortest = std::min(shortest, departures[i + most] - departures[i]);
-    }
-    INFO(most + 1 << " packets within " << shortest.count() << " ns");
-    CHECK(shortest >= 100ms);
+    const Duration above = shortest(departures, most);
+    INFO(most + 1 << " packets within " << above.count() << " ns");
+    CHECK(above >= 100ms);
+    CHECK(shortest(departures, static_cast<std::size_t>(95ms / each)) < 100ms);
 }
 
 }  // namespace
@@ -205,6 +213,5 @@ TEST_CASE("a host's fast link is not exceeded in any 100 ms, with packets of man
         const double rate = 12'000.0 * static_cast<double>(departures.size() - 1) / time.count();
         INFO(rate << " bit/s");
         CHECK(rate < (1.0 + plane.rate_error(200e6)) * 200e6);
-        CHECK(rate > 0.9 * 200e6);
     });
 }
