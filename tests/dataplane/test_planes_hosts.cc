@@ -157,7 +157,7 @@ TEST_CASE("a host that was removed is gone, the others go on", "[short]") {
     });
 }
 
-TEST_CASE("a host whose namespace has gone disturbs nobody", "[short]") {
+TEST_CASE("a host whose namespace has gone disturbs nobody") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, three_hosts};
         world.destroy_host("b");
