@@ -33,8 +33,8 @@ namespace {
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 // Beyond the grace: for the kernel to end killed processes, and for keepers to say so.
 constexpr Duration kEndPatience = std::chrono::seconds{5};
-// A keeper's socket, its pidfd, and what its host is attached by: of a kernel plane two sockets and a
-// map.
+// A keeper's socket, its pidfd, and what its host is attached by: of a kernel plane two sockets and
+// a map.
 constexpr std::size_t kDescriptorsPerHost = 6;
 
 std::string log_name(std::string host) {

@@ -74,7 +74,7 @@ TEST_CASE(
         world.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms, 3);
         world.run_until(1s);
         CHECK(world.times() == std::vector<Duration>{each, 2 * each, 3 * each, 4 * each});
-        CHECK(world.counters(flow(0, 1)).bytes == 4ULL * (kIp + overhead));
+        CHECK(world.counters(flow(0, 1)).bytes == static_cast<std::uint64_t>(4 * (kIp + overhead)));
 
         // One is being sent, two wait: they fit to the byte.
         for (const std::int32_t missing : {0, 1}) {
@@ -82,7 +82,8 @@ TEST_CASE(
             EngineWorld narrow;
             narrow.paths({{flow(0, 1), shape}});
             for (int i = 0; i < 4; ++i) narrow.send(flow(0, 1), kIp + Overhead::kEthernet, 0ms);
-            CHECK(narrow.counters(flow(0, 1)).queue_drops == 1ULL + missing);
+            CHECK(narrow.counters(flow(0, 1)).queue_drops ==
+                  static_cast<std::uint64_t>(1 + missing));
         }
     }
 }

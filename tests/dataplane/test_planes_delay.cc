@@ -131,7 +131,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
             std::vector<Stream> streams;
             for (int i = 0; i < kPaths; ++i) {
                 streams.push_back(world.stream("a", "d" + std::to_string(i), kPackets));
-                streams.back().interval = 20ms;
+                streams.back().interval = 16ms;
             }
             std::vector<double> jitters;
             for (const StreamResult& result : world.exchange(streams)) {

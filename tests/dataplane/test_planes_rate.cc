@@ -19,17 +19,25 @@ std::vector<Instant> departures_of(const std::vector<StreamResult>& results,
     return departures;
 }
 
-// In any 100 ms there are as many packets, each of which takes `each`, as these and `more` have
-// time for, and one that straddles the beginning.
+// In how little time so many packets have left.
+Duration shortest(const std::vector<Instant>& departures, std::size_t packets) {
+    REQUIRE(departures.size() > packets);
+    Duration result = 1h;
+    for (std::size_t i = 0; i + packets < departures.size(); ++i) {
+        result = std::min(result, departures[i + packets] - departures[i]);
+    }
+    return result;
+}
+
+// In any 100 ms there are at most as many packets, each of which takes `each`, as these and `more`
+// have time for, and one that straddles the beginning; and in some 100 ms the link was full, or
+// nothing is proved. (Not in all: a busy machine holds the sender up.)
 void check_windows(const std::vector<Instant>& departures, Duration each, Duration more) {
     const auto most = static_cast<std::size_t>((100ms + more) / each) + 1;
-    REQUIRE(departures.size() > most);
-    Duration shortest = 1h;
-    for (std::size_t i = 0; i + most < departures.size(); ++i) {
-        shortest = std::min(shortest, departures[i + most] - departures[i]);
-    }
-    INFO(most + 1 << " packets within " << shortest.count() << " ns");
-    CHECK(shortest >= 100ms);
+    const Duration above = shortest(departures, most);
+    INFO(most + 1 << " packets within " << above.count() << " ns");
+    CHECK(above >= 100ms);
+    CHECK(shortest(departures, static_cast<std::size_t>(95ms / each)) < 100ms);
 }
 
 }  // namespace
@@ -50,10 +58,10 @@ TEST_CASE("what a receiver gets is what the path lets through, IPv4 and IPv6") {
         PlaneWorld world{plane.open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
         for (const bool v6 : {false, true}) {
             const TcpTransfer transfer{world.host("a"), world.host("b"), v6};
-            world.pass(600ms);
+            world.pass(400ms);
             const std::uint64_t before = transfer.received();
             const Instant from = monotonic_now();
-            world.pass(1s);
+            world.pass(800ms);
             const auto passed = static_cast<double>(transfer.received() - before);
             const std::chrono::duration<double> time = monotonic_now() - from;
             const double share = (v6 ? 1428.0 : 1448.0) / 1514.0;
@@ -94,8 +102,9 @@ TEST_CASE("a cap is kept to, and lifted") {
 
 TEST_CASE("a queue holds what it is said to hold, and what does not fit is counted", "[short]") {
     for_each_plane([](const Plane& plane) {
-        // Datagrams of 1000 bytes on the link, 16 ms each: one leaves, 20 wait.
-        PlaneWorld world{plane.open, {"a -- s1: 0ms 500kbps queue=20000B", "s1 -- b: 0ms"}};
+        // Datagrams of 1000 bytes on the link, 32 ms each: one leaves, 20 wait. All are sent
+        // before.
+        PlaneWorld world{plane.open, {"a -- s1: 0ms 250kbps queue=20000B", "s1 -- b: 0ms"}};
         Stream burst = world.stream("a", "b", 50);
         burst.payload = 958;
         burst.interval = Duration::zero();
@@ -204,6 +213,5 @@ TEST_CASE("a host's fast link is not exceeded in any 100 ms, with packets of man
         const double rate = 12'000.0 * static_cast<double>(departures.size() - 1) / time.count();
         INFO(rate << " bit/s");
         CHECK(rate < (1.0 + plane.rate_error(200e6)) * 200e6);
-        CHECK(rate > 0.9 * 200e6);
     });
 }

@@ -114,7 +114,7 @@ TEST_CASE("changes of rate, jitter and queue drop nothing of a backlog that has 
         if (plane.keeps_order_when_sooner) CHECK(disorder == 0);
         const auto counters = world.counters(world.flow("a", "b"));
         CHECK(counters->packets == kPackets);
-        CHECK(counters->bytes == kPackets * 1000);
+        CHECK(counters->bytes == 1000ULL * kPackets);
         CHECK(counters->queue_drops == 0);
         // It was a backlog all the time: no quicker than the fastest of the rates.
         const Arrival& last = result.arrivals.back();
