@@ -4,6 +4,7 @@
 #include <fstream>
 #include <mutex>
 #include <optional>
+#include <ranges>
 
 #include <nlohmann/json.hpp>
 
@@ -135,8 +136,8 @@ struct Desk {
     template <typename Question>
     Question last() {
         const std::lock_guard lock{mutex};
-        for (auto each = asked.rbegin(); each != asked.rend(); ++each) {
-            if (const auto* found = std::get_if<Question>(&*each)) return *found;
+        for (const ControlMessage& each : asked | std::views::reverse) {
+            if (const auto* found = std::get_if<Question>(&each)) return *found;
         }
         FAIL("it was not asked");
         return {};

@@ -209,8 +209,9 @@ TEST_CASE("a controller on a full disk refuses what it can't keep, and loses no 
     if (anew) {
         // Machines had kept what they knew.
         cluster.start_controller();
-        for (const std::string& run : {first, second})
+        for (const std::string& run : {first, second}) {
             CHECK(cluster.pleat({"wait", run}).code == 0);
+        }
     }
     for (const std::string& run : {first, second}) {
         const json details = document(cluster.pleat({"inspect", run, "--json"}).out);
