@@ -114,8 +114,8 @@ TEST_CASE("two paths of one host never disturb each other") {
 TEST_CASE("jitter has the distribution that was asked for") {
     for_each_plane([](const Plane& plane) {
         // Many paths at a time; on each the packets are too far apart to push each other.
-        constexpr int kPaths = 20;
-        constexpr int kPackets = 24;
+        constexpr int kPaths = 12;
+        constexpr int kPackets = 40;
         constexpr std::size_t kSamples = std::size_t{kPaths} * kPackets;
         std::vector<std::string> lines{"a -- s1: 30ms"};
         for (int i = 0; i < kPaths; ++i) lines.push_back("s1 -- d" + std::to_string(i) + ": 0ms");
@@ -131,7 +131,7 @@ TEST_CASE("jitter has the distribution that was asked for") {
             std::vector<Stream> streams;
             for (int i = 0; i < kPaths; ++i) {
                 streams.push_back(world.stream("a", "d" + std::to_string(i), kPackets));
-                streams.back().interval = 16ms;
+                streams.back().interval = 20ms;
             }
             std::vector<double> jitters;
             for (const StreamResult& result : world.exchange(streams)) {

@@ -58,10 +58,10 @@ TEST_CASE("what a receiver gets is what the path lets through, IPv4 and IPv6") {
         PlaneWorld world{plane.open, {"a -- s1: 5ms 50Mbps", "s1 -- b: 5ms 100Mbps"}};
         for (const bool v6 : {false, true}) {
             const TcpTransfer transfer{world.host("a"), world.host("b"), v6};
-            world.pass(400ms);
+            world.pass(1s);
             const std::uint64_t before = transfer.received();
             const Instant from = monotonic_now();
-            world.pass(800ms);
+            world.pass(1500ms);
             const auto passed = static_cast<double>(transfer.received() - before);
             const std::chrono::duration<double> time = monotonic_now() - from;
             const double share = (v6 ? 1428.0 : 1448.0) / 1514.0;
