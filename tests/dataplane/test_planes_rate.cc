@@ -30,14 +30,15 @@ Duration shortest(const std::vector<Instant>& departures, std::size_t packets) {
 }
 
 // In any 100 ms there are at most as many packets, each of which takes `each`, as these and `more`
-// have time for, and one that straddles the beginning; and in some 100 ms the link was full, or
-// nothing is proved. (Not in all: a busy machine holds the sender up.)
+// have time for, and one that straddles the beginning; and in some 100 ms the link was filled to
+// four fifths, or nothing is proved. (A busy machine holds the sender up, and HTB loses what a
+// late timer leaves unspent.)
 void check_windows(const std::vector<Instant>& departures, Duration each, Duration more) {
     const auto most = static_cast<std::size_t>((100ms + more) / each) + 1;
     const Duration above = shortest(departures, most);
     INFO(most + 1 << " packets within " << above.count() << " ns");
     CHECK(above >= 100ms);
-    CHECK(shortest(departures, static_cast<std::size_t>(95ms / each)) < 100ms);
+    CHECK(shortest(departures, static_cast<std::size_t>(80ms / each)) < 100ms);
 }
 
 }  // namespace

@@ -139,6 +139,7 @@ int repetitions() {
 
 std::vector<Run> run_repeatedly(const Workspace& workspace, const std::string& topology) {
     std::vector<Run> runs;
+    runs.reserve(static_cast<std::size_t>(repetitions()));
     for (int i = 0; i < repetitions(); ++i) runs.push_back(run_once(workspace, topology));
     return runs;
 }

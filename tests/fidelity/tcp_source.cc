@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
     }
     if (::connect(socket, server->ai_addr, server->ai_addrlen) != 0) fail("tcp_source: connect");
     ::freeaddrinfo(server);
-    static constexpr std::array<char, 64 * 1024> kZeros{};
+    static constexpr std::array<char, 65536> kZeros{};
     while (::send(socket, kZeros.data(), kZeros.size(), 0) >= 0) {
     }
     fail("tcp_source: send");

@@ -311,15 +311,16 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
             hosts += "  r" + std::to_string(i) + ": {run: sh -c '" + helper("packet_meter") +
                      " 0 & exec iperf3 -s -f k -i 0.1 --forceflush', ready: {tcp: 5201}}\n";
         }
-        const std::string topology =
-            "pleat: 1\nname: uplink\nhosts:\n" + hosts + "bridges: [s1]\nlinks:\n" + links;
+        std::string topology = "pleat: 1\nname: uplink\nhosts:\n";
+        topology += hosts + "bridges: [s1]\nlinks:\n";
+        topology += links;
         std::vector<double> fullest;
         for (const Run& run : run_repeatedly(workspace, topology)) {
             REQUIRE(run.exit_code == 0);
             std::map<std::string, double> last;
             for (const Share& share : shares(run)) {
-                if (share.source == "sender" && share.at_s < 10)
-                    last[share.destination] = share.bps;
+                if (share.source != "sender" || share.at_s >= 10) continue;
+                last[share.destination] = share.bps;
             }
             std::vector<Arrival> departures;
             for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
@@ -369,6 +370,7 @@ TEST_CASE("a hundred hosts are up within 2 s of `pleat run`", "[start]") {
 
 TEST_CASE("a node daemon with a hundred silent hosts takes under 1 % of a core", "[idle]") {
     std::vector<double> parts;
+    parts.reserve(static_cast<std::size_t>(repetitions()));
     for (int i = 0; i < repetitions(); ++i) parts.push_back(part_of_a_core_when_idle());
     CHECK(median(parts) < 0.01);
 }
