@@ -315,6 +315,7 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
         topology += hosts + "bridges: [s1]\nlinks:\n";
         topology += links;
         std::vector<double> fullest;
+        std::map<std::string, std::vector<double>> deviations;  // of what was received
         for (const Run& run : run_repeatedly(workspace, topology)) {
             REQUIRE(run.exit_code == 0);
             std::map<std::string, double> last;
@@ -334,8 +335,7 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
                           << layer_2 / 1e6 << "\n";
                 // To the flows of ACKs in the other direction nothing is lost: full duplex.
                 CHECK(std::abs(last[name] / expected - 1) < 0.005);
-                // bbr yields some of its share each time it looks for the path's latency.
-                CHECK(std::abs(layer_2 / expected - 1) < (is_cubic() ? 0.01 : 0.10));
+                deviations[name].push_back(std::abs(layer_2 / expected - 1));
                 for (const Arrival& packet : arrivals(run.log(name))) {
                     departures.push_back({packet.at - one.rtt_ms[i] / 2e3, packet.bytes});
                 }
@@ -348,7 +348,10 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
                       << windows.most / full * 100 << " %, p99 " << windows.p99 / full * 100
                       << " %, p50 " << windows.p50 / full * 100 << " %\n";
         }
+        // In a few windows more arrives where the machine has held the plane's thread up.
         CHECK(median(fullest) <= 1.01);
+        // bbr yields some of its share each time it looks for the path's latency.
+        for (const auto& [name, all] : deviations) CHECK(median(all) < (is_cubic() ? 0.01 : 0.10));
     }
 }
 
