@@ -19,6 +19,20 @@ void append(nl_msg* message, const Header& header) {
     nlmsg_append(message, &copy, sizeof copy, NLMSG_ALIGNTO);
 }
 
+NetlinkMessage about_traffic_control(int type, int flags, int index, std::uint32_t parent,
+                                     std::uint32_t handle = 0) {
+    NetlinkMessage message = RouteSocket::message(type, flags);
+    tcmsg header{};
+    header.tcm_family = AF_UNSPEC;
+    header.tcm_ifindex = index;
+    header.tcm_parent = parent;
+    header.tcm_handle = handle;
+    append(message.get(), header);
+    return message;
+}
+
+constexpr int kNew = NLM_F_CREATE | NLM_F_EXCL;
+
 }  // namespace
 
 int Links::index(const std::string& name) {
@@ -36,20 +50,12 @@ void Links::remove(const std::string& name) {
 }
 
 void Links::remove_qdisc(const std::string& name, std::uint32_t parent) {
-    const NetlinkMessage message = RouteSocket::message(RTM_DELQDISC, 0);
-    tcmsg header{};
-    header.tcm_ifindex = index(name);
-    header.tcm_parent = parent;
-    append(message.get(), header);
+    const NetlinkMessage message = about_traffic_control(RTM_DELQDISC, 0, index(name), parent);
     socket_.perform("remove a qdisc of " + name, message.get());
 }
 
 void Links::remove_filters(const std::string& name, std::uint32_t parent) {
-    const NetlinkMessage message = RouteSocket::message(RTM_DELTFILTER, 0);
-    tcmsg header{};
-    header.tcm_ifindex = index(name);
-    header.tcm_parent = parent;
-    append(message.get(), header);
+    const NetlinkMessage message = about_traffic_control(RTM_DELTFILTER, 0, index(name), parent);
     socket_.perform("remove the filters of " + name, message.get());
 }
 
@@ -71,14 +77,16 @@ void Links::limit_segmentation(const std::string& name, std::uint32_t segments) 
     socket_.perform("limit the segmentation of " + name, message.get());
 }
 
+void Links::add_ingress(const std::string& name) {
+    const NetlinkMessage message =
+        about_traffic_control(RTM_NEWQDISC, kNew, index(name), TC_H_INGRESS, 0xffff0000);
+    nla_put_string(message.get(), TCA_KIND, "ingress");
+    socket_.perform("add an ingress qdisc to " + name, message.get());
+}
+
 void Links::add_token_bucket(const std::string& name) {
-    const NetlinkMessage message = RouteSocket::message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
-    tcmsg header{};
-    header.tcm_family = AF_UNSPEC;
-    header.tcm_ifindex = index(name);
-    header.tcm_handle = 0x770000;  // 77:
-    header.tcm_parent = TC_H_ROOT;
-    append(message.get(), header);
+    const NetlinkMessage message =
+        about_traffic_control(RTM_NEWQDISC, kNew, index(name), TC_H_ROOT, 0x770000);  // 77:
     nla_put_string(message.get(), TCA_KIND, "tbf");
     nlattr* const options = nla_nest_start(message.get(), TCA_OPTIONS);
     tc_tbf_qopt bucket{};

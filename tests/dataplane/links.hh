@@ -25,6 +25,9 @@ class Links {
     // How many segments a packet that the interface is given may stand for.
     void limit_segmentation(const std::string& name, std::uint32_t segments);
 
+    // The qdisc ingress, whose place is that of clsact.
+    void add_ingress(const std::string& name);
+
     // A token bucket of 1 Gbps as root qdisc: something that is not ours.
     void add_token_bucket(const std::string& name);
 

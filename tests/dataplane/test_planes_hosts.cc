@@ -241,6 +241,27 @@ TEST_CASE("what somebody removes of a host's shaping is told once, and nothing p
     });
 }
 
+TEST_CASE(
+    "shaping that somebody's own qdisc keeps from being put back is told, and the others go on",
+    "[short]") {
+    for_each_plane([](const Plane& plane) {
+        if (plane.attachment != AttachmentKind::kernel_interface) return not_applicable();
+        PlaneWorld world{plane.open, {"a -- s1: 10ms", "s1 -- b: 0ms", "c -- s1: 10ms"}};
+        Links links = world.host("a").links();
+        links.remove_qdisc(TestHost::kInterface, TC_H_CLSACT);
+        links.add_ingress(TestHost::kInterface);
+        world.await([&] { return world.plane().totals().interfaces_lost == 1; });
+        CHECK(traffic_control(world.host("a")).find("ingress") != std::string::npos);
+        if (!plane.mends_root) CHECK(world.ping("a", "b", 3, 10ms, false, 200ms).empty());
+        const auto others = world.ping("c", "b", 3, 10ms);
+        REQUIRE(others.size() == 3);
+        CHECK(others.front() >= 20ms - 150us);
+        change_to(world, {"a -- s1: 20ms", "s1 -- b: 0ms", "c -- s1: 20ms"});
+        CHECK(world.ping("c", "b", 3, 10ms).at(0) >= 40ms - 150us);
+        CHECK(world.plane().totals().interfaces_lost == 1);
+    });
+}
+
 TEST_CASE("what is no IP is dropped and counted, but for ARP", "[short]") {
     for_each_plane([](const Plane& plane) {
         if (plane.attachment != AttachmentKind::kernel_interface) return not_applicable();

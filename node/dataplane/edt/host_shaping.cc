@@ -217,6 +217,14 @@ bool HostShaping::mend_filters() {
         return std::ranges::any_of(control_.filters(side),
                                    [&name](const FilterFound& one) { return one.name == name; });
     };
+    // To the qdisc ingress its one block of filters is that of egress, too.
+    const std::vector<QdiscFound> all = control_.qdiscs();
+    const auto at_clsact = std::ranges::find(all, TC_H_CLSACT, &QdiscFound::parent);
+    if (at_clsact != all.end() && at_clsact->kind != "clsact") {
+        refuse(control_, "has a qdisc '" + at_clsact->kind +
+                             "' of somebody else in the place of clsact: the shaping can't be put "
+                             "back, and what the host sends is not shaped");
+    }
     const bool lacks_program = !has(ClsactSide::egress, attach_.mark);
     const bool lacks_drop =
         is_cut_ && drop_all_program_ >= 0 && !has(ClsactSide::ingress, drop_mark(attach_.mark));

@@ -15,6 +15,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "base/error.hh"
@@ -90,6 +91,8 @@ class NetemPlane final : public DataPlane {
     void attach_classifier(LocalHost& local) const;
     void watch(LocalHost& local, int network_namespace);
     void interface_changed(LocalHost& local, bool inner);
+    void mend(LocalHost& local, bool inner);
+    static void keep_from_sending(LocalHost& local);
     void report_lost(LocalHost& local, const std::string& what);
     void flush_closed(LocalHost& local);
     void report_left();
@@ -321,6 +324,25 @@ void NetemPlane::watch(LocalHost& local, int network_namespace) {
 // By somebody else, or by us. A filter that leads packets to classes is removed by us never.
 void NetemPlane::interface_changed(LocalHost& local, bool inner) {
     if (local.tcal->lost()) return;
+    try {
+        mend(local, inner);
+    } catch (const std::exception& error) {
+        report_lost(local, fmt::format("what somebody has removed of a host's shaping can't be put "
+                                       "back, all that it sends is dropped reason=\"{}\"",
+                                       error.what()));
+        keep_from_sending(local);
+    }
+}
+
+void NetemPlane::keep_from_sending(LocalHost& local) {
+    try {
+        local.tcal->drop_everything();
+    } catch (const std::exception& error) {
+        spdlog::error("{}; what it sends is not shaped", error.what());
+    }
+}
+
+void NetemPlane::mend(LocalHost& local, bool inner) {
     if (!classifier_ && inner) local.tcal->drop_everything();
     if (!local.tcal->is_shaping()) {
         report_lost(local,

@@ -153,7 +153,24 @@ void Tcal::drop_everything() {
     }
 }
 
+std::string Tcal::kind_at_clsact() {
+    std::string kind;
+    dump(socket_, messages_.all_qdiscs(), [&](const nlmsghdr& header) {
+        const auto* tc = static_cast<const tcmsg*>(nlmsg_data(&header));
+        if (tc->tcm_ifindex != messages_.interface_index() || tc->tcm_parent != TC_H_CLSACT) return;
+        auto* message = const_cast<nlmsghdr*>(&header);  // libnl's parser has no const
+        const nlattr* name = nlmsg_find_attr(message, sizeof(tcmsg), TCA_KIND);
+        if (name != nullptr) kind = nla_get_string(name);
+    });
+    return kind;
+}
+
 bool Tcal::has_program() {
+    // To the qdisc ingress its one block of filters is that of egress, too.
+    if (const std::string kind = kind_at_clsact(); !kind.empty() && kind != "clsact") {
+        throw Failure{"interface " + interface_ + " has a qdisc " + kind +
+                      " of somebody else in the place of clsact"};
+    }
     bool found = false;
     dump(socket_, messages_.all_egress_filters(), [&found](const nlmsghdr& header) {
         auto* message = const_cast<nlmsghdr*>(&header);  // libnl's parser has no const

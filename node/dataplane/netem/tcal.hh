@@ -15,10 +15,9 @@
 // (3) What it must know to go on with the interface in another process is in its memory, if it is
 //     given one (plane_memory.hh). Where the interface has what the memory says, nothing of it
 //     is made anew, and what it holds is kept.
-// (4) When the interface is gone, or somebody else has removed the HTB from it, nothing more is
-// asked
-//     of the kernel: lost() says so, and usage is what it was. In the second case all that the
-//     interface is given is dropped, since nothing could delay it.
+// (4) When the interface is gone, or somebody else has removed the HTB from it, nothing more
+//     is asked of the kernel: lost() says so, and usage is what it was. In the second case
+//     all that the interface is given is dropped, since nothing could delay it.
 #pragma once
 
 #include <map>
@@ -71,7 +70,8 @@ class Tcal {
     bool is_shaping();
     // It is not: rule (4).
     void drop_everything();
-    // Whether our program is at its egress.
+    // Whether our program is at its egress. Throws Failure when it can't be there: somebody's own
+    // qdisc is in the place of clsact.
     bool has_program();
 
     // Somebody has seen that the interface is gone.
@@ -139,6 +139,7 @@ class Tcal {
     };
 
     bool has_htb();
+    std::string kind_at_clsact();  // empty: none
     bool go_on();
     void inspect(bool takeover);
     void make_base();
