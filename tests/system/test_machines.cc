@@ -18,6 +18,7 @@
 
 #include "tests/system/bpf_programs.hh"
 #include "tests/system/cluster_world.hh"
+#include "tests/system/flow_samples.hh"
 #include "tests/system/iperf_log.hh"
 #include "tests/system/ping_log.hh"
 
@@ -110,21 +111,6 @@ int sent(const std::string& log) {
                : -1;
 }
 
-// Of iperf3's client (`c`) to its server: the median of the samples in this time.
-double allowed_mbps(const json& result, const std::string& source, double from, double to) {
-    std::vector<double> allowed;
-    for (const json& flow : result.at("flows")) {
-        if (flow.at("src") != source) continue;
-        for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
-            const double at = flow.at("t_s")[i];
-            if (at < from || at > to || flow.at("allowed_bps")[i].is_null()) continue;
-            allowed.push_back(flow.at("allowed_bps")[i].get<double>() / 1e6);
-        }
-    }
-    std::ranges::sort(allowed);
-    return allowed.empty() ? 0 : allowed[allowed.size() / 2];
-}
-
 void delay_road(const Cluster& cluster) {
     for (const int i : {1, 2}) {
         const Ended delayed = run_program(
@@ -157,8 +143,8 @@ void check_across(const Cluster& cluster, const std::string& plane, const std::s
     CHECK(sent(cluster.log(run, "lost")) >= 400);
     const double a = settled_mbps(cluster.log(run, "a"), 3.0);
     const double c = settled_mbps(cluster.log(run, "c"), 3.0);
-    const double allowed_a = allowed_mbps(result, "a", 4, 9);
-    const double allowed_c = allowed_mbps(result, "c", 4, 9);
+    const double allowed_a = median_allowed_mbps(flow_samples(result, "a", 4, 9));
+    const double allowed_c = median_allowed_mbps(flow_samples(result, "c", 4, 9));
     std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
               << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
               << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed " << allowed_a

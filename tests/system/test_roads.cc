@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "tests/system/cluster_world.hh"
+#include "tests/system/flow_samples.hh"
 #include "tests/system/ping_log.hh"
 #include "tests/system/run_database.hh"
 #include "tests/system/stranger.hh"
@@ -81,13 +82,8 @@ std::string written(const Cluster& cluster, std::size_t m, const std::string& ho
 // A flow's shares in this time, in Mbit/s.
 std::vector<double> shares(const json& result, const std::string& source, double from, double to) {
     std::vector<double> found;
-    for (const json& flow : result.at("flows")) {
-        if (flow.at("src") != source) continue;
-        for (std::size_t i = 0; i < flow.at("t_s").size(); ++i) {
-            const double at = flow.at("t_s")[i];
-            if (at < from || at > to || flow.at("allowed_bps")[i].is_null()) continue;
-            found.push_back(flow.at("allowed_bps")[i].get<double>() / 1e6);
-        }
+    for (const FlowSample& sample : flow_samples(result, source, from, to)) {
+        found.push_back(sample.allowed_mbps);
     }
     return found;
 }
