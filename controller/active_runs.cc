@@ -4,8 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
+#include "base/log.hh"
 #include "controller/attempted.hh"
 
 namespace pleat {
@@ -60,11 +59,11 @@ Result<void> ActiveRuns::guarded(ActiveRun& run, const Action& action) {
     Result<void> done = attempted([&] { action(run); });
     if (done) return done;
     const std::string& name = run.plan.options.run;
-    spdlog::error("run={}: {}", name, done.error().message);
+    log::error("run={}: {}", name, done.error().message);
     const Result<void> failed =
         attempted([&] { run.session.fail(done.error().message, monotonic_now()); });
     // Its deadlines will end it.
-    if (!failed) spdlog::error("run={}, as it was to end: {}", name, failed.error().message);
+    if (!failed) log::error("run={}, as it was to end: {}", name, failed.error().message);
     return done;
 }
 

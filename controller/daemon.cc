@@ -10,9 +10,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 
 #include "base/files.hh"
+#include "base/log.hh"
 #include "base/overload.hh"
 #include "controller/active_runs.hh"
 #include "controller/attempted.hh"
@@ -72,10 +72,10 @@ class ControllerDaemon::Impl {
         PLEAT_ASSERT(!options_.endpoints.empty());
         for (const std::string& endpoint : options_.endpoints) open_door(endpoint);
         const std::size_t abandoned = store_.abandon_unstarted();
-        if (abandoned > 0) spdlog::warn("runs that never began in the store count={}", abandoned);
+        if (abandoned > 0) log::warn("runs that never began in the store count={}", abandoned);
         resume_runs();
-        spdlog::info("controller ready endpoint={} store={}", doors_.back()->endpoint(),
-                     store_.path());
+        log::info("controller ready endpoint={} store={}", doors_.back()->endpoint(),
+                  store_.path());
     }
 
     void stop(const std::string& reason) {
@@ -83,7 +83,7 @@ class ControllerDaemon::Impl {
         if (runs_.empty() || again) return leave();
         guarded([&] {
             runs_.with_each([&](ActiveRun& run) {
-                spdlog::info("ending run={} reason=\"{}\"", run.plan.options.run, reason);
+                log::info("ending run={} reason=\"{}\"", run.plan.options.run, reason);
                 run.session.stop(reason, monotonic_now());
             });
         });
@@ -113,7 +113,7 @@ class ControllerDaemon::Impl {
             },
             std::move(guard)));
         doors_.back()->on_bad_message([](const std::string& why) {
-            spdlog::warn("dropped a message, and will drop others silently: {}", why);
+            log::warn("dropped a message, and will drop others silently: {}", why);
         });
         if (endpoint.starts_with("tcp://")) public_endpoint_ = doors_.back()->endpoint();
     }
@@ -145,7 +145,7 @@ class ControllerDaemon::Impl {
 
     void drop(const std::string& why) {
         if (dropped_++ == 0) {
-            spdlog::warn("dropped a message, and will drop others silently: {}", why);
+            log::warn("dropped a message, and will drop others silently: {}", why);
         }
     }
 
@@ -171,7 +171,7 @@ class ControllerDaemon::Impl {
         if (node == nullptr) return drop("it is of a machine that has not said hello");
         if (node->peer != caller) {
             // Its connection was lost and is there again; what had waited comes first.
-            spdlog::info("node is back name={}", name);
+            log::info("node is back name={}", name);
             node->peer = caller;
             node->connected = true;
         }
@@ -219,8 +219,8 @@ class ControllerDaemon::Impl {
         try {
             const Result<Submitted> accepted = accept(caller, std::move(submit));
             if (!accepted) return caller.refuse(accepted.error().message);
-            spdlog::info("run accepted run={} hosts={} epochs={}", run, accepted->hosts,
-                         accepted->epochs);
+            log::info("run accepted run={} hosts={} epochs={}", run, accepted->hosts,
+                      accepted->epochs);
             caller.say(*accepted, run);
         } catch (const UnsuitableNetwork& problem) {
             caller.refuse(problem.what(), NodeFailed::kInvalidTopology);
@@ -304,9 +304,9 @@ class ControllerDaemon::Impl {
                                                 options_.deadlines, outputs_of(stored.run));
                 run->session.resume(results_of(store_, stored.run), monotonic_now());
                 runs_.add(std::move(run));
-                spdlog::info("resumed run={}", stored.run);
+                log::info("resumed run={}", stored.run);
             } catch (const std::exception& problem) {
-                spdlog::error("cannot resume run={}: {}", stored.run, problem.what());
+                log::error("cannot resume run={}: {}", stored.run, problem.what());
                 store_.abandon(stored.run,
                                fmt::format("the controller ended during the run, and one started "
                                            "anew can't go on with it: {}",
@@ -464,7 +464,7 @@ class ControllerDaemon::Impl {
             "{} is pleat {} (protocol {}), this controller is pleat {} (protocol {}): install the "
             "same version on both",
             who, version, protocol, PLEAT_VERSION, kProtocolVersion);
-        spdlog::info("refused: {}", why);
+        log::info("refused: {}", why);
         caller.door->refuse(caller.name, protocol, why);
     }
 
@@ -477,7 +477,7 @@ class ControllerDaemon::Impl {
             return caller.refuse(fmt::format(
                 "another node named {} is connected: give this one another name", message.node));
         }
-        spdlog::info("node arrived name={} version={}", message.node, message.version);
+        log::info("node arrived name={} version={}", message.node, message.version);
         runs_.with_each(
             [&message](ActiveRun& run) { run.session.node_arrived(message, monotonic_now()); });
         for (const HeldRun& held : message.runs) {
@@ -544,7 +544,7 @@ class ControllerDaemon::Impl {
 
     // It may be cut off and come back, or be started anew and take over.
     void lose(Node& node) {
-        spdlog::warn("node lost name={}", node.hello.node);
+        log::warn("node lost name={}", node.hello.node);
         node.connected = false;
         later([this, name = node.hello.node] {
             measuring([&] { ways_.node_gone(name, monotonic_now()); });
@@ -561,7 +561,7 @@ class ControllerDaemon::Impl {
     template <typename Action>
     void guarded(const Action& action) {
         if (const Result<void> done = attempted(action); !done) {
-            spdlog::error("{}", done.error().message);
+            log::error("{}", done.error().message);
         }
         settle();
     }
@@ -589,8 +589,8 @@ class ControllerDaemon::Impl {
     void settle() {
         for (const std::unique_ptr<ActiveRun>& run : runs_.take_finished()) {
             const RunFinished& results = run->session.results();
-            spdlog::info("run over run={} failed={} interrupted={}", results.run, results.failed,
-                         results.interrupted);
+            log::info("run over run={} failed={} interrupted={}", results.run, results.failed,
+                      results.interrupted);
             for (const Caller& waiting : questions_.end(results.run)) {
                 waiting.refuse("the run " + results.run + " has ended");
             }
@@ -622,7 +622,7 @@ class ControllerDaemon::Impl {
 
     void keep_late_ends() {
         for (const LateEnds::End& end : late_ends_.try_again()) {
-            spdlog::info("kept the end of run={}", end.results.run);
+            log::info("kept the end of run={}", end.results.run);
             for (const std::string& machine : end.machines) {
                 const Node* const node = nodes_.find(machine);
                 if (node != nullptr && node->connected) node->peer.say(Forget{}, end.results.run);

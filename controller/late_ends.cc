@@ -2,15 +2,14 @@
 
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
+#include "base/log.hh"
 #include "controller/attempted.hh"
 
 namespace pleat {
 
 void LateEnds::add(End end) {
-    spdlog::warn("run={} has ended, which the store can't take now; it is tried again",
-                 end.results.run);
+    log::warn("run={} has ended, which the store can't take now; it is tried again",
+              end.results.run);
     ends_.insert_or_assign(end.results.run, std::move(end));
 }
 

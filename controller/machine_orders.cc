@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "controller/kept_run.hh"
 #include "wire/membership.hh"
 
@@ -36,8 +36,8 @@ ControlMessage MachineOrders::answer(const MakeToken& order, const std::string& 
 ControlMessage MachineOrders::answer(const Join& join, const std::string& token) {
     const Result<void> joined = members_.join(token, join.name, join.key, utc_now());
     if (!joined) return Refused{.message = joined.error().message};
-    spdlog::info("joined name={} version={}", join.name.empty() ? "(operator)" : join.name,
-                 join.version);
+    log::info("joined name={} version={}", join.name.empty() ? "(operator)" : join.name,
+              join.version);
     return Joined{.name = join.name};
 }
 

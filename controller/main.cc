@@ -5,11 +5,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/log.hh"
 #include "controller/daemon.hh"
 #include "controller/options.hh"
 
@@ -51,7 +50,7 @@ int run(const pleat::ControllerArguments& arguments, pid_t parent) {
 int main(int argc, char** argv) {
     const pid_t parent = ::getppid();
     ::signal(SIGPIPE, SIG_IGN);
-    spdlog::set_default_logger(spdlog::stderr_color_mt("pleat-controller"));
+    pleat::log::begin("pleat-controller");
     const auto arguments = pleat::parse_controller_arguments({argv + 1, argv + argc});
     if (!arguments) {
         std::cerr << "pleat-controller: " << arguments.error().message << "\n\n"
@@ -66,7 +65,7 @@ int main(int argc, char** argv) {
     try {
         return run(*arguments, parent);
     } catch (const std::exception& problem) {
-        spdlog::error("{}", problem.what());
+        pleat::log::error("{}", problem.what());
         return 1;
     }
 }

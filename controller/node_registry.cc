@@ -1,11 +1,11 @@
 #include "controller/node_registry.hh"
 
-#include <spdlog/spdlog.h>
+#include "base/log.hh"
 
 namespace pleat {
 
 void Caller::refuse(const std::string& why, int exit_code) const {
-    spdlog::info("refused: {}", why);
+    log::info("refused: {}", why);
     say(Refused{.message = why, .exit_code = exit_code});
 }
 

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "controller/kept_run.hh"
 #include "controller/room.hh"
 #include "model/epochs.hh"
@@ -87,7 +87,7 @@ void WayOrders::measured(const WayCheck::Pair& pair, const std::optional<WayQual
         store_.set_way(way);
         known_.insert_or_assign(machines, way);
     } else {
-        spdlog::warn("network not measured from={} to={}: {}", pair.from, pair.to, problem);
+        log::warn("network not measured from={} to={}: {}", pair.from, pair.to, problem);
         way.problem = problem;
     }
     if (!pair.rates && quality) {

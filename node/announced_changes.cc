@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "node/repeating_timer.hh"
 
 namespace pleat {
@@ -67,7 +67,7 @@ void AnnouncedChanges::schedule_what_can_be(Instant now) {
         const std::optional<std::uint32_t> version = each.change.version;
         if (!next || (version && !schedule_.has_switched_to(*version) &&
                       !schedule_.switch_version(*version, at, now))) {
-            spdlog::warn(
+            log::warn(
                 "a change by hand can't be carried out yet: its tables are not here "
                 "number={}",
                 each.change.number);
@@ -87,7 +87,7 @@ void AnnouncedChanges::ask(Instant now) {
 }
 
 void AnnouncedChanges::tables_refused(const std::string& why, Instant now) {
-    spdlog::warn("tables of a change by hand can't be taken: {}", why);
+    log::warn("tables of a change by hand can't be taken: {}", why);
     ask(now);
 }
 
@@ -131,8 +131,8 @@ void AnnouncedChanges::do_it(Instant now) {
     waiting_.pop_front();
     const Duration late = now - recorder_.instant(change.at);
     recorder_.change(change.at, now, change.text, change.number);
-    spdlog::info("changed by hand number={} late_us={}", change.number,
-                 std::chrono::duration_cast<std::chrono::microseconds>(late).count());
+    log::info("changed by hand number={} late_us={}", change.number,
+              std::chrono::duration_cast<std::chrono::microseconds>(late).count());
     fence_.in_force(change.number);
     outputs_.send(ChangeDone{.number = change.number, .late = late});
     outputs_.done(change.number);
@@ -157,7 +157,7 @@ void AnnouncedChanges::check(Instant now) {
     closed_ = close;
     if (close) {
         closed_since_ = now;
-        spdlog::error("a change by hand is in force elsewhere and not here: hosts are cut off");
+        log::error("a change by hand is in force elsewhere and not here: hosts are cut off");
     } else {
         outputs_.problem(fmt::format(
             "a change by hand was missed: hosts here were cut from the network from {:.3f} s to "

@@ -2,8 +2,7 @@
 
 #include <variant>
 
-#include <spdlog/spdlog.h>
-
+#include "base/log.hh"
 #include "node/dataplane/open_plane.hh"
 
 namespace pleat {
@@ -43,7 +42,7 @@ PlaneKind chosen_plane(const MachinesOfRun& machines, const std::string& forced)
         throw MissingFeature{refused->message};
     }
     const auto& chosen = std::get<PlaneChoice>(choice);
-    spdlog::info("data plane chosen plane={} reason=\"{}\"", name_of(chosen.plane), chosen.reason);
+    log::info("data plane chosen plane={} reason=\"{}\"", name_of(chosen.plane), chosen.reason);
     return chosen.plane;
 }
 

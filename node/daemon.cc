@@ -7,9 +7,9 @@
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "base/files.hh"
+#include "base/log.hh"
 #include "base/overload.hh"
 #include "model/bare_metal.hh"
 #include "model/plane_choice.hh"
@@ -51,7 +51,7 @@ SharingSockets NodeDaemon::open_sharing() {
         try {
             return open_known_sharing(any_port);
         } catch (const std::exception& problem) {
-            spdlog::warn("other nodes will find this one at new ports: {}", problem.what());
+            log::warn("other nodes will find this one at new ports: {}", problem.what());
         }
     }
     same_ports_ = false;
@@ -83,7 +83,7 @@ ClientConnection NodeDaemon::connection() {
             .connected = [this] { say_hello(); },
             .refused =
                 [this](const std::string&) {
-                    spdlog::error(
+                    log::error(
                         "the controller does not know this machine any more (pleat machines rm?): "
                         "remove {} and join anew",
                         membership_file(options_.state_directory));
@@ -97,14 +97,14 @@ void NodeDaemon::wait_for_controller(Duration patience) {
     patience_.expires_after(patience);
     patience_.async_wait([this, patience](const boost::system::error_code& error) {
         if (error || greeted_) return;
-        spdlog::warn("no controller answers at {} yet: still waiting for it", options_.controller);
+        log::warn("no controller answers at {} yet: still waiting for it", options_.controller);
         wait_for_controller(std::min<Duration>(2 * patience, std::chrono::minutes{1}));
     });
 }
 
 void NodeDaemon::say_hello() {
     patience_.cancel();
-    if (std::exchange(greeted_, true)) spdlog::info("the controller is there again");
+    if (std::exchange(greeted_, true)) log::info("the controller is there again");
     std::vector<HeldRun> held;
     for (const auto& [name, part] : runs_) {
         if (part.run) held.push_back(part.run->held());
@@ -128,7 +128,7 @@ void NodeDaemon::write_sharing_file() const {
         const NodeAddress own = sharing_.address();
         write_new_file(sharing_file(), own.states + "\n" + own.snapshots + "\n");
     } catch (const std::exception& problem) {
-        spdlog::warn("{}", problem.what());
+        log::warn("{}", problem.what());
     }
 }
 
@@ -150,7 +150,7 @@ void NodeDaemon::read_ended_runs() {
         if (ended) {
             ended_.emplace(run, *std::move(ended));
         } else {
-            spdlog::error("what came of run={} is lost: {}", run, ended.error().message);
+            log::error("what came of run={} is lost: {}", run, ended.error().message);
         }
     }
 }
@@ -169,7 +169,7 @@ void NodeDaemon::end(const std::string& run, EndedRun ended) {
         try {
             if (options_.membership) keep_ended_run(ended_file(run), ended);
         } catch (const std::exception& problem) {
-            spdlog::warn("what came of run={} is kept in memory only: {}", run, problem.what());
+            log::warn("what came of run={} is kept in memory only: {}", run, problem.what());
         }
         ended_.insert_or_assign(run, std::move(ended));
         collect(run, 0);
@@ -230,7 +230,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    [this, &run](const Collect& asked) { collect(run, asked.offset); },
                    [this, &run](const Forget&) { forget(run); },
                    [this](const Refused& refused) {
-                       spdlog::error("the controller refuses this node: {}", refused.message);
+                       log::error("the controller refuses this node: {}", refused.message);
                        exit_code_ = 1;
                        stop("refused by the controller");
                    },
@@ -239,7 +239,7 @@ void NodeDaemon::receive(const std::string& run, ControlMessage message) {
                    [this](const Shutdown&) { stop("told to shut down"); },
                    [](const auto& other) {
                        static_cast<void>(other);
-                       spdlog::warn("a message that is not for a node was dropped");
+                       log::warn("a message that is not for a node was dropped");
                    },
                },
                message);
@@ -255,7 +255,7 @@ void NodeDaemon::open_way(const std::string& run) {
         controller_.send(ways.told(), run);
     } catch (const std::exception& error) {
         ways_.erase(run);
-        spdlog::error("no way to other machines could be opened: {}", error.what());
+        log::error("no way to other machines could be opened: {}", error.what());
         controller_.send(NodeFailed{.message = error.what()}, run);
     }
 }
@@ -296,7 +296,7 @@ bool NodeDaemon::reaches_machines() {
     const std::string missing =
         forced && !is_of_kernel(*forced) ? "another one is forced" : missing_for_machines();
     if (!missing.empty()) {
-        spdlog::info(R"(kernel planes do not reach other machines reason="{}")", missing);
+        log::info(R"(kernel planes do not reach other machines reason="{}")", missing);
     }
     reaches_machines_ = missing.empty();
     return *reaches_machines_;
@@ -340,12 +340,12 @@ void NodeDaemon::take_over() {
 bool NodeDaemon::take_over(JournaledRun left, Part& part) {
     const std::string run = left.prepare.options.run;
     if (has_attached_hosts(left.prepare.scenario)) {
-        spdlog::warn(
-            "run={} ends with the node daemon that had it: this machine is one of its hosts", run);
+        log::warn("run={} ends with the node daemon that had it: this machine is one of its hosts",
+                  run);
         settle_interface(left.prepare.options.runtime_directory);
         return false;
     }
-    spdlog::info("taking over run={}", run);
+    log::info("taking over run={}", run);
     part.directory = left.prepare.options.run_directory;
     try {
         // The device of VXLAN is there, in the underlay.
@@ -358,7 +358,7 @@ bool NodeDaemon::take_over(JournaledRun left, Part& part) {
                                              std::move(ways), sender(run), ender(run));
         return true;
     } catch (const std::exception& problem) {
-        spdlog::error("run={} can't be taken over: {}", run, problem.what());
+        log::error("run={} can't be taken over: {}", run, problem.what());
         return false;
     }
 }
@@ -406,7 +406,7 @@ void NodeDaemon::prepare(PrepareRun prepare) {
                                              std::move(ways), sender(run), ender(run));
     } catch (const std::exception& error) {
         dissolve(run);
-        spdlog::error("the run could not be prepared: {}", error.what());
+        log::error("the run could not be prepared: {}", error.what());
         int exit_code = 1;
         if (dynamic_cast<const MissingFeature*>(&error) != nullptr) {
             exit_code = NodeFailed::kMissingFeature;
@@ -436,7 +436,7 @@ void NodeDaemon::dissolve(const std::string& run) {
         try {
             found->second.ledger->dissolve();
         } catch (const std::exception& problem) {
-            spdlog::warn("{}", problem.what());
+            log::warn("{}", problem.what());
         }
     }
     runs_.erase(found);

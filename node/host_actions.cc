@@ -1,8 +1,7 @@
 #include "node/host_actions.hh"
 
-#include <spdlog/spdlog.h>
-
 #include "base/clock.hh"
+#include "base/log.hh"
 
 namespace pleat {
 
@@ -20,7 +19,7 @@ void HostActions::carry_out(const HostAction& action, const std::string& text) {
     switch (action.kind) {
         case HostAction::Kind::start:
             if (fleet_.running(host)) {
-                spdlog::warn("event has no effect: host runs already event=\"{}\"", text);
+                log::warn("event has no effect: host runs already event=\"{}\"", text);
                 return;
             }
             start(host);

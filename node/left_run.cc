@@ -4,9 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "base/interface_undo.hh"
+#include "base/log.hh"
 
 namespace pleat {
 
@@ -38,11 +37,11 @@ std::vector<LeftRun> adopt_left_runs(const std::string& state_directory, const s
             if (journal) {
                 result.push_back({std::move(run), *std::move(ledger), *std::move(journal)});
             } else {
-                spdlog::warn("run={} had not begun when the node daemon ended", run);
+                log::warn("run={} had not begun when the node daemon ended", run);
                 remove_left_run(*std::move(ledger));
             }
         } catch (const std::exception& problem) {
-            spdlog::warn("what is left of run={} stays: {}", run, problem.what());
+            log::warn("what is left of run={} stays: {}", run, problem.what());
         }
     }
     return result;
@@ -51,15 +50,15 @@ std::vector<LeftRun> adopt_left_runs(const std::string& state_directory, const s
 void remove_left_run(RunLedger ledger) {
     try {
         for (const std::string& problem : end_processes(ledger, kGrace)) {
-            spdlog::warn("{}", problem);
+            log::warn("{}", problem);
         }
         if (const auto interface = undo_interface(ledger.directory())) {
-            spdlog::info("interface is as it was before run={} interface={}", ledger.run(),
-                         *interface);
+            log::info("interface is as it was before run={} interface={}", ledger.run(),
+                      *interface);
         }
         ledger.dissolve();
     } catch (const std::exception& problem) {
-        spdlog::warn("{}", problem.what());
+        log::warn("{}", problem.what());
     }
 }
 

@@ -9,9 +9,9 @@
 #include <linux/pkt_sched.h>
 #include <netinet/in.h>
 #include <netlink/msg.h>
-#include <spdlog/spdlog.h>
 
 #include "base/error.hh"
+#include "base/log.hh"
 #include "node/dataplane/edt/traffic_control.hh"
 #include "node/dataplane/netem/tc_messages.hh"
 
@@ -117,16 +117,16 @@ void note_interface(const std::string& interface, const std::string& runtime_dir
         undo.then.push_back(bytes_of(control.gso_limit(*segments)));
     }
     write_interface_undo(runtime_directory, undo);
-    spdlog::info("this machine's own interface is shaped interface={}", interface);
+    log::info("this machine's own interface is shaped interface={}", interface);
 }
 
 void settle_interface(const std::string& runtime_directory) {
     try {
         if (const auto left = undo_interface(runtime_directory)) {
-            spdlog::warn("the data plane had left something on interface={}", *left);
+            log::warn("the data plane had left something on interface={}", *left);
         }
     } catch (const std::exception& problem) {
-        spdlog::error("{}", problem.what());
+        log::error("{}", problem.what());
     }
 }
 

@@ -6,11 +6,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/log.hh"
 #include "base/namespaces.hh"
 #include "node/daemon.hh"
 #include "node/dataplane/open_plane.hh"
@@ -48,16 +47,16 @@ int run(const pleat::NodeOptions& options, pid_t parent) {
 int main(int argc, char** argv) {
     const pid_t parent = ::getppid();
     ::signal(SIGPIPE, SIG_IGN);
-    spdlog::set_default_logger(spdlog::stderr_color_mt("pleat-node"));
+    pleat::log::begin("pleat-node");
     try {
         int exit_code = 0;
         const auto options = pleat::parse_node_options(argc, argv, exit_code);
         return options ? run(*options, parent) : exit_code;
     } catch (const pleat::MissingFeature& error) {
-        spdlog::error("{}", error.what());
+        pleat::log::error("{}", error.what());
         return pleat::NodeFailed::kMissingFeature;
     } catch (const std::exception& error) {
-        spdlog::error("{}", error.what());
+        pleat::log::error("{}", error.what());
         return 1;
     }
 }

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "base/lifeline.hh"
+#include "base/log.hh"
 #include "base/overload.hh"
 #include "model/actions_done.hh"
 #include "model/addressing.hh"
@@ -214,7 +214,7 @@ class NodeRun::Impl {
 
     void end(const std::string& reason, bool interrupted) {
         if (stage_ == Stage::ending || stage_ == Stage::ended) return;
-        spdlog::info("run ending reason=\"{}\"", reason);
+        log::info("run ending reason=\"{}\"", reason);
         end_reason_ = reason;
         interrupted_ = interrupted;
         stage_ = Stage::ending;
@@ -294,7 +294,7 @@ class NodeRun::Impl {
             std::chrono::duration<double>{gap}.count(),
             in_kernel ? "packets were shaped by the kernel meanwhile"
                       : "packets under way were lost");
-        spdlog::warn("{}", text);
+        log::warn("{}", text);
         problems_.push_back(text);
         recorder_.event(so_far_.last, now, "node daemon started anew");
         wait_until(std::max(now, left.t0), [this] { run(); });
@@ -536,13 +536,13 @@ class NodeRun::Impl {
 
     void command_ended(const ExecEnded& ended) {
         if (commands_.ended(ended) || ended.exit_code == 0) return;
-        spdlog::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
+        log::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
     }
 
     void host_lost(const HostLost& lost) {
         const std::string problem =
             fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
-        spdlog::error("{}", problem);
+        log::error("{}", problem);
         problems_.push_back(problem);
         results_.lost(lost.host, problem);
         sharer_.host_crashed(lost.host, monotonic_now());
@@ -643,8 +643,8 @@ class NodeRun::Impl {
             text += (text.empty() ? "" : "; ") + event;
         }
         recorder_.epoch(activated, epoch_starts_[index], std::move(text));
-        spdlog::info("epoch switched epoch={} late_us={}", index,
-                     microseconds(activated.actual - activated.planned));
+        log::info("epoch switched epoch={} late_us={}", index,
+                  microseconds(activated.actual - activated.planned));
     }
 
     // ---- ending

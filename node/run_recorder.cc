@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <spdlog/spdlog.h>
+#include "base/log.hh"
 
 namespace pleat {
 
@@ -120,7 +120,7 @@ void RunRecorder::flush() {
     const Result<void> flushed = log_.flush();
     if (flushed || problem_) return;
     problem_ = flushed.error().message;
-    spdlog::error("the run log is incomplete: {}", *problem_);
+    log::error("the run log is incomplete: {}", *problem_);
 }
 
 void RunRecorder::write(const LogRecord& record) {

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "base/overload.hh"
 
 namespace pleat {
@@ -59,7 +59,7 @@ RunSharing::RunSharing(boost::asio::io_context& loop, SharingSockets& sockets, S
 RunSharing::~RunSharing() {
     sockets_.remove(member_.run);
     if (!member_.compare_shares) return;
-    spdlog::info("digests of shares compared run={} count={}", member_.run, compared_);
+    log::info("digests of shares compared run={} count={}", member_.run, compared_);
 }
 
 // ---- connections
@@ -207,7 +207,7 @@ void RunSharing::receive_whole(const Peer& from, const StateUpdate& full) {
 bool RunSharing::is_from(const Peer& peer, const std::string& publisher) {
     if (publisher == peer.name) return true;
     if (!std::exchange(forged_told_, true)) {
-        spdlog::warn("a peer speaks in another's name, dropped peer={}", peer.name);
+        log::warn("a peer speaks in another's name, dropped peer={}", peer.name);
     }
     return false;
 }
@@ -235,15 +235,15 @@ void RunSharing::apply(const ApplyStates& change, Instant now) {
         if (outputs_.host) outputs_.host(host, status);
     }
     if (refused == 0 || std::exchange(refused_told_, true)) return;
-    spdlog::warn("states of flows or hosts that are not its own were dropped peer={} count={}",
-                 change.publisher, refused);
+    log::warn("states of flows or hosts that are not its own were dropped peer={} count={}",
+              change.publisher, refused);
 }
 
 void RunSharing::drop(const DropStates& change, Instant now) {
     sharer_.drop_publisher(change.publisher, now);
     if (!change.lost) return;
     heard_.erase(change.publisher);
-    spdlog::warn("peer lost: silent for three heartbeats peer={}", change.publisher);
+    log::warn("peer lost: silent for three heartbeats peer={}", change.publisher);
     if (outputs_.peer_lost) outputs_.peer_lost(*find(change.publisher));
 }
 

@@ -10,11 +10,11 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/error.hh"
+#include "base/log.hh"
 
 namespace pleat {
 
@@ -70,14 +70,14 @@ RunWays open_run_ways(const std::string& address, PortRange ports, bool with_vxl
     if (!with_vxlan) return ways;
     const boost::asio::ip::address own = tunnel_endpoint(ways.tunnel).address();
     if (own.is_v6() && mtu_at(own) < vxlan_whole(true)) {
-        spdlog::info("no VXLAN: the interface of {} has an MTU of {}, over IPv6 it needs {}",
-                     own.to_string(), mtu_at(own), vxlan_whole(true));
+        log::info("no VXLAN: the interface of {} has an MTU of {}, over IPv6 it needs {}",
+                  own.to_string(), mtu_at(own), vxlan_whole(true));
         return ways;
     }
     try {
         ways.vxlan = open_tunnel_end(address, ports);
     } catch (const Failure& error) {
-        spdlog::info("no VXLAN: {}", error.what());
+        log::info("no VXLAN: {}", error.what());
         return ways;
     }
     ways.vxlan_network = drawn_vxlan_network();

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "base/capabilities.hh"
+#include "base/log.hh"
 #include "node/dataplane/edt/edt_plane.hh"
 #include "node/dataplane/greeting_plane.hh"
 #include "node/dataplane/kernel/bpffs.hh"
@@ -54,8 +53,7 @@ std::unique_ptr<DataPlane> open_edt(PlaneContext context) {
         try {
             options.pins = open_private_bpffs(context.run);
         } catch (const std::exception& error) {
-            spdlog::warn(R"(a node daemon that dies could not be replaced reason="{}")",
-                         error.what());
+            log::warn(R"(a node daemon that dies could not be replaced reason="{}")", error.what());
         }
     }
     return open_edt_plane(std::move(context), std::move(options));

@@ -9,12 +9,12 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.hh"
 #include "base/files.hh"
+#include "base/log.hh"
 #include "node/netlink/in_namespace.hh"
 #include "node/netlink/route_batch.hh"
 #include "node/underlay/forwarding.hh"
@@ -117,7 +117,7 @@ void Underlay::open_forwarding() {
     try {
         forwarding_ = std::make_unique<Forwarding>(namespace_.value());
     } catch (const std::exception& error) {
-        spdlog::info(R"(hosts are joined by routing, TTLs are one less reason="{}")", error.what());
+        log::info(R"(hosts are joined by routing, TTLs are one less reason="{}")", error.what());
     }
 }
 
@@ -126,8 +126,8 @@ void Underlay::lead_to(const keeper::Interface& interface) const {
     try {
         forwarding_->add(interface);
     } catch (const std::exception& error) {
-        spdlog::warn(R"(packets of a host are routed, their TTLs one less host={} reason="{}")",
-                     interface.host, error.what());
+        log::warn(R"(packets of a host are routed, their TTLs one less host={} reason="{}")",
+                  interface.host, error.what());
     }
 }
 

@@ -13,8 +13,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "base/overload.hh"
 #include "controller/daemon.hh"
 #include "tests/controller/plans.hh"
@@ -135,7 +135,7 @@ class FakeNode {
 };
 
 struct DaemonWorld {
-    DaemonWorld() { spdlog::set_level(spdlog::level::off); }
+    DaemonWorld() { log::silence(); }
 
     boost::asio::io_context loop;
     TemporaryDirectory directory;

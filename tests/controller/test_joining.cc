@@ -4,9 +4,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include "base/log.hh"
 #include "controller/daemon.hh"
 #include "controller/members.hh"
 #include "tests/controller/plans.hh"
@@ -47,7 +47,7 @@ struct Caller {
 
 struct World {
     World() {
-        spdlog::set_level(spdlog::level::off);
+        log::silence();
         open("tcp://127.0.0.1:*");
     }
 

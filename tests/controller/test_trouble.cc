@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/log.hh"
 #include "controller/active_runs.hh"
 #include "controller/schema.hh"
 #include "controller/store.hh"
@@ -167,7 +168,7 @@ TEST_CASE("a run that can't write its beginning fails in the end, and the other 
 }
 
 TEST_CASE("what goes wrong in one run's doing ends that run and no other") {
-    spdlog::set_level(spdlog::level::off);
+    log::silence();
     const TemporaryDirectory directory;
     Store store{directory.path()};
     ActiveRuns runs;

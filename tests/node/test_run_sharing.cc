@@ -4,8 +4,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <spdlog/spdlog.h>
 
+#include "base/log.hh"
 #include "model/epochs.hh"
 #include "node/dataplane/recording_plane.hh"
 #include "node/run_sharing.hh"
@@ -39,7 +39,7 @@ struct OneMachine {
 struct World {
     World()
         : folder{scenario}, base{std::make_shared<const PathTable>(compute_epochs(scenario).base)} {
-        spdlog::set_level(spdlog::level::off);
+        log::silence();
         for (std::uint32_t i = 0; i < 3; ++i) {
             auto machine = std::make_unique<OneMachine>();
             machine->name = "m" + std::to_string(i + 1);

@@ -4,9 +4,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <spdlog/spdlog.h>
 #include <zmq.hpp>
 
+#include "base/log.hh"
 #include "model/epochs.hh"
 #include "node/run_sharing.hh"
 #include "tests/sharing/dumbbell.hh"
@@ -22,7 +22,7 @@ namespace {
 const std::string run_name = "r-1";
 
 struct Network {
-    Network() { spdlog::set_level(spdlog::level::off); }
+    Network() { log::silence(); }
 
     HostId host(const std::string& name) const { return *scenario.topology.find_host(name); }
 

@@ -17,9 +17,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <spdlog/spdlog.h>
 
 #include "base/lifeline.hh"
+#include "base/log.hh"
 #include "base/overload.hh"
 #include "node/dataplane/edt/edt_object.hh"
 #include "node/dataplane/edt/flow_watch.hh"
@@ -204,9 +204,9 @@ class EdtPlane final : public DataPlane {
             action(*shapings_[place]);
         } catch (const std::exception& error) {
             count_lost(place);
-            spdlog::warn(R"(interface not changed host={} while="{}" reason="{}")",
-                         context_.folder.topology().host(places_.hosts()[place]).name, what,
-                         error.what());
+            log::warn(R"(interface not changed host={} while="{}" reason="{}")",
+                      context_.folder.topology().host(places_.hosts()[place]).name, what,
+                      error.what());
         }
     }
 
@@ -310,9 +310,9 @@ void EdtPlane::remove_host(HostId host) {
 // Nothing of the host passes any more, and nothing that goes to it arrives; the others go on.
 void EdtPlane::interface_gone(std::uint32_t place) {
     count_lost(place);
-    spdlog::warn("interface is gone host={} interface={}",
-                 context_.folder.topology().host(places_.hosts()[place]).name,
-                 shapings_[place]->interface());
+    log::warn("interface is gone host={} interface={}",
+              context_.folder.topology().host(places_.hosts()[place]).name,
+              shapings_[place]->interface());
     caps_.host_gone(places_.hosts()[place]);
     watches_[place].reset();
     shapings_[place]->leave();
@@ -324,7 +324,7 @@ void EdtPlane::interface_changed(std::uint32_t place) {
     on_interface(place, "putting back what somebody has removed", [&](HostShaping& one) {
         if (!one.mend()) return;
         count_lost(place);
-        spdlog::warn(
+        log::warn(
             "somebody has removed the shaping of a host, it is put back; what was sent "
             "meanwhile was not shaped host={} interface={}",
             context_.folder.topology().host(places_.hosts()[place]).name, one.interface());

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include <linux/pkt_sched.h>
-#include <spdlog/spdlog.h>
 
 #include "base/error.hh"
+#include "base/log.hh"
 #include "node/dataplane/kernel/refusals.hh"
 
 namespace pleat {
@@ -249,10 +249,8 @@ void HostShaping::undo() noexcept {
         if (!done) return;
         try {
             action();
-        } catch (const std::exception& error) {
+        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
             // (4); and at the end of a run most interfaces are.
-            spdlog::debug("shaping not undone interface={} reason=\"{}\"", control_.interface(),
-                          error.what());
         }
     };
     step(is_cut_, [this] { control_.remove_filter(ClsactSide::ingress, kFilterPreference); });

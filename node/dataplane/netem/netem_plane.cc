@@ -16,10 +16,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "base/error.hh"
 #include "base/lifeline.hh"
+#include "base/log.hh"
 #include "node/dataplane/kernel/bpf_object.hh"
 #include "node/dataplane/kernel/bpffs.hh"
 #include "node/dataplane/netem/classifier.hh"
@@ -198,8 +198,8 @@ void NetemPlane::open_classifier(const PlaneContext& context) {
         // u32 filters know no ports.
         if (context.bare_metal) throw MissingFeature{error.what()};
         const std::string why = error.what();  // the rest is libbpf's and the verifier's
-        spdlog::info("netem works without BPF, with u32 filters why=\"{}\"",
-                     why.substr(0, why.find('\n')));
+        log::info("netem works without BPF, with u32 filters why=\"{}\"",
+                  why.substr(0, why.find('\n')));
         return;
     }
     try {
@@ -207,7 +207,7 @@ void NetemPlane::open_classifier(const PlaneContext& context) {
         classifier_->pin_in(path_of(pins_));
     } catch (const std::exception& error) {
         pins_.close();
-        spdlog::warn(R"(a node daemon that dies could not be replaced reason="{}")", error.what());
+        log::warn(R"(a node daemon that dies could not be replaced reason="{}")", error.what());
     }
 }
 
@@ -245,8 +245,8 @@ void NetemPlane::add_host(HostPort port) {
         seed_ + (std::uint64_t{port.host.value} << 32U), &local->memory->tcal());
     const bool goes_on = local->tcal->goes_on();
     if (is_adopted_ && !goes_on) {
-        spdlog::warn("interface was no more shaped host={} interface={}",
-                     folder_.topology().host(port.host).name, attachment->name);
+        log::warn("interface was no more shaped host={} interface={}",
+                  folder_.topology().host(port.host).name, attachment->name);
     }
     if (goes_on) {
         local->recall_rows();
@@ -338,7 +338,7 @@ void NetemPlane::keep_from_sending(LocalHost& local) {
     try {
         local.tcal->drop_everything();
     } catch (const std::exception& error) {
-        spdlog::error("{}; what it sends is not shaped", error.what());
+        log::error("{}; what it sends is not shaped", error.what());
     }
 }
 
@@ -360,8 +360,8 @@ void NetemPlane::mend(LocalHost& local, bool inner) {
 }
 
 void NetemPlane::report_lost(LocalHost& local, const std::string& what) {
-    spdlog::warn("{} host={} interface={}", what, folder_.topology().host(local.host).name,
-                 local.tcal->interface());
+    log::warn("{} host={} interface={}", what, folder_.topology().host(local.host).name,
+              local.tcal->interface());
     if (!std::exchange(local.is_lost, true)) ++interfaces_lost_;
 }
 
