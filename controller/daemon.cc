@@ -478,6 +478,8 @@ class ControllerDaemon::Impl {
                 "another node named {} is connected: give this one another name", message.node));
         }
         log::info("node arrived name={} version={}", message.node, message.version);
+        // Who looks at it at once wants to see its round trip.
+        static_cast<void>(nodes_.find(message.node)->still_there());
         runs_.with_each(
             [&message](ActiveRun& run) { run.session.node_arrived(message, monotonic_now()); });
         for (const HeldRun& held : message.runs) {

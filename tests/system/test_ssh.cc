@@ -78,6 +78,12 @@ TEST_CASE("a machine is added, looked at and removed by ssh, and is then as it w
     REQUIRE(listed.size() == 1);
     CHECK(listed[0].at("connected") == true);
     CHECK(neighbour.has_node());
+    // Its round trip is known from the beginning.
+    const auto measured = [&neighbour] {
+        const json all = document(neighbour.machines({"ls", "--json"}).out).at("machines");
+        return all[0].at("round_trip_us").is_number();
+    };
+    CHECK(eventually(500ms, measured));
 
     const Ended again = neighbour.machines({"add", "--ssh", "root@m2", "--name", "m3"});
     CHECK(again.code == 1);
