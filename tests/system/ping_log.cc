@@ -1,17 +1,16 @@
 #include "tests/system/ping_log.hh"
 
 #include <algorithm>
-#include <regex>
 #include <sstream>
+
+#include "tests/system/patterns.hh"
 
 namespace pleat::system_test {
 
 std::vector<double> round_trips(const std::string& log) {
-    static const std::regex time{R"(time=([0-9.]+) ms)"};
     std::vector<double> found;
-    for (auto it = std::sregex_iterator{log.begin(), log.end(), time}; it != std::sregex_iterator{};
-         ++it) {
-        found.push_back(std::stod((*it)[1]));
+    for (const auto& match : matches(log, R"(time=([0-9.]+) ms)")) {
+        found.push_back(std::stod(match[1]));
     }
     std::ranges::sort(found);
     return found;

@@ -6,13 +6,13 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <regex>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "tests/system/cluster_world.hh"
 #include "tests/system/flow_samples.hh"
+#include "tests/system/patterns.hh"
 #include "tests/system/ping_log.hh"
 #include "tests/system/run_database.hh"
 #include "tests/system/stranger.hh"
@@ -102,11 +102,8 @@ double most_share(const json& result, const std::string& source, double from, do
 std::vector<int> compared(const Cluster& cluster) {
     std::vector<int> counts;
     for (const auto& node : cluster.nodes) {
-        const std::string log = node->err();
-        std::smatch found;
-        const bool told = std::regex_search(
-            log, found, std::regex{"digests of shares compared.* count=([0-9]+)"});
-        counts.push_back(told ? std::stoi(found[1]) : -1);
+        const auto found = matches(node->err(), "digests of shares compared.* count=([0-9]+)");
+        counts.push_back(found.empty() ? -1 : std::stoi(found[0][1]));
     }
     return counts;
 }
