@@ -11,8 +11,8 @@
 #include "node/dataplane/flow_shape.hh"
 #include "node/dataplane/netem/classifier.hh"
 #include "node/dataplane/netem/flow_account.hh"
+#include "node/dataplane/netem/shaping_guard.hh"
 #include "node/dataplane/netem/tcal.hh"
-#include "node/netlink/interface_watch.hh"
 
 namespace pleat {
 
@@ -43,8 +43,7 @@ struct LocalHost {
     std::uint16_t place = 0;
     std::unique_ptr<HostMemory> memory;
     std::unique_ptr<Tcal> tcal;
-    std::unique_ptr<InterfaceWatch> watch;       // of its interface; none when that is gone
-    bool is_lost = false;                        // counted in PlaneTotals::interfaces_lost
+    std::unique_ptr<ShapingGuard> guard;         // after the Tcal: ends before it
     std::unique_ptr<Classifier::Source> source;  // with BPF
     std::vector<Row> rows;
     std::vector<std::uint32_t> opening;  // rows, after the next commit

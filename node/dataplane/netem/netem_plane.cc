@@ -15,7 +15,6 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fmt/format.h>
 
 #include "base/error.hh"
 #include "base/lifeline.hh"
@@ -89,11 +88,7 @@ class NetemPlane final : public DataPlane {
     void open_classifier(const PlaneContext& context);
     void take_source(LocalHost& local, bool goes_on);
     void attach_classifier(LocalHost& local) const;
-    void watch(LocalHost& local, int network_namespace);
-    void interface_changed(LocalHost& local, bool inner);
-    void mend(LocalHost& local, bool inner);
-    static void keep_from_sending(LocalHost& local);
-    void report_lost(LocalHost& local, const std::string& what);
+    void guard(LocalHost& local, int network_namespace);
     void flush_closed(LocalHost& local);
     void report_left();
     LocalHost* find(HostId host);
@@ -266,7 +261,7 @@ void NetemPlane::add_host(HostPort port) {
     local->tcal->commit();
     LocalHost& added = *local;
     locals_[port.host] = std::move(local);
-    watch(added, attachment->network_namespace.value());
+    guard(added, attachment->network_namespace.value());
     if (goes_on) flush_closed(added);
     if (table_) {
         Rows rows = rows_of(folder_, *table_, port.host);
@@ -307,62 +302,12 @@ void NetemPlane::attach_classifier(LocalHost& local) const {
         local.tcal->messages().program(true, classifier_->egress_program(), mark_, local.place));
 }
 
-// Nothing of the host passes any more when its interface goes; the others go on.
-void NetemPlane::watch(LocalHost& local, int network_namespace) {
-    local.watch = std::make_unique<InterfaceWatch>(
-        loop_, network_namespace, local.tcal->messages().interface_index(),
-        InterfaceWatch::Outputs{
-            .gone =
-                [this, &local] {
-                    local.tcal->interface_gone();
-                    local.watch.reset();
-                    report_lost(local, "interface is gone");
-                },
-            .changed = [this, &local](bool inner) { interface_changed(local, inner); }});
-}
-
-// By somebody else, or by us. A filter that leads packets to classes is removed by us never.
-void NetemPlane::interface_changed(LocalHost& local, bool inner) {
-    if (local.tcal->lost()) return;
-    try {
-        mend(local, inner);
-    } catch (const std::exception& error) {
-        report_lost(local, fmt::format("what somebody has removed of a host's shaping can't be put "
-                                       "back, all that it sends is dropped reason=\"{}\"",
-                                       error.what()));
-        keep_from_sending(local);
-    }
-}
-
-void NetemPlane::keep_from_sending(LocalHost& local) {
-    try {
-        local.tcal->drop_everything();
-    } catch (const std::exception& error) {
-        log::error("{}; what it sends is not shaped", error.what());
-    }
-}
-
-void NetemPlane::mend(LocalHost& local, bool inner) {
-    if (!classifier_ && inner) local.tcal->drop_everything();
-    if (!local.tcal->is_shaping()) {
-        report_lost(local,
-                    "somebody has removed the shaping of a host; all that it sends is dropped from "
-                    "now on, what it sent meanwhile was not shaped");
-        return;
-    }
-    if (!classifier_ || local.tcal->has_program()) return;
-    local.tcal->request_quietly(local.tcal->messages().clsact());
-    attach_classifier(local);
-    local.tcal->commit();
-    report_lost(local,
-                "somebody has removed the classifier of a host, it is put back; what was sent "
-                "meanwhile was not shaped");
-}
-
-void NetemPlane::report_lost(LocalHost& local, const std::string& what) {
-    log::warn("{} host={} interface={}", what, folder_.topology().host(local.host).name,
-              local.tcal->interface());
-    if (!std::exchange(local.is_lost, true)) ++interfaces_lost_;
+void NetemPlane::guard(LocalHost& local, int network_namespace) {
+    ShapingGuard::Outputs outputs{.attach_classifier = {}, .lost = [this] { ++interfaces_lost_; }};
+    if (classifier_) outputs.attach_classifier = [this, &local] { attach_classifier(local); };
+    local.guard = std::make_unique<ShapingGuard>(loop_, network_namespace, *local.tcal,
+                                                 folder_.topology().host(local.host).name,
+                                                 std::move(outputs));
 }
 
 // What waits in rows that an earlier plane has closed: rule (3).
