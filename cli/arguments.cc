@@ -7,8 +7,8 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "cli/help.hh"
 #include "cli/verbs.hh"
 #include "readers/spelling.hh"
@@ -482,7 +482,7 @@ CommandLine Grammar::result() const {
                                                        "heal", "link", "mark"};
     if (std::ranges::find(kChanges, name) != kChanges.end()) {
         ChangeArguments change = change_;
-        const std::string words = fmt::format("{}", fmt::join(words_, " "));
+        const std::string words = joined(words_, " ");
         if (name == "do") {
             change.lines = words_;
         } else if (name == "link") {

@@ -1,7 +1,8 @@
 #include "cli/completion.hh"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+
+#include "base/joined.hh"
 
 namespace pleat {
 
@@ -10,7 +11,7 @@ std::string bash_completion(std::span<const VerbWords> verbs) {
     std::string cases;
     for (const VerbWords& verb : verbs) {
         names += names.empty() ? verb.verb : " " + verb.verb;
-        cases += fmt::format("        {}) words='{}' ;;\n", verb.verb, fmt::join(verb.words, " "));
+        cases += fmt::format("        {}) words='{}' ;;\n", verb.verb, joined(verb.words, " "));
     }
     std::string script = "# bash completion of pleat; made by 'pleat completion bash'\n";
     script +=

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "readers/unit_text.hh"
 
 namespace pleat {
@@ -24,8 +24,7 @@ tl::unexpected<LinkFailure> failure(ExitCode code, std::string message) {
 std::string list(std::span<const std::string> names, std::string_view before_last) {
     constexpr std::size_t kMost = 8;
     const std::size_t left_out = names.size() - std::min(names.size(), kMost);
-    const std::string text =
-        fmt::format("{}", fmt::join(names.subspan(left_out), std::string{before_last}));
+    const std::string text = joined(names.subspan(left_out), std::string{before_last});
     return left_out == 0 ? text : fmt::format("{} ({} older ones not listed)", text, left_out);
 }
 

@@ -1,7 +1,7 @@
 // pleat set, do, partition, heal, link, mark: changes of a run under way.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "cli/commands.hh"
 #include "cli/json.hh"
 #include "cli/running_run.hh"
@@ -26,14 +26,14 @@ ExitCode execute(const ChangeArguments& arguments, Output& output) {
         output.data(change_document(found->run, change));
     } else {
         output.data(fmt::format("{} took effect at t={:.3f}s, {:.2f} ms late\n",
-                                fmt::join(arguments.lines, "; "),
+                                joined(arguments.lines, "; "),
                                 std::chrono::duration<double>{change.at.time_since_epoch()}.count(),
                                 std::chrono::duration<double, std::milli>{change.late}.count()));
     }
     if (change.missing.empty()) return ExitCode::ok;
     output.error(fmt::format(
         "not on {}: a machine that has missed a change is cut from the network until it has it",
-        fmt::join(change.missing, ", ")));
+        joined(change.missing, ", ")));
     return ExitCode::failed;
 }
 

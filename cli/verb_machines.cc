@@ -2,9 +2,9 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "base/joined.hh"
 #include "base/process.hh"
 #include "cli/commands.hh"
 #include "cli/controller_link.hh"
@@ -37,7 +37,7 @@ std::string machine_table(const Machines& machines) {
                                      : std::to_string(machine.hosts),
                         milliseconds(machine.round_trip),
                         machine.clock_error ? "± " + milliseconds(machine.clock_error) : "-",
-                        fmt::format("{}", fmt::join(machine.labels, ","))});
+                        joined(machine.labels, ",")});
     }
     return table(rows);
 }

@@ -1,7 +1,7 @@
 // pleat start, stop, down, ps, wait, inspect: runs on a running controller.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "cli/commands.hh"
 #include "cli/controller_link.hh"
 #include "cli/format.hh"
@@ -28,15 +28,14 @@ std::optional<ControllerPlace> controller(const std::string& given, Output& outp
 std::string run_table(const Runs& runs) {
     std::vector<std::vector<std::string>> rows{{"RUN", "NAME", "STATE", "SUBMITTED", "MACHINES"}};
     for (const RunInfo& run : runs.runs) {
-        rows.push_back({run.run, run.name, run.state, run.submitted_at,
-                        fmt::format("{}", fmt::join(run.machines, ","))});
+        rows.push_back({run.run, run.name, run.state, run.submitted_at, joined(run.machines, ",")});
     }
     return table(rows);
 }
 
 std::string details_text(const RunDetails& details, const RunResults& results) {
     std::string text = fmt::format("run {}  {}  {}  on {}\n", details.info.run, details.info.name,
-                                   details.info.state, fmt::join(details.info.machines, ", "));
+                                   details.info.state, joined(details.info.machines, ", "));
     for (const std::string& problem : details.results.problems) {
         text += "problem: " + problem + "\n";
     }

@@ -3,8 +3,8 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "cli/commands.hh"
 #include "cli/controller_link.hh"
 #include "cli/json.hh"
@@ -22,7 +22,7 @@ std::string hosts_by_machine(const std::vector<std::string>& machine_of_host) {
     for (const auto& [machine, count] : hosts) {
         parts.push_back(fmt::format("{}: {}", machine, count));
     }
-    return fmt::format("hosts on {}", fmt::join(parts, ", "));
+    return fmt::format("hosts on {}", joined(parts, ", "));
 }
 
 // What one placement can't be checked for is a failure here: it is what was asked.

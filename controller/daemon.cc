@@ -9,7 +9,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/files.hh"
 #include "base/log.hh"

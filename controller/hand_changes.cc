@@ -5,8 +5,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "readers/read_scenario.hh"
 
 namespace pleat {
@@ -229,7 +229,7 @@ AnnounceChange HandChanges::announcement(const Change& change) const {
             .version = change.result.version,
             .at = change.result.at,
             .actions = change.actions,
-            .text = fmt::format("{}", fmt::join(change.result.lines, "; "))};
+            .text = joined(change.result.lines, "; ")};
 }
 
 void HandChanges::receive(const std::string& machine, const ChangeDone& done, ExperimentTime now) {
@@ -259,7 +259,7 @@ void HandChanges::look_at(Change& change, ExperimentTime now) const {
         fmt::format("the change at t={:.3f}s ({}) is not in force on {}: cut from the network "
                     "there until it is",
                     std::chrono::duration<double>{change.result.at.time_since_epoch()}.count(),
-                    fmt::join(change.result.lines, "; "), fmt::join(change.result.missing, ", ")));
+                    joined(change.result.lines, "; "), joined(change.result.missing, ", ")));
 }
 
 void HandChanges::receive(const std::string& machine, const ChangeMissed& missed) {

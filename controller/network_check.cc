@@ -7,9 +7,9 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.hh"
+#include "base/joined.hh"
 #include "base/overload.hh"
 #include "model/graph_min_cut.hh"
 
@@ -37,7 +37,7 @@ std::string list(std::vector<std::string> texts, std::string_view things = "pair
         texts.resize(kMostTexts);
         texts.push_back(fmt::format("{} more {}", more, things));
     }
-    return fmt::format("{}", fmt::join(texts, ", "));
+    return joined(texts, ", ");
 }
 
 // Never beyond what is a rate.
@@ -255,7 +255,7 @@ std::string refusal_text(const NetworkJudgement& judgement) {
     return fmt::format(
         "the network between the machines can't carry this placement (--ignore-network goes on "
         "nevertheless, place: in the file says where a host belongs):\n  {}",
-        fmt::join(judgement.problems, "\n  "));
+        joined(judgement.problems, "\n  "));
 }
 
 std::vector<UnderlayLink> underlay_of(const WaysByMachines& ways,

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.hh"
+#include "base/joined.hh"
 #include "model/bare_metal.hh"
 #include "model/near_hosts.hh"
 
@@ -109,7 +109,7 @@ Result<RunPlan> plan_run(Submit submit, const std::vector<std::string>& machine_
     if (scenario.topology.hosts().empty()) return fail("the topology has no host");
     const std::vector<std::string> missing = missing_abilities(scenario);
     if (!missing.empty()) {
-        return fail(fmt::format("this build can't do yet: {}", fmt::join(missing, ", ")));
+        return fail(fmt::format("this build can't do yet: {}", joined(missing, ", ")));
     }
     const auto mixed = mixed_hosts(scenario.topology, scenario.applications);
     if (mixed) return fail(*mixed);

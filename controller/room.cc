@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "controller/planner.hh"
 
 namespace pleat {
@@ -51,7 +51,7 @@ Result<std::vector<std::string>> find_room(const Scenario& scenario, const NodeR
                                    spoken_for(machine.name)));
     }
     if (room < hosts) {
-        return fail(fmt::format("no room for {} hosts: {}", hosts, fmt::join(full, "; ")));
+        return fail(fmt::format("no room for {} hosts: {}", hosts, joined(full, "; ")));
     }
     std::vector<std::string> names;
     names.reserve(machines.size());

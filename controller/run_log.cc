@@ -6,8 +6,8 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "base/overload.hh"
 #include "controller/schema.hh"
 #include "controller/sqlite.hh"
@@ -192,7 +192,7 @@ class RunLog::Impl {
         for (const ChangeResult& each : changes) {
             SqlValue version;
             if (each.version) version = std::int64_t{*each.version};
-            const std::string missing = fmt::format("{}", fmt::join(each.missing, ", "));
+            const std::string missing = joined(each.missing, ", ");
             change.run({std::int64_t{each.number}, version, std::int64_t{each.epoch.value},
                         number(each.at), each.late.count(), text_or_null(missing)});
             std::int64_t position = 0;

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "base/overload.hh"
 
 namespace pleat {
@@ -306,7 +306,7 @@ void RunSession::on(SessionPart& part, const HostsReady& ready, Instant now) {
         hosts += each.ready->hosts;
         planes.insert(each.ready->data_plane);
     }
-    results_.data_plane = fmt::format("{}", fmt::join(planes, ", "));
+    results_.data_plane = joined(planes, ", ");
     keep(archive_.prepared(results_.data_plane));
     const std::string machines =
         parts_.size() > 1 ? fmt::format(" on {} machines", parts_.size()) : std::string{};
@@ -636,8 +636,8 @@ void RunSession::finish() {
         results_.failed = true;
         results_.problems.push_back(
             fmt::format("the change by hand at {} ({}) was not carried out by {}",
-                        seconds_text(change.at.time_since_epoch()), fmt::join(change.lines, "; "),
-                        fmt::join(change.missing, ", ")));
+                        seconds_text(change.at.time_since_epoch()), joined(change.lines, "; "),
+                        joined(change.missing, ", ")));
     }
     std::vector<std::vector<std::string>> events;
     events.reserve(plan_.epochs.epochs.size());
@@ -677,7 +677,7 @@ std::string RunSession::who(const std::function<bool(const SessionPart&)>& filte
         if (filter(part)) names.push_back(part.part.machine);
     }
     if (parts_.size() == 1) return "the node";
-    return fmt::format("machine{} {}", names.size() == 1 ? "" : "s", fmt::join(names, ", "));
+    return fmt::format("machine{} {}", names.size() == 1 ? "" : "s", joined(names, ", "));
 }
 
 std::string RunSession::said_by(const SessionPart& part, const std::string& problem) const {

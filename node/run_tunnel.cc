@@ -6,8 +6,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "model/underlay.hh"
 
 namespace pleat {
@@ -233,7 +233,7 @@ void RunTunnel::warn_if_late(Instant now) {
     }
     if (silent.empty()) return;
     warn_(fmt::format("no answer yet from {}: does a firewall let UDP through?",
-                      fmt::join(silent, ", ")));
+                      joined(silent, ", ")));
 }
 
 }  // namespace pleat

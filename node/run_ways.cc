@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -14,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/error.hh"
+#include "base/joined.hh"
 #include "base/log.hh"
 
 namespace pleat {
@@ -135,7 +135,7 @@ std::vector<std::string> vxlan_warnings(const std::string& node, const std::vect
         warnings.push_back(fmt::format(
             "between machine {} and {} full packets of hosts go in two pieces, which costs "
             "processor time and doubles what a real loss does: an MTU of {} there avoids it",
-            node, fmt::join(narrow, ", "), vxlan_whole(true)));
+            node, joined(narrow, ", "), vxlan_whole(true)));
     }
     return warnings;
 }

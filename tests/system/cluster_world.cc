@@ -7,9 +7,9 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.hh"
+#include "base/joined.hh"
 
 namespace pleat::system_test {
 
@@ -118,7 +118,7 @@ Cluster::Namespaces::~Namespaces() {
 void Cluster::ip(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "ip");
     const Ended ended = run_program(place.command(arguments));
-    INFO(fmt::format("{}: {}", fmt::join(arguments, " "), ended.err));
+    INFO(fmt::format("{}: {}", joined(arguments, " "), ended.err));
     REQUIRE(ended.code == 0);
     if (arguments[1] == "netns") namespaces.names.push_back(arguments[3]);
 }

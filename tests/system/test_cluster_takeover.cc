@@ -8,8 +8,8 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "base/joined.hh"
 #include "tests/system/cluster_world.hh"
 #include "tests/system/processes.hh"
 
@@ -178,7 +178,7 @@ links: [a -- s: 5ms, b -- s: 5ms]
     CHECK(run.finish(40s).code != 0);
     start_node_again(cluster, 2);
     REQUIRE(cluster.connected(2));
-    INFO(fmt::format("{}", fmt::join(cluster.place.runtime_directories(), " ")));
+    INFO(joined(cluster.place.runtime_directories(), " "));
     INFO(cluster.nodes[1]->err());
     CHECK(eventually(10s, [&] { return cluster.place.runtime_directories().empty(); }));
 }
