@@ -245,7 +245,7 @@ void HostShaping::connect() {
 
 void HostShaping::undo() noexcept {
     // Each step for itself: what one can't undo the next one may.
-    const auto step = [this](bool done, auto&& action) {
+    const auto step = [](bool done, auto&& action) {
         if (!done) return;
         try {
             action();
