@@ -40,9 +40,9 @@ std::string escaped(std::string_view name) {
     return result;
 }
 
-int tries() {
-    const char* const wanted = std::getenv("PLEAT_TRIES");
-    return wanted == nullptr ? 1 : std::atoi(wanted);
+long tries() {
+    const char* const wanted = std::getenv("PLEAT_TRIES");  // NOLINT(concurrency-mt-unsafe): early
+    return wanted == nullptr ? 1 : std::strtol(wanted, nullptr, 10);
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     int result = session.run(argc, argv);
     const std::vector<std::string> again = failed_cases();
     if (again.empty() || again.size() > kMostTriedAgain) return result;
-    for (int number = 2; number <= tries(); ++number) {
+    for (long number = 2; number <= tries(); ++number) {
         Catch::ConfigData data = session.configData();
         data.testsOrTags.clear();
         for (const std::string& name : again) {
