@@ -1,5 +1,7 @@
 // Cases are tagged [short] when they judge no time closely: they also hold on a machine that
-// is emulated.
+// is emulated. They are tagged [alone] when nothing else may be under way in their kernel: they
+// fill its processor, or judge the latest packets, or the processor's time; or they are not of one
+// plane.
 //
 // The planes of the conformance suite, and where each may differ from the others. Nothing
 // else may differ: a case knows only the DataPlane interface and what is declared here.

@@ -53,7 +53,7 @@ double goodput(const Pair& pair, bool v6) {
 
 }  // namespace
 
-TEST_CASE("what nobody shapes arrives at once and whole") {
+TEST_CASE("what nobody shapes arrives at once and whole", "[alone]") {
     with_qdisc("", [](const Pair& pair) {
         for (const bool v6 : {false, true}) {
             const auto times = pair.ping(v6);
@@ -76,7 +76,7 @@ TEST_CASE("what nobody shapes arrives at once and whole") {
     });
 }
 
-TEST_CASE("a delay is seen there and back, and one way") {
+TEST_CASE("a delay is seen there and back, and one way", "[alone]") {
     with_qdisc("netem delay 10ms", [](const Pair& pair) {
         const auto times = pair.ping();
         CHECK(times.size() == 50);
@@ -88,7 +88,7 @@ TEST_CASE("a delay is seen there and back, and one way") {
     });
 }
 
-TEST_CASE("losses, duplicates, damage and disorder are seen") {
+TEST_CASE("losses, duplicates, damage and disorder are seen", "[alone]") {
     with_qdisc(
         "netem delay 5ms loss 10% duplicate 5% corrupt 5% reorder 5% 0%", [](const Pair& pair) {
             Stream stream = pair.stream(2000);
@@ -107,7 +107,7 @@ TEST_CASE("losses, duplicates, damage and disorder are seen") {
         });
 }
 
-TEST_CASE("a rate is seen by TCP and UDP") {
+TEST_CASE("a rate is seen by TCP and UDP", "[alone]") {
     with_qdisc("tbf rate 20mbit burst 100k latency 50ms", [](const Pair& pair) {
         for (const bool v6 : {false, true}) {
             CHECK(goodput(pair, v6) ==
@@ -127,7 +127,7 @@ TEST_CASE("a rate is seen by TCP and UDP") {
     });
 }
 
-TEST_CASE("what TCP sends again is seen") {
+TEST_CASE("what TCP sends again is seen", "[alone]") {
     with_qdisc("netem delay 2ms loss 2%", [](const Pair& pair) {
         const TcpTransfer transfer{pair.a, pair.b};
         std::this_thread::sleep_for(1s);

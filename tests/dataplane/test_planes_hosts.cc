@@ -325,7 +325,7 @@ TEST_CASE("jumbo frames are ordinary packets") {
     });
 }
 
-TEST_CASE("silent hosts cost nothing") {
+TEST_CASE("silent hosts cost nothing", "[alone]") {
     for_each_plane([](const Plane& plane) {
         std::vector<std::string> lines;
         lines.reserve(20);

@@ -93,6 +93,8 @@ class Machines {
                                     "route show table all\n"
                                     "rule show\n");
         for (const int i : {1, 2}) {
+            // Until the kernel is sure of its own IPv6 address.
+            REQUIRE(eventually(10s, [&] { return !has(routes(i), "tentative"); }));
             before_.push_back(interface(i));
             routes_.push_back(routes(i));
         }
@@ -240,7 +242,7 @@ void check_refusals(Machines& machines) {
 
 }  // namespace
 
-// One cluster for all of it: in User Mode Linux each program takes 0.3 s to start.
+// One cluster for all of it: in User Mode Linux it takes a second to make.
 TEST_CASE("two machines are hosts themselves: shaped by address, and left as they were") {
     if (!can_make_machines()) return;
     Machines machines;

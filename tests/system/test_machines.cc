@@ -305,7 +305,7 @@ void timed(const std::string& part, const std::function<void()>& run) {
 
 }  // namespace
 
-// One cluster for all of it: in User Mode Linux each program takes 0.3 s to start.
+// One cluster for all of it: in User Mode Linux it takes a second to make.
 TEST_CASE(
     "kernel planes of two machines: right across a real road, also when node daemons are killed") {
     if (!can_make_machines()) return;
