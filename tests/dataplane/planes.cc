@@ -100,18 +100,18 @@ std::map<std::string, Tally>& tallies() {
 // Of the case that is running, if one is.
 Tally* current = nullptr;  // NOLINT: cases run one after the other
 
-bool wanted(const std::string& name) {
+}  // namespace
+
+bool is_wanted(const std::string& name) {
     const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
     return names == nullptr ||
            (" " + std::string{names} + " ").find(" " + name + " ") != std::string::npos;
 }
 
-}  // namespace
-
 void for_each_plane(const std::function<void(const Plane&)>& test) {
     static const std::vector<Plane> planes = all_planes();
     for (const Plane& plane : planes) {
-        if (!wanted(plane.name)) continue;
+        if (!is_wanted(plane.name)) continue;
         Tally& tally = tallies().try_emplace(plane.name, plane.name).first->second;
         if (!tally.begin(plane.missing())) continue;
         INFO("plane " << plane.name);

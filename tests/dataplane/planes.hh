@@ -1,7 +1,5 @@
 // Cases are tagged [short] when they judge no time closely: they also hold on a machine that
-// is emulated. They are tagged [alone] when nothing else may be under way in their kernel: they
-// fill its processor, or judge the latest packets, or the processor's time; or they are not of one
-// plane.
+// is emulated.
 //
 // The planes of the conformance suite, and where each may differ from the others. Nothing
 // else may differ: a case knows only the DataPlane interface and what is declared here.
@@ -64,6 +62,9 @@ struct Plane {
 // variable PLEAT_PLANES names: "edt netem"; all without it), and says aloud which it
 // cannot have. How often each ran or was skipped is printed at the end.
 void for_each_plane(const std::function<void(const Plane&)>& test);
+
+// Whether cases are to run for this plane.
+bool is_wanted(const std::string& name);
 
 // Said by a case that ends early: it does not concern the plane, or needs something that this
 // machine has not.

@@ -79,7 +79,7 @@ TEST_CASE("a path's latency does not depend on what other paths carry") {
     });
 }
 
-TEST_CASE("two paths of one host never disturb each other", "[alone]") {
+TEST_CASE("two paths of one host never disturb each other") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 0ms", "s1 -- b: 1ms", "s1 -- c: 100ms 5Mbps"}};
         {  // 1 ms beside 100 ms

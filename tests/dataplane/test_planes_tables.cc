@@ -4,7 +4,7 @@
 using namespace pleat;
 using namespace pleat::testing;
 
-TEST_CASE("tables take effect at their instants", "[alone]") {
+TEST_CASE("tables take effect at their instants") {
     for_each_plane([](const Plane& plane) {
         PlaneWorld world{plane.open, {"a -- s1: 1ms", "s1 -- b: 0ms"}};
         constexpr std::uint32_t kTables = 60;
@@ -136,7 +136,7 @@ TEST_CASE("a rate changes in place, down and up again") {
     });
 }
 
-TEST_CASE("ten thousand paths switch at one instant", "[alone]") {
+TEST_CASE("ten thousand paths switch at one instant") {
     for_each_plane([](const Plane& plane) {
         // Ten hosts of this machine, a thousand destinations; fewer where each path is a
         // change of its own.

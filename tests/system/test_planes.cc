@@ -2,7 +2,6 @@
 // can't. Also run in User Mode Linux, whose kernel has what all three need.
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -33,12 +32,6 @@ namespace {
 
 const std::vector<std::string> plane_names{"edt", "netem", "tun"};
 const std::vector<std::string> kernel_planes{"edt", "netem"};
-
-// Those whose rates are measured: PLEAT_PLANES, or all.
-bool is_measured(const std::string& plane) {
-    const char* const chosen = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
-    return chosen == nullptr || has(chosen, plane);
-}
 
 // Nobody can take over; what is in force is held by keepers alone.
 void kill_all_but_keepers(const Program& run) {
@@ -315,7 +308,7 @@ TEST_CASE("without a word a run has the plane that `doctor` names, and its manif
 TEST_CASE("three clients share a bottleneck by their round trips, whatever plane shapes them") {
     if (!can_run_or_skips()) return;
     std::vector<std::string> measured = plane_names;
-    std::erase_if(measured, [](const std::string& plane) { return !is_measured(plane); });
+    std::erase_if(measured, [](const std::string& plane) { return !is_wanted(plane); });
     std::list<PlaneRun> runs = begin_runs(possible(measured), three_clients, {"--json"});
     for (PlaneRun& run : runs) {
         const std::string& plane = run.plane;
