@@ -38,7 +38,7 @@ hosts:
   a:
     attach: machine:m1
     address: 10.99.0.11
-    run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; ping -D -n -c 35 -i 0.1 10.99.0.22"]
+    run: [sh, -c, "iperf3 -c 10.99.0.22 -C cubic -t 4 -J; ping -D -n -c 56 -i 0.05 10.99.0.22"]
     after: [b]
     main: true
     stop: [sh, -c, "exit 3"]
@@ -50,9 +50,9 @@ hosts:
     stop: [sh, -c, "echo goodbye from $$PLEAT_ADDRESS"]
 links: [a -- b: 20ms 20Mbps]
 events:
-  - 6s: set a--b 40ms
-  - 7s: crash b
-  - 7.7s: start b
+  - 5.4s: set a--b 40ms
+  - 6.2s: crash b
+  - 6.9s: start b
 )";
 
 // A process that is not the application's child when the keeper is killed.
@@ -363,7 +363,7 @@ TEST_CASE("two machines are hosts themselves: shaped by address, and left as the
         INFO(plane);
         timed(plane + " run", [&] { check_run(machines, plane, two); });
         timed(plane + " killed", [&] { check_killed(machines, plane, sleepers); });
-        if (plane == planes.back()) break;
+        // Also after the last: a controller that is to end waits for the machines of its runs.
         cluster.nodes[0].emplace(cluster.node_command(1, ""));
         REQUIRE(cluster.connected(1));
     }

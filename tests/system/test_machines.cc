@@ -34,15 +34,15 @@ namespace {
 constexpr const char* kAcross = R"(
 pleat: 1
 name: across
-duration: 10s
+duration: 8s
 hosts:
   far: {place: m1, run: "ping -n -c 60 -i 0.1 near"}
   near: {place: m2}
-  lost: {place: m2, run: "ping -n -q -c 600 -w 9 -i 0.01 lossy"}
+  lost: {place: m2, run: "ping -n -q -c 600 -w 7 -i 0.01 lossy"}
   lossy: {place: m1}
-  a: {place: m1, run: "iperf3 -c b -C cubic -t 9 -J", after: [b]}
+  a: {place: m1, run: "iperf3 -c b -C cubic -t 7 -J", after: [b]}
   b: {place: m2, run: "iperf3 -s", ready: {tcp: 5201}}
-  c: {place: m2, run: "iperf3 -c d -C cubic -t 9 -J", after: [d]}
+  c: {place: m2, run: "iperf3 -c d -C cubic -t 7 -J", after: [d]}
   d: {place: m1, run: "iperf3 -s", ready: {tcp: 5201}}
 bridges: [s1, s2]
 links:
@@ -154,8 +154,8 @@ void check_across(const Cluster& cluster, const std::string& plane, const Ended&
     CHECK(sent(cluster.log(run, "lost")) >= 400);
     const double a = settled_mbps(cluster.log(run, "a"), 3.0);
     const double c = settled_mbps(cluster.log(run, "c"), 3.0);
-    const double allowed_a = median_allowed_mbps(flow_samples(result, "a", 4, 9));
-    const double allowed_c = median_allowed_mbps(flow_samples(result, "c", 4, 9));
+    const double allowed_a = median_allowed_mbps(flow_samples(result, "a", 4, 7));
+    const double allowed_c = median_allowed_mbps(flow_samples(result, "c", 4, 7));
     std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
               << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
               << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed " << allowed_a
