@@ -114,8 +114,8 @@ TEST_CASE("two paths of one host never disturb each other") {
 TEST_CASE("jitter has the distribution that was asked for") {
     for_each_plane([](const Plane& plane) {
         // Many paths at a time; on each the packets are too far apart to push each other.
-        constexpr int kPaths = 24;
-        constexpr int kPackets = 20;
+        constexpr int kPaths = 12;
+        constexpr int kPackets = 40;
         constexpr std::size_t kSamples = std::size_t{kPaths} * kPackets;
         std::vector<std::string> lines{"a -- s1: 30ms"};
         for (int i = 0; i < kPaths; ++i) lines.push_back("s1 -- d" + std::to_string(i) + ": 0ms");
