@@ -1,4 +1,4 @@
-// Links: what tests do to network interfaces, by netlink: starting `ip` takes 0.3 s in User
+// Links: what tests do to network interfaces, by netlink: starting `ip` takes long in User
 // Mode Linux.
 #pragma once
 

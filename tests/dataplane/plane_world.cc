@@ -46,6 +46,10 @@ PlaneWorld::PlaneWorld(const OpenPlane& open, const std::vector<std::string>& li
     first_table_ = {table(lines, 1), monotonic_now()};
     plane_->activate_at(first_table_.table, first_table_.when);
     await([this] { return !activated_.empty(); });
+    await([this] {
+        return std::ranges::all_of(hosts_,
+                                   [](const auto& one) { return one.second->has_ipv6_route(); });
+    });
 }
 
 PlaneContext PlaneWorld::context(std::size_t local_hosts) {

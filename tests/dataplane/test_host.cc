@@ -4,8 +4,10 @@
 #include <csignal>
 #include <exception>
 #include <fstream>
+#include <string_view>
 #include <thread>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -143,6 +145,23 @@ TestHost::TestHost(const AddressPlan& plan, HostId host, const Underlay* underla
         }
     });
     if (underlay != nullptr) underlay->plug(interface, namespace_.value());
+}
+
+bool TestHost::has_ipv6_route() const {
+    std::array<std::uint8_t, 16> bytes{};
+    PLEAT_ASSERT(::inet_pton(AF_INET6, address6_.c_str(), bytes.data()) == 1);
+    std::string wanted;
+    for (const std::uint8_t byte : bytes) {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        wanted += {kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+    wanted += " 80 ";  // all 128 bits of it
+    bool found = false;
+    inside([&] {
+        std::ifstream routes{"/proc/thread-self/net/ipv6_route"};
+        for (std::string line; std::getline(routes, line);) found |= line.starts_with(wanted);
+    });
+    return found;
 }
 
 }  // namespace pleat::testing

@@ -56,6 +56,10 @@ class TestHost {
 
     const std::string& address6() const { return address6_; }
 
+    // A kernel gives a new IPv6 address its route a moment later, from a work queue; till then
+    // what comes for it is dropped.
+    bool has_ipv6_route() const;
+
     Program start(const std::vector<std::string>& arguments) const {
         return Program{namespace_.value(), arguments};
     }

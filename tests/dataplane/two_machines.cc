@@ -10,6 +10,7 @@
 #include "base/overload.hh"
 #include "model/epochs.hh"
 #include "node/dataplane/tun_plane.hh"
+#include "tests/dataplane/traffic.hh"
 #include "tests/model/build.hh"
 
 namespace pleat::testing {
@@ -170,19 +171,11 @@ void TwoMachines::pass(Duration time) {
 
 std::vector<Duration> TwoMachines::ping(const std::string& from, const std::string& to, int count,
                                         Duration interval, bool v6) const {
-    const double seconds = std::chrono::duration<double>{interval}.count();
     const TestHost& target = host(to);
-    const std::string text =
-        host(from).run({"ping", "-n", "-c", std::to_string(count), "-i", std::to_string(seconds),
-                        "-W", "2", v6 ? target.address6() : target.address()});
-    std::vector<Duration> times;
-    const std::string mark = "time=";
-    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
-        const double milliseconds = std::stod(text.substr(at + mark.size(), 16));
-        times.emplace_back(static_cast<Duration::rep>(milliseconds * 1e6));
-    }
-    std::ranges::sort(times);
-    return times;
+    return testing::ping({.from = &host(from),
+                          .address = v6 ? target.address6() : target.address(),
+                          .count = count,
+                          .interval = interval});
 }
 
 }  // namespace pleat::testing

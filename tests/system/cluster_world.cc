@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 
 #include <catch2/catch.hpp>
@@ -147,6 +148,13 @@ Command Cluster::in(std::size_t i, std::vector<std::string> words) const {
 
 bool can_make_machines() {
     return is_root_or_skips("machines as network namespaces") && can_run_or_skips();
+}
+
+void timed(const std::string& part, const std::function<void()>& run) {
+    const Instant began = monotonic_now();
+    run();
+    std::cout << part << ": " << std::chrono::duration<double>{monotonic_now() - began}.count()
+              << " s\n";
 }
 
 std::string three_pairs(const std::string& duration, const std::string& client_options) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -65,6 +66,9 @@ class Cluster {
 };
 
 bool can_make_machines();
+
+// Says what a part of a test took.
+void timed(const std::string& part, const std::function<void()>& run);
 
 // A topology file: three clients and servers of iperf3, in pairs by name, so that each machine of
 // three has a pair. All flows share one link of 60 Mbps. Ends so that more sections can follow.

@@ -4,22 +4,22 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <iostream>
-#include <iterator>
+#include <map>
 #include <optional>
-#include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "base/files.hh"
 #include "tests/system/bpf_programs.hh"
 #include "tests/system/cluster_world.hh"
 #include "tests/system/flow_samples.hh"
 #include "tests/system/iperf_log.hh"
+#include "tests/system/patterns.hh"
 #include "tests/system/ping_log.hh"
 
 using namespace pleat;
@@ -34,15 +34,15 @@ namespace {
 constexpr const char* kAcross = R"(
 pleat: 1
 name: across
-duration: 10s
+duration: 8s
 hosts:
   far: {place: m1, run: "ping -n -c 60 -i 0.1 near"}
   near: {place: m2}
-  lost: {place: m2, run: "ping -n -q -c 600 -w 9 -i 0.01 lossy"}
+  lost: {place: m2, run: "ping -n -q -c 600 -w 7 -i 0.01 lossy"}
   lossy: {place: m1}
-  a: {place: m1, run: "iperf3 -c b -C cubic -t 9 -J", after: [b]}
+  a: {place: m1, run: "iperf3 -c b -C cubic -t 7 -J", after: [b]}
   b: {place: m2, run: "iperf3 -s", ready: {tcp: 5201}}
-  c: {place: m2, run: "iperf3 -c d -C cubic -t 9 -J", after: [d]}
+  c: {place: m2, run: "iperf3 -c d -C cubic -t 7 -J", after: [d]}
   d: {place: m1, run: "iperf3 -s", ready: {tcp: 5201}}
 bridges: [s1, s2]
 links:
@@ -98,17 +98,13 @@ std::vector<std::string> planes(const Workplace& place) {
 constexpr double kRoadMs = 6;  // there and back
 
 double lost_percent(const std::string& log) {
-    std::smatch found;
-    return std::regex_search(log, found, std::regex{R"(([0-9.]+)% packet loss)"})
-               ? std::stod(found[1])
-               : -1;
+    const auto found = matches(log, R"(([0-9.]+)% packet loss)");
+    return found.empty() ? -1 : std::stod(found[0][1]);
 }
 
 int sent(const std::string& log) {
-    std::smatch found;
-    return std::regex_search(log, found, std::regex{R"((\d+) packets transmitted)"})
-               ? std::stoi(found[1])
-               : -1;
+    const auto found = matches(log, R"((\d+) packets transmitted)");
+    return found.empty() ? -1 : std::stoi(found[0][1]);
 }
 
 void delay_road(const Cluster& cluster) {
@@ -121,10 +117,21 @@ void delay_road(const Cluster& cluster) {
     }
 }
 
+// The same run on each of these planes, all at the same time: mostly they wait.
+std::map<std::string, Program> begin_runs(const Cluster& cluster,
+                                          const std::vector<std::string>& planes,
+                                          const std::string& file) {
+    std::map<std::string, Program> runs;
+    for (const std::string& plane : planes) {
+        runs.emplace(
+            plane, cluster.place.pleat({"run", file, "--json", "--samples", "100ms", "--data-plane",
+                                        plane, "--controller", cluster.endpoint()}));
+    }
+    return runs;
+}
+
 // Delay, loss and shares are right across a real road.
-void check_across(const Cluster& cluster, const std::string& plane, const std::string& file) {
-    const Ended ended =
-        cluster.pleat({"run", file, "--json", "--samples", "100ms", "--data-plane", plane}, 90s);
+void check_across(const Cluster& cluster, const std::string& plane, const Ended& ended) {
     INFO(plane << ": " << ended.err);
     REQUIRE(ended.code == 0);
     CHECK(has(ended.err, "neither authenticated nor encrypted"));
@@ -143,8 +150,8 @@ void check_across(const Cluster& cluster, const std::string& plane, const std::s
     CHECK(sent(cluster.log(run, "lost")) >= 400);
     const double a = settled_mbps(cluster.log(run, "a"), 3.0);
     const double c = settled_mbps(cluster.log(run, "c"), 3.0);
-    const double allowed_a = median_allowed_mbps(flow_samples(result, "a", 4, 9));
-    const double allowed_c = median_allowed_mbps(flow_samples(result, "c", 4, 9));
+    const double allowed_a = median_allowed_mbps(flow_samples(result, "a", 4, 7));
+    const double allowed_c = median_allowed_mbps(flow_samples(result, "c", 4, 7));
     std::cout << plane << ": round trip " << median << " ms (fastest " << far.front()
               << ") of 80, the road " << kRoadMs << " ms; lost " << lost << " % of 10; a " << a
               << ", c " << c << " Mbit/s of " << 10 * 1448.0 / 1514 << ", allowed " << allowed_a
@@ -165,18 +172,20 @@ void check_across(const Cluster& cluster, const std::string& plane, const std::s
     }
 }
 
-// What a host of m1 has written in its latest run, which may be under way.
-std::string written(const Cluster& cluster, const std::string& host) {
+// The runs of which m1 has a directory.
+std::set<std::string> runs_of_m1(const Cluster& cluster) {
     namespace files = std::filesystem;
+    std::set<std::string> names;
     std::error_code none;
-    files::directory_entry latest;
     for (const auto& run : files::directory_iterator{cluster.place.path("m1/runs"), none}) {
-        const bool later =
-            latest.path().empty() || run.last_write_time() > latest.last_write_time();
-        if (later) latest = run;
+        names.insert(run.path().filename().string());
     }
-    std::ifstream file{latest.path() / ("logs/" + host + ".log")};
-    return {std::istreambuf_iterator<char>{file}, {}};
+    return names;
+}
+
+// What a host of m1 has written in a run that is under way.
+std::string written(const Cluster& cluster, const std::string& run, const std::string& host) {
+    return read_file(cluster.place.path("m1/runs/" + run + "/logs/" + host + ".log")).value_or("");
 }
 
 double wall_clock_s() {
@@ -209,21 +218,11 @@ void kill_node(Cluster& cluster, std::size_t i) {
     static_cast<void>(cluster.nodes[i - 1]->finish());
 }
 
-// All node daemons are killed during a run and started anew: applications notice nothing.
-void check_takeover(Cluster& cluster, const std::string& plane, const std::string& file) {
-    INFO(plane);
-    Program run{cluster.place.pleat(
-        {"run", file, "--json", "--data-plane", plane, "--controller", cluster.endpoint()})};
-    const auto answers = [&] { return pings(written(cluster, "a")).size(); };
-    REQUIRE(eventually(40s, [&] { return answers() >= 5; }));
-    for (const std::size_t i : {1U, 2U}) kill_node(cluster, i);
-    const double killed = wall_clock_s();
-    const std::size_t before = answers();
-    CHECK(eventually(10s, [&] { return answers() >= before + 15; }));
-    const double restarted = wall_clock_s();
-    for (const std::size_t i : {1U, 2U}) start_node_again(cluster, i);
-    const Ended ended = run.finish(60s);
-    INFO(ended.err);
+// What one of the runs says whose node daemons were all killed and started anew: applications
+// noticed nothing.
+void check_taken_over(const Cluster& cluster, const std::string& plane, const Ended& ended,
+                      double killed, double restarted) {
+    INFO(plane << ": " << ended.err);
     CHECK(ended.code == 0);
     const json result = document(ended.out);
     CHECK(result.at("data_plane") == plane);
@@ -250,6 +249,31 @@ void check_takeover(Cluster& cluster, const std::string& plane, const std::strin
               << " to " << alone.back() << " ms, half of them below " << median << " ms of 80\n";
     CHECK(median > 79);
     CHECK(median < 82);
+}
+
+// All node daemons are killed during runs and started anew.
+void check_takeover(Cluster& cluster, const std::vector<std::string>& planes,
+                    const std::string& file) {
+    const std::set<std::string> earlier = runs_of_m1(cluster);
+    std::map<std::string, Program> runs = begin_runs(cluster, planes, file);
+    // In the run that has the fewest.
+    const auto answers = [&] {
+        std::vector<std::size_t> each;
+        for (const std::string& run : runs_of_m1(cluster)) {
+            if (!earlier.contains(run)) each.push_back(pings(written(cluster, run, "a")).size());
+        }
+        return each.size() < planes.size() ? 0 : *std::ranges::min_element(each);
+    };
+    REQUIRE(eventually(40s, [&] { return answers() >= 5; }));
+    for (const std::size_t i : {1U, 2U}) kill_node(cluster, i);
+    const double killed = wall_clock_s();
+    const std::size_t before = answers();
+    CHECK(eventually(10s, [&] { return answers() >= before + 15; }));
+    const double restarted = wall_clock_s();
+    for (const std::size_t i : {1U, 2U}) start_node_again(cluster, i);
+    for (auto& [plane, run] : runs) {
+        check_taken_over(cluster, plane, run.finish(60s), killed, restarted);
+    }
     CHECK(cluster.place.runtime_directories().empty());
 }
 
@@ -295,17 +319,9 @@ void check_one_without(Cluster& cluster, const std::string& file) {
     CHECK(has(forced.err, "tun can"));
 }
 
-// Says what each part of the test takes.
-void timed(const std::string& part, const std::function<void()>& run) {
-    const Instant began = monotonic_now();
-    run();
-    std::cout << part << ": " << std::chrono::duration<double>{monotonic_now() - began}.count()
-              << " s\n";
-}
-
 }  // namespace
 
-// One cluster for all of it: in User Mode Linux each program takes 0.3 s to start.
+// One cluster for all of it: in User Mode Linux it takes a second to make.
 TEST_CASE(
     "kernel planes of two machines: right across a real road, also when node daemons are killed") {
     if (!can_make_machines()) return;
@@ -319,9 +335,13 @@ TEST_CASE(
     const std::string across = cluster.place.write("across.yaml", kAcross);
     const std::string held = cluster.place.write("held.yaml", kHeld);
     const std::string sleepers = cluster.place.write("sleepers.yaml", kSleepers);
-    for (const std::string& plane : usable) {
-        timed(plane + " across", [&] { check_across(cluster, plane, across); });
-        timed(plane + " takeover", [&] { check_takeover(cluster, plane, held); });
+    if (!usable.empty()) {
+        timed("across", [&] {
+            for (auto& [plane, run] : begin_runs(cluster, usable, across)) {
+                check_across(cluster, plane, run.finish(90s));
+            }
+        });
+        timed("takeover", [&] { check_takeover(cluster, usable, held); });
     }
     if (std::ranges::count(usable, "edt") > 0) {
         timed("killed for good", [&] { check_killed_for_good(cluster, sleepers, programs); });

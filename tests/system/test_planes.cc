@@ -2,13 +2,13 @@
 // can't. Also run in User Mode Linux, whose kernel has what all three need.
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <list>
 #include <map>
+#include <optional>
 #include <random>
-#include <regex>
 #include <sstream>
 
 #include <catch2/catch.hpp>
@@ -17,6 +17,7 @@
 #include "base/files.hh"
 #include "tests/system/bpf_programs.hh"
 #include "tests/system/greeter.hh"
+#include "tests/system/patterns.hh"
 #include "tests/system/ping_log.hh"
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
@@ -30,22 +31,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<std::string> plane_names{"edt", "netem", "tun"};
-
-// Those whose rates are measured: PLEAT_PLANES, or all.
-bool is_measured(const std::string& plane) {
-    const char* const chosen = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
-    return chosen == nullptr || has(chosen, plane);
-}
-
-// What a host of the only run has written so far.
-std::string log_of_run(const Workplace& place, const std::string& host) {
-    std::string text;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator{place.path("pleat-runs"), none}) {
-        text += read_file(entry.path().string() + "/logs/" + host + ".log").value_or("");
-    }
-    return text;
-}
+const std::vector<std::string> kernel_planes{"edt", "netem"};
 
 // Nobody can take over; what is in force is held by keepers alone.
 void kill_all_but_keepers(const Program& run) {
@@ -79,17 +65,81 @@ struct Doctor {
     std::map<std::string, std::string> missing;
 };
 
+// This machine's, asked once.
+const Doctor& doctor() {
+    static const Doctor asked{Workplace{}};
+    return asked;
+}
+
+// Of these planes, those that this machine can have; the others are skipped aloud.
+std::vector<std::string> possible(const std::vector<std::string>& planes) {
+    std::vector<std::string> found;
+    for (const std::string& plane : planes) {
+        const std::string& missing = doctor().missing.at(plane);
+        if (missing.empty()) {
+            found.push_back(plane);
+        } else {
+            WARN("SKIPPED, this machine can't have " << plane << ": " << missing);
+        }
+    }
+    return found;
+}
+
+// A run on one plane, in a place of its own.
+struct PlaneRun {
+    explicit PlaneRun(std::string on) : plane{std::move(on)} {}
+
+    // Named like its directory.
+    std::string name() const {
+        std::error_code none;
+        for (const auto& entry : fs::directory_iterator{place.path("pleat-runs"), none}) {
+            return entry.path().filename().string();
+        }
+        return "";
+    }
+
+    // What a host has written so far.
+    std::string log(const std::string& host) const {
+        return read_file(place.path("pleat-runs/" + name() + "/logs/" + host + ".log"))
+            .value_or("");
+    }
+
+    // SIGKILL; nobody notices before the run's own program does.
+    void kill_node() const {
+        for (const Process& process : processes_beneath(program->pid())) {
+            if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
+        }
+    }
+
+    std::string plane;
+    Workplace place;
+    std::optional<Program> program;
+};
+
+// The same run on each of these planes, all at the same time: mostly they wait.
+std::list<PlaneRun> begin_runs(const std::vector<std::string>& planes, const std::string& topology,
+                               const std::vector<std::string>& more = {}) {
+    std::list<PlaneRun> runs;
+    // Each place sees the machine before the first run is on it.
+    for (const std::string& plane : planes) runs.emplace_back(plane);
+    for (PlaneRun& run : runs) {
+        run.place.write("t.yaml", topology);
+        std::vector<std::string> words{"run", "t.yaml", "--data-plane", run.plane};
+        words.insert(words.end(), more.begin(), more.end());
+        Command command = run.place.pleat(words);
+        command.new_session = true;
+        run.program.emplace(command);
+    }
+    return runs;
+}
+
 // Goodput of an iperf3 server's log (`-i 0.5 -f k`), in Mbit/s, on average over the lines
 // that lie between the two instants of the server's test.
 double goodput_mbps(const std::string& log, double from, double to) {
-    static const std::regex line_pattern{
-        R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s.*\s([0-9.]+) Kbits/sec)"};
-    std::istringstream lines{log};
     double sum = 0;
     int count = 0;
-    for (std::string line; std::getline(lines, line);) {
-        std::smatch match;
-        if (!std::regex_search(line, match, line_pattern)) continue;
+    for (const auto& match :
+         matches(log, R"(\]\s+([0-9.]+)-([0-9.]+)\s+sec\s.*\s([0-9.]+) Kbits/sec)")) {
         const double begin = std::stod(match[1]);
         const double end = std::stod(match[2]);
         if (begin < from || end > to || end - begin > 0.9) continue;
@@ -164,46 +214,41 @@ constexpr double kQueueMegabits = 60 * 0.04;
 }  // namespace
 
 TEST_CASE("`doctor` tries every plane and says which one a run would have") {
-    Workplace place;
-    const Doctor doctor{place};
-    REQUIRE(doctor.missing.size() == plane_names.size());
-    for (const auto& [plane, missing] : doctor.missing) {
+    REQUIRE(doctor().missing.size() == plane_names.size());
+    for (const auto& [plane, missing] : doctor().missing) {
         std::cout << "data plane " << plane << ": " << (missing.empty() ? "works" : missing)
                   << "\n";
     }
     std::string best;
     for (const std::string& plane : plane_names) {
-        if (doctor.missing.at(plane).empty() && best.empty()) best = plane;
+        if (doctor().missing.at(plane).empty() && best.empty()) best = plane;
         // What is better than the chosen one is accounted for.
-        if (best.empty()) CHECK(has(doctor.reason, plane + ": "));
+        if (best.empty()) CHECK(has(doctor().reason, plane + ": "));
     }
-    CHECK(doctor.chosen == best);
-    const Ended spoken = place.run({"doctor"}, 60s);
+    CHECK(doctor().chosen == best);
+    const Ended spoken = Workplace{}.run({"doctor"}, 60s);
     CHECK(has(spoken.out, "data plane: " + (best.empty() ? "none" : best)));
 }
 
 TEST_CASE("a forced plane runs, or exit code 8 names what it lacks and `pleat doctor`") {
     if (!can_run_or_skips()) return;
-    Workplace place;
-    place.write("t.yaml", kThreeSeconds);
-    const Doctor doctor{place};
-    for (const std::string& plane : plane_names) {
-        const Ended ended = place.run(
-            {"run", "t.yaml", "--json", "--data-plane", plane, "--set", "500ms: quit"}, 30s);
-        INFO(plane << ": " << ended.err);
-        if (doctor.missing.at(plane).empty()) {
+    std::list<PlaneRun> runs =
+        begin_runs(plane_names, kThreeSeconds, {"--json", "--set", "500ms: quit"});
+    for (PlaneRun& run : runs) {
+        const Ended ended = run.program->finish(30s);
+        const std::string& missing = doctor().missing.at(run.plane);
+        INFO(run.plane << ": " << ended.err);
+        if (missing.empty()) {
             CHECK(ended.code == 0);
-            CHECK(document(ended.out).at("data_plane") == plane);
+            CHECK(document(ended.out).at("data_plane") == run.plane);
         } else {
             CHECK(ended.code == 8);
-            CHECK(has(ended.err, "data plane " + plane));
-            CHECK(has(ended.err, doctor.missing.at(plane)));
+            CHECK(has(ended.err, "data plane " + run.plane));
+            CHECK(has(ended.err, missing));
             CHECK(has(ended.err, "pleat doctor"));
         }
     }
-    const std::string left = place.left_behind();
-    INFO(left);
-    CHECK(left.empty());
+    for (const PlaneRun& run : runs) CHECK(run.place.left_behind() == kNothing);
 }
 
 TEST_CASE("`pleat shell` reaches the machine's network on every plane") {
@@ -213,14 +258,17 @@ TEST_CASE("`pleat shell` reaches the machine's network on every plane") {
         return;
     }
     Workplace place;
-    const Doctor doctor{place};
     const Greeter greeter;
+    std::map<std::string, Program> shells;
     for (const std::string& plane : plane_names) {
-        if (!doctor.missing.at(plane).empty()) continue;
-        const Ended ended =
-            place.run({"shell", "100ms 10Mbps", "--data-plane", plane, "--", "bash", "-c",
-                       "date +%s%N; cat </dev/tcp/198.18.0.2/" + greeter.port() + "; date +%s%N"},
-                      60s);
+        if (!doctor().missing.at(plane).empty()) continue;
+        shells.emplace(
+            plane, place.pleat({"shell", "100ms 10Mbps", "--data-plane", plane, "--", "bash", "-c",
+                                "date +%s%N; cat </dev/tcp/198.18.0.2/" + greeter.port() +
+                                    "; date +%s%N"}));
+    }
+    for (auto& [plane, shell] : shells) {
+        const Ended ended = shell.finish(60s);
         INFO(plane << ": " << ended.out << ended.err);
         REQUIRE(ended.code == 0);
         CHECK(has(ended.out, "hello from outside"));
@@ -241,32 +289,26 @@ TEST_CASE("without a word a run has the plane that `doctor` names, and its manif
     if (!can_run_or_skips()) return;
     Workplace place;
     place.write("t.yaml", kThreeSeconds);
-    const Doctor doctor{place};
     const Ended ended = place.run({"run", "t.yaml", "--json", "--set", "500ms: quit"}, 30s);
     INFO(ended.err);
     REQUIRE(ended.code == 0);
     const nlohmann::json results = document(ended.out);
-    CHECK(results.at("data_plane") == doctor.chosen);
-    CHECK(has(ended.err, "data plane: " + doctor.chosen));
+    CHECK(results.at("data_plane") == doctor().chosen);
+    CHECK(has(ended.err, "data plane: " + doctor().chosen));
     const std::string directory = results.at("directory");
     const auto manifest = read_file(place.path(directory + "/manifest.json"));
     REQUIRE(manifest);
-    CHECK(document(*manifest).at("data_plane") == doctor.chosen);
+    CHECK(document(*manifest).at("data_plane") == doctor().chosen);
 }
 
 TEST_CASE("three clients share a bottleneck by their round trips, whatever plane shapes them") {
     if (!can_run_or_skips()) return;
-    Workplace place;
-    place.write("t.yaml", three_clients);
-    const Doctor doctor{place};
-    for (const std::string& plane : plane_names) {
-        if (!is_measured(plane)) continue;
-        if (!doctor.missing.at(plane).empty()) {
-            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
-            continue;
-        }
-        const Ended ended =
-            place.run({"run", "t.yaml", "--json", "--data-plane", plane}, std::chrono::minutes{2});
+    std::vector<std::string> measured = plane_names;
+    std::erase_if(measured, [](const std::string& plane) { return !is_wanted(plane); });
+    std::list<PlaneRun> runs = begin_runs(possible(measured), three_clients, {"--json"});
+    for (PlaneRun& run : runs) {
+        const std::string& plane = run.plane;
+        const Ended ended = run.program->finish(std::chrono::minutes{2});
         INFO(plane << ": " << ended.err);
         REQUIRE(ended.code == 0);
         const nlohmann::json results = document(ended.out);
@@ -275,16 +317,11 @@ TEST_CASE("three clients share a bottleneck by their round trips, whatever plane
         for (const nlohmann::json& host : results.at("hosts")) {
             started[host.at("name")] = host.at("started_s").get<double>();
         }
-        const std::string directory = place.path(results.at("directory").get<std::string>());
         // Of experiment time; each from when the flows have settled.
         const auto goodput = [&](int client, double from, double to) {
             const std::string number = "[" + std::to_string(client) + "]";
             const double began = started.at("client" + number) + 0.3;
-            std::string path = directory;
-            path.append("/logs/server").append(number).append(".log");
-            const auto log = read_file(path);
-            REQUIRE(log);
-            return goodput_mbps(*log, from - began, to - began);
+            return goodput_mbps(run.log("server" + number), from - began, to - began);
         };
         const auto check_share = [&](int client, double from, double to, double share) {
             const double allowed = allowed_mbps(results, client, from, to);
@@ -336,25 +373,23 @@ events:
 
 TEST_CASE("without a node daemon hosts stay shaped, and another one takes over their run") {
     if (!can_run_or_skips()) return;
-    Workplace place;
-    place.write("t.yaml", narrower);
-    const Doctor doctor{place};
-    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
-        if (!doctor.missing.at(plane).empty()) {
-            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
-            continue;
-        }
-        const auto log = [&](const std::string& host) { return log_of_run(place, host); };
-        Program run{place.pleat({"run", "t.yaml", "--json", "--data-plane", plane})};
-        REQUIRE(eventually(30s, [&] { return has(log("server"), "2.00-2.50"); }));
+    std::list<PlaneRun> runs = begin_runs(possible(kernel_planes), narrower, {"--json"});
+    const auto server_has_written = [](const PlaneRun& run, const std::string& interval) {
+        return eventually(30s, [&] { return has(run.log("server"), interval); });
+    };
+    for (PlaneRun& run : runs) {
+        REQUIRE(server_has_written(run, "2.00-2.50"));
         // Nobody starts it anew for a while: over the epoch's begin.
-        run.signal(SIGSTOP);
-        for (const Process& process : processes_beneath(run.pid())) {
-            if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
-        }
-        REQUIRE(eventually(30s, [&] { return has(log("server"), "6.00-6.50"); }));
-        run.signal(SIGCONT);
-        const Ended ended = run.finish(60s);
+        run.program->signal(SIGSTOP);
+        run.kill_node();
+    }
+    for (PlaneRun& run : runs) {
+        REQUIRE(server_has_written(run, "6.00-6.50"));
+        run.program->signal(SIGCONT);
+    }
+    for (PlaneRun& run : runs) {
+        const std::string& plane = run.plane;
+        const Ended ended = run.program->finish(60s);
         INFO(plane << ": " << ended.err);
         REQUIRE(ended.code == 0);
         const nlohmann::json results = document(ended.out);
@@ -368,11 +403,8 @@ TEST_CASE("without a node daemon hosts stay shaped, and another one takes over t
         REQUIRE(results.at("epochs").size() == 2);
         const double late_us = results.at("epochs")[1].at("late_us").get<double>();
         CHECK((late_us < 1000) == alone);
-        const auto goodput = [&](double from, double to) {
-            return goodput_mbps(log("server"), from, to);
-        };
         const auto check_rate = [&](double from, double to, double rate) {
-            const double got = goodput(from, to);
+            const double got = goodput_mbps(run.log("server"), from, to);
             std::cout << plane << " " << from << ".." << to << " s: got " << got << " of "
                       << rate * kGoodput << " Mbit/s\n";
             CHECK(got < rate * kGoodput * 1.06);
@@ -391,23 +423,19 @@ TEST_CASE("without a node daemon hosts stay shaped, and another one takes over t
             }
         }
         // The same applications, to the end; and no packet was lost on an empty path.
-        const std::string pings = log("walker");
+        const std::string pings = run.log("walker");
         int answered = 0;
         for (; has(pings, "icmp_seq=" + std::to_string(answered + 1) + " "); ++answered) continue;
         INFO(pings);
         CHECK(answered >= 70);
         CHECK_FALSE(has(pings, "icmp_seq=" + std::to_string(answered + 2) + " "));
-        const std::string left = place.left_behind();
-        INFO(left);
-        CHECK(left.empty());
-        fs::remove_all(place.path("pleat-runs"));
     }
+    for (const PlaneRun& run : runs) CHECK(run.place.left_behind() == kNothing);
 }
 
 TEST_CASE("changes by hand take effect on a kernel plane, before and after a takeover") {
     if (!can_run_or_skips()) return;
-    Workplace place;
-    place.write("t.yaml", R"(
+    std::list<PlaneRun> runs = begin_runs(possible(kernel_planes), R"(
 pleat: 1
 name: pinged
 duration: 60s
@@ -418,89 +446,88 @@ bridges: [s1]
 links:
   - a -- s1: 1ms
   - s1 -- b: 5ms 100Mbps
-)");
-    const Doctor doctor{place};
-    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
-        if (!doctor.missing.at(plane).empty()) {
-            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
-            continue;
-        }
-        INFO(plane);
-        Program run{place.pleat({"run", "t.yaml", "--json", "--data-plane", plane})};
-        const auto seen_slower_than = [&place](double rtt_ms) {
-            return eventually(10s, [&] {
-                return first_sent_slower_than(pings(log_of_run(place, "a")), rtt_ms).has_value();
-            });
-        };
-        // Before T0 there is nothing to change.
-        REQUIRE(eventually(30s, [&] { return place.run({"mark", "begun"}).code == 0; }));
-        REQUIRE(place.run({"set", "s1--b", "34ms"}).code == 0);
-        CHECK(seen_slower_than(70));
-        for (const Process& process : processes_beneath(run.pid())) {
-            if (process.program == "pleat-node") ::kill(process.pid, SIGKILL);
-        }
+)",
+                                          {"--json"});
+    const auto seen_slower_than = [](const PlaneRun& run, double rtt_ms) {
+        return eventually(
+            10s, [&] { return first_sent_slower_than(pings(run.log("a")), rtt_ms).has_value(); });
+    };
+    // Before T0, and while nobody has taken over, there is nothing to change.
+    const auto changes = [](const PlaneRun& run, const std::string& verb,
+                            std::vector<std::string> words) {
+        return eventually(30s, [&] {
+            std::vector<std::string> all{verb, "--run", run.name()};
+            all.insert(all.end(), words.begin(), words.end());
+            return run.place.run(all).code == 0;
+        });
+    };
+    for (const PlaneRun& run : runs) {
+        INFO(run.plane);
+        REQUIRE(changes(run, "mark", {"begun"}));
+        REQUIRE(changes(run, "set", {"s1--b", "34ms"}));
+        CHECK(seen_slower_than(run, 70));
+        run.kill_node();
+    }
+    for (const PlaneRun& run : runs) {
+        INFO(run.plane);
         // It is taken over with what was changed, and changed again.
-        Ended changed;
-        REQUIRE(eventually(30s, [&] {
-            changed = place.run({"set", "s1--b", "64ms"});
-            return changed.code == 0;
-        }));
-        CHECK(seen_slower_than(125));
-        run.signal(SIGINT);
-        const Ended ended = run.finish(30s);
-        INFO(ended.err);
+        REQUIRE(changes(run, "set", {"s1--b", "64ms"}));
+        CHECK(seen_slower_than(run, 125));
+        run.program->signal(SIGINT);
+    }
+    for (PlaneRun& run : runs) {
+        const Ended ended = run.program->finish(30s);
+        INFO(run.plane << ": " << ended.err);
         const nlohmann::json results = document(ended.out);
         CHECK(results.at("changes").size() == 3);
         CHECK(has(results.at("problems").dump(), "took over the run at"));
         // In between nothing was as before the first change.
-        const std::vector<Ping> all = pings(log_of_run(place, "a"));
+        const std::vector<Ping> all = pings(run.log("a"));
         const auto slower = std::ranges::find_if(all, [](const Ping& p) { return p.rtt_ms > 70; });
         REQUIRE(slower != all.end());
         CHECK(std::all_of(slower, all.end(), [](const Ping& p) { return p.rtt_ms > 69; }));
-        CHECK(place.left_behind() == kNothing);
-        fs::remove_all(place.path("pleat-runs"));
     }
+    for (const PlaneRun& run : runs) CHECK(run.place.left_behind() == kNothing);
 }
 
 TEST_CASE("whatever is killed at whatever moment, a run on a kernel plane leaves nothing") {
     if (!can_run_or_skips() || !is_root_or_skips("edt, and to count BPF programs")) return;
-    Workplace place;
-    place.write("t.yaml", kThreeSeconds);
-    const Doctor doctor{place};
+    const std::vector<std::string> planes = possible(kernel_planes);
+    if (planes.empty()) return;
     std::mt19937_64 random{7};
-    const MachineState before = MachineState::now(place.directory());
     const std::size_t programs_before = bpf_programs();
-    for (const std::string& plane : {std::string{"edt"}, std::string{"netem"}}) {
-        if (!doctor.missing.at(plane).empty()) {
-            WARN("SKIPPED, this machine can't have " << plane << ": " << doctor.missing.at(plane));
-            continue;
+    for (const std::string& victim :
+         {std::string{"pleat-node"}, std::string{"pleat-keeper"}, std::string{"pleat-controller"},
+          std::string{"pleat"}, std::string{"all but keepers"}}) {
+        INFO(victim);
+        const Instant began = monotonic_now();
+        std::list<PlaneRun> runs = begin_runs(planes, kThreeSeconds);
+        std::map<Instant, PlaneRun*> moments;
+        for (PlaneRun& run : runs) {
+            moments[began + std::chrono::milliseconds{random() % 3000}] = &run;
         }
-        for (const std::string& victim : {std::string{"pleat-node"}, std::string{"pleat-keeper"},
-                                          std::string{"pleat-controller"}, std::string{"pleat"},
-                                          std::string{"all but keepers"}}) {
-            Command command = place.pleat({"run", "t.yaml", "--data-plane", plane});
-            command.new_session = true;
-            Program run{command};
-            const auto delay = std::chrono::milliseconds{random() % 2500};
-            INFO(plane << ", " << victim << " after " << delay.count() << " ms");
-            static_cast<void>(eventually(delay, [&run] { return run.ended(); }));
-            if (victim == "all but keepers") kill_all_but_keepers(run);
+        for (const auto& [moment, run] : moments) {
+            Program& program = *run->program;
+            static_cast<void>(
+                eventually(moment - monotonic_now(), [&] { return program.ended(); }));
+            if (victim == "all but keepers") kill_all_but_keepers(program);
             static_cast<void>(eventually(5s, [&] {
-                if (victim == "pleat") return ::kill(run.pid(), SIGKILL) == 0;
-                for (const Process& process : processes_beneath(run.pid())) {
+                if (victim == "pleat") return ::kill(program.pid(), SIGKILL) == 0;
+                for (const Process& process : processes_beneath(program.pid())) {
                     if (process.program == victim) return ::kill(process.pid, SIGKILL) == 0;
                 }
-                return run.ended();
+                return program.ended();
             }));
-            static_cast<void>(run.finish(30s));
-            const Ended cleaned = place.run({"clean"}, 20s);
-            INFO(cleaned.out << cleaned.err);
-            CHECK(cleaned.code == 0);
-            const std::string left = left_behind(before, place.directory(), 5s);
-            INFO(left);
-            CHECK(left.empty());
-            // The kernel frees them a moment after their last user has gone.
-            CHECK(eventually(10s, [&] { return bpf_programs() <= programs_before; }));
         }
+        for (PlaneRun& run : runs) static_cast<void>(run.program->finish(30s));
+        const Ended cleaned = runs.front().place.run({"clean"}, 20s);
+        INFO(cleaned.out << cleaned.err);
+        CHECK(cleaned.code == 0);
+        for (const auto& [moment, run] : moments) {
+            INFO(run->plane << " after " << (moment - began).count() / 1'000'000 << " ms");
+            CHECK(run->place.left_behind(5s) == kNothing);
+        }
+        // The kernel frees them a moment after their last user has gone.
+        CHECK(eventually(10s, [&] { return bpf_programs() <= programs_before; }));
     }
 }

@@ -100,6 +100,11 @@ bool can_run_or_skips() {
     return can;
 }
 
+bool is_wanted(const std::string& plane) {
+    const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
+    return names == nullptr || has(names, plane);
+}
+
 nlohmann::json document(const std::string& text) {
     nlohmann::json parsed = nlohmann::json::parse(text, nullptr, false);
     INFO(text);
