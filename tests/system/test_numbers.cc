@@ -30,6 +30,13 @@ int repeats() {
     return text == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(text, nullptr, 10)));
 }
 
+// PLEAT_FLOWS="100 200"
+std::vector<int> numbers_of_flows() {
+    const char* const text = std::getenv("PLEAT_FLOWS");  // NOLINT(concurrency-mt-unsafe)
+    std::istringstream words{text == nullptr ? "10 50" : text};
+    return {std::istream_iterator<int>{words}, {}};
+}
+
 std::string load() {
     std::ifstream file{"/proc/loadavg"};
     std::string one;
@@ -195,7 +202,7 @@ Taken take(const Cluster& cluster, const std::string& topology) {
 
 TEST_CASE("control bytes of dumbbells of TCP flows over four machines", "[bytes]") {
     if (!can_make_machines()) return;
-    for (const int n : {10, 50}) {
+    for (const int n : numbers_of_flows()) {
         Cluster cluster{kMachines};
         const std::string before = load();
         const Ended ended = cluster.pleat({"run", cluster.place.write("dumbbell.yaml", dumbbell(n)),
