@@ -34,7 +34,10 @@ int repeats() {
 std::vector<int> numbers_of_flows() {
     const char* const text = std::getenv("PLEAT_FLOWS");  // NOLINT(concurrency-mt-unsafe)
     std::istringstream words{text == nullptr ? "10 50" : text};
-    return {std::istream_iterator<int>{words}, {}};
+    const std::vector<int> numbers{std::istream_iterator<int>{words}, {}};
+    REQUIRE_FALSE(numbers.empty());
+    REQUIRE(words.eof());  // there is nothing else in it
+    return numbers;
 }
 
 std::string load() {
