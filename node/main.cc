@@ -11,6 +11,7 @@
 
 #include "base/log.hh"
 #include "base/namespaces.hh"
+#include "base/realtime.hh"
 #include "node/daemon.hh"
 #include "node/dataplane/open_plane.hh"
 #include "node/options.hh"
@@ -34,6 +35,8 @@ int run(const pleat::NodeOptions& options, pid_t parent) {
     boost::asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     // After the change of credentials, which forgets it.
     if (options.with_parent) follow_parent(parent);
+    // As packet threads, ours and those of other runs, which may fill all processors.
+    static_cast<void>(pleat::take_realtime_priority());
     pleat::NodeDaemon daemon{loop, options};
     signals.async_wait([&daemon](const boost::system::error_code& error, int number) {
         if (!error) daemon.stop(std::string{"signal "} + std::to_string(number));

@@ -24,7 +24,7 @@ std::optional<Pass> pass_to(const NodeAddress& node, const std::optional<KeyPair
 }  // namespace
 
 struct StateConnections::Context {
-    std::shared_ptr<zmq::context_t> zmq = std::make_shared<zmq::context_t>();
+    std::shared_ptr<zmq::context_t> zmq = make_zmq_context();
 };
 
 StateConnections::StateConnections() : context_{std::make_shared<Context>()} {

@@ -10,9 +10,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/error.hh"
+#include "base/realtime.hh"
 #include "wire/endpoint.hh"
 
 namespace pleat {
@@ -26,6 +28,15 @@ constexpr std::size_t kMostParts = 4;
 constexpr Duration kConnectsAgain = std::chrono::milliseconds{250};
 
 }  // namespace
+
+std::shared_ptr<zmq::context_t> make_zmq_context() {
+    auto context = std::make_shared<zmq::context_t>();
+    if (has_realtime_priority()) {
+        context->set(zmq::ctxopt::thread_sched_policy, SCHED_FIFO);
+        context->set(zmq::ctxopt::thread_priority, kRealtimePriority);
+    }
+    return context;
+}
 
 // A second socket in a source's context, that is read whole at each wake: its messages are
 // few, and the source that owns it keeps it alive.
@@ -125,7 +136,7 @@ class ZmqSource::Impl : public std::enable_shared_from_this<Impl> {
     Impl(boost::asio::io_context& loop, zmq::socket_type type, Handler handler,
          std::shared_ptr<zmq::context_t> context)
         : loop_{loop},
-          context_{context ? std::move(context) : std::make_shared<zmq::context_t>()},
+          context_{context ? std::move(context) : make_zmq_context()},
           socket_{*context_, type},
           descriptor_{loop, socket_.get(zmq::sockopt::fd)},
           handler_{std::move(handler)},

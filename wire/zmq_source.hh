@@ -30,6 +30,10 @@
 
 namespace pleat {
 
+// A context of its own: its thread is started with its first socket, and has real-time priority
+// if the calling thread has it, since it carries its messages.
+std::shared_ptr<zmq::context_t> make_zmq_context();
+
 using ZmqParts = std::vector<std::string>;
 
 class ZmqSource {

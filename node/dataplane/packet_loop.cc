@@ -4,8 +4,10 @@
 #include <array>
 #include <utility>
 
+#include <sched.h>
 #include <sys/epoll.h>
 
+#include "base/realtime.hh"
 #include "node/dataplane/precise_thread.hh"
 #include "node/dataplane/single_writer.hh"
 
@@ -66,7 +68,11 @@ PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uin
 void PacketLoop::run() {
     try {
         make_this_thread_precise();
-        while (!stopped_) turn();
+        const bool urgent = has_realtime_priority();
+        while (!stopped_) {
+            turn();
+            if (urgent) ::sched_yield();  // (4)
+        }
     } catch (...) {
         reports_.post(std::current_exception());
     }

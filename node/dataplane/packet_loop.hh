@@ -7,6 +7,9 @@
 //     other machines, to greet them.
 // (3) It never frees a table or closes a device, for both can take milliseconds: it
 //     hands them back.
+// (4) With real-time priority it gives way to others that have it after each turn: with more
+//     packets than it can carry it would never sleep, and shares, by which they become fewer,
+//     would not be computed.
 #pragma once
 
 #include <exception>

@@ -7,22 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/realtime.hh"
+
 namespace pleat {
 
 namespace {
-
-int processors() {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
-    return CPU_COUNT(&allowed);
-}
-
-bool take_realtime_priority() {
-    sched_param lowest{};
-    lowest.sched_priority = 1;
-    return ::sched_setscheduler(0, SCHED_FIFO, &lowest) == 0;
-}
 
 // struct sched_attr of linux/sched/types.h, which cannot stand beside <sched.h>.
 struct SchedulingAttributes {
@@ -47,7 +36,7 @@ void take_shortest_slice() {
 
 void make_this_thread_precise() {
     ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-    if (processors() > 1 && take_realtime_priority()) return;
+    if (take_realtime_priority()) return;
     take_shortest_slice();
 }
 

@@ -1,14 +1,18 @@
 // Sockets in an event loop: nothing is lost in a flood, nothing bad gets through, and
 // every refusal says why. All waits have a deadline.
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
+#include <sched.h>
 #include <zmq.hpp>
 
+#include "base/realtime.hh"
 #include "tests/wire/temporary_directory.hh"
 #include "wire/control_socket.hh"
 #include "wire/state_socket.hh"
@@ -44,6 +48,16 @@ struct World {
 };
 
 void ignore(const Sender&, const ControlMessage&) {}
+
+// Of this process.
+int realtime_threads() {
+    int count = 0;
+    for (const auto& thread : std::filesystem::directory_iterator{"/proc/self/task"}) {
+        const int id = std::stoi(thread.path().filename().string());
+        if ((::sched_getscheduler(id) & ~SCHED_RESET_ON_FORK) == SCHED_FIFO) ++count;
+    }
+    return count;
+}
 
 // Another program that speaks ZeroMQ.
 struct Stranger {
@@ -101,6 +115,23 @@ TEST_CASE("a flood in both directions arrives whole and in order") {
     }
     CHECK(world.until([&] { return answered == kMessages; }));
     CHECK(in_order);
+}
+
+TEST_CASE("a socket's thread has real-time priority if the thread that makes it has") {
+    CHECK(realtime_threads() == 0);
+    std::jthread{[] {
+        if (!take_realtime_priority()) {
+            WARN("real-time priority is not allowed here: not tried");
+            return;
+        }
+        World world;
+        const ControlServer server{world.loop, world.endpoint, ignore};
+        // With ZeroMQ's two, for sockets that end and for I/O, as soon as they run.
+        CHECK(world.until([] { return realtime_threads() == 3; }));
+    }}.join();
+    World world;
+    const ControlServer server{world.loop, world.endpoint, ignore};
+    CHECK(realtime_threads() == 0);
 }
 
 TEST_CASE("a flood does not keep others in the loop from their turn") {
