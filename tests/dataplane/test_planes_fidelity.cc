@@ -110,3 +110,35 @@ TEST_CASE("round trips beside 50 Mbps of TCP from the same host", "[rtt]") {
         }
     });
 }
+
+TEST_CASE("ten thousand paths change at an instant", "[switch]") {
+    for_each_plane([](const Plane& plane) {
+        // Ten hosts of this machine, a thousand destinations.
+        std::vector<std::string> lines;
+        lines.reserve(1000);
+        for (int i = 0; i < 1000; ++i) lines.push_back("h" + std::to_string(i) + " -- s1: 1ms");
+        PlaneWorldOptions options;
+        options.local = [](const std::string& name) { return name.size() == 2; };
+        PlaneWorld world{plane.open, lines, options};
+        for (int milliseconds = 2; milliseconds <= 6; ++milliseconds) {
+            const auto table =
+                world.table(lines, static_cast<std::uint32_t>(milliseconds),
+                            [&](LinkProperties& link) { link.latency = milliseconds * 1ms; });
+            const std::size_t before = world.activated().size();
+            const Instant change = monotonic_now() + 1s;
+            world.plane().activate_at(table, change);
+            world.await([&] { return world.activated().size() > before; });
+            const std::chrono::duration<double, std::milli> took =
+                world.activated().back().actual - change;
+            std::printf("%-6s all in force %.3f ms after the instant\n", plane.name.c_str(),
+                        took.count());
+            std::fflush(stdout);
+            // There and back, two links each way, to the last host of this machine.
+            const auto times = world.ping("h0", "h9", 20, 1ms);
+            REQUIRE(times.size() == 20);
+            CHECK(times[10] > 4 * milliseconds * 1ms - 100us);
+            CHECK(times[10] < 4 * milliseconds * 1ms + plane.rtt_error);
+            if (plane.switches_at_once) CHECK(took < plane.switch_lateness);
+        }
+    });
+}
