@@ -9,13 +9,20 @@ void Caller::refuse(const std::string& why, int exit_code) const {
     say(Refused{.message = why, .exit_code = exit_code});
 }
 
-bool Node::still_there() {
-    const ClockPing ping{.sequence = ++probe, .sent = monotonic_now()};
+void Caller::answer(const ControlMessage& message) const {
+    if (const auto* refused = std::get_if<Refused>(&message)) {
+        return refuse(refused->message, refused->exit_code);
+    }
+    say(message);
+}
+
+bool Node::send_probe() {
+    const ClockPing ping{.sequence = ++last_probe, .sent = monotonic_now()};
     return connected && peer.say(ping);
 }
 
 void Node::measure(const ClockPong& pong, Instant now) {
-    if (pong.sequence != probe) return;
+    if (pong.sequence != last_probe) return;
     const ClockPong counted{.sequence = clock.ping(pong.ping_sent).sequence,
                             .ping_sent = pong.ping_sent,
                             .at = pong.at};
@@ -25,7 +32,7 @@ void Node::measure(const ClockPong& pong, Instant now) {
 bool NodeRegistry::arrive(const Caller& caller, bool remote, const Hello& hello) {
     Node* const known = find(hello.node);
     const bool another = known != nullptr && known->hello.incarnation != hello.incarnation;
-    if (another && known->peer != caller && known->still_there()) return false;
+    if (another && known->peer != caller && known->send_probe()) return false;
     nodes_[hello.node] = Node{.peer = caller, .hello = hello, .remote = remote};
     return true;
 }
@@ -46,7 +53,7 @@ std::vector<Hello> NodeRegistry::present() const {
 std::vector<Node*> NodeRegistry::probe() {
     std::vector<Node*> gone;
     for (auto& [name, node] : nodes_) {
-        if (node.connected && !node.still_there()) gone.push_back(&node);
+        if (node.connected && !node.send_probe()) gone.push_back(&node);
     }
     return gone;
 }

@@ -24,6 +24,9 @@ struct Caller {
     // Logs it, too.
     void refuse(const std::string& why, int exit_code = 1) const;
 
+    // Says it, or refuses when it is Refused.
+    void answer(const ControlMessage& message) const;
+
     friend bool operator==(const Caller&, const Caller&) = default;
 };
 
@@ -33,10 +36,11 @@ struct Node {
     bool remote = false;  // by TCP: its connection may be lost and come back
     bool connected = true;
     ClockMeasurement clock{};
-    std::uint32_t probe = 0;  // the last that was sent
+    std::uint32_t last_probe = 0;  // that was sent
 
-    // A node that has died without a word is found by sending to it.
-    bool still_there();
+    // Its answer measures its clock and its round trip. False when it can't be sent: so is a node
+    // found that has died without a word.
+    bool send_probe();
 
     // Probes are exchanges of clocks, too. Those that are not answers to the last are passed over.
     void measure(const ClockPong& pong, Instant now);

@@ -8,6 +8,7 @@
 
 #include "controller/clock_measurement.hh"
 #include "controller/planner.hh"
+#include "model/clock_drift.hh"
 #include "wire/log_file.hh"
 
 namespace pleat {
@@ -66,10 +67,8 @@ struct SessionPart {
     TableAcknowledgements tables;
     std::optional<HostsReady> ready;
     ClockMeasurement clock;
-    Instant t0;              // announced last, on its clock
-    Duration clock_error{};  // the most by which its time may have differed from ours since T0
-    Duration clock_error_before{};  // an earlier controller's, and the bound of where we began
-    bool clock_warned = false;
+    ClockDrift drift;                  // of that clock, since T0
+    Instant t0;                        // announced last, on its clock
     bool accepted = false;             // the T0 announced last
     Instant heard;                     // the last sign of life
     bool silent = false;               // it said nothing for long; it may come back

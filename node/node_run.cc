@@ -7,30 +7,29 @@
 
 #include <fmt/format.h>
 
+#include "base/joined.hh"
 #include "base/lifeline.hh"
 #include "base/log.hh"
 #include "base/overload.hh"
-#include "model/actions_done.hh"
 #include "model/addressing.hh"
 #include "model/bare_metal.hh"
 #include "model/missed_machines.hh"
-#include "model/run_rules.hh"
 #include "node/announced_changes.hh"
 #include "node/chosen_plane.hh"
+#include "node/counter_rounds.hh"
 #include "node/dataplane/open_plane.hh"
 #include "node/epoch_tables.hh"
-#include "node/event_player.hh"
-#include "node/host_actions.hh"
 #include "node/host_commands.hh"
-#include "node/host_cuts.hh"
-#include "node/host_results.hh"
 #include "node/hosts/host_fleet.hh"
 #include "node/hosts/takeover.hh"
 #include "node/log_so_far.hh"
 #include "node/machine_interface.hh"
 #include "node/repeating_timer.hh"
+#include "node/run_events.hh"
+#include "node/run_hosts.hh"
 #include "node/run_recorder.hh"
 #include "node/run_sharing.hh"
+#include "node/run_stage.hh"
 #include "node/stop_scripts.hh"
 #include "node/table_schedule.hh"
 
@@ -38,8 +37,6 @@ namespace pleat {
 
 namespace {
 
-constexpr Duration kShareTick = std::chrono::milliseconds{10};
-constexpr Duration kSecond = std::chrono::seconds{1};
 // A start that is announced later than this before it is refused.
 constexpr Duration kLeastNotice = std::chrono::milliseconds{10};
 // With keepers that may still wait for the end of the node daemon before us.
@@ -47,6 +44,16 @@ constexpr Duration kKeeperPatience = std::chrono::seconds{10};
 
 std::int64_t microseconds(Duration duration) {
     return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+// What the results say of a run that was taken over.
+std::string takeover_text(const LogSoFar& so_far, ExperimentTime now, bool in_kernel) {
+    const auto seconds = [](Duration d) { return std::chrono::duration<double>{d}.count(); };
+    return fmt::format(
+        "the node daemon was started anew and took over the run at {:.3f} s; nothing of the "
+        "{:.3f} s before is recorded, and {}",
+        seconds(now.time_since_epoch()), seconds(now - so_far.last),
+        in_kernel ? "packets were shaped by the kernel meanwhile" : "packets under way were lost");
 }
 
 AddressPlan addresses_of(const Scenario& scenario) {
@@ -80,7 +87,6 @@ class NodeRun::Impl {
                                 .more = options.spared_ports})},
           folder_{scenario_},
           tables_{std::move(prepare.base)},
-          progress_{scenario_, !options_.no_applications, local_hosts_},
           so_far_{left == nullptr ? LogSoFar{} : read_log_so_far(log_path(options))},
           recorder_{log_path(options)},
           left_hosts_{left == nullptr ? LeftHosts{}
@@ -109,10 +115,9 @@ class NodeRun::Impl {
                            .left = std::exchange(left_hosts_.held, {})})},
           schedule_{tables_, epoch_starts_, recorder_, *plane_},
           changes_{loop, schedule_, recorder_, outputs_of_changes()},
-          cuts_{*plane_, local_hosts_},
           tunnel_{loop, *plane_, peers_, [this] { announce_if_ready(); },
                   [this](const std::string& warning) {
-                      send_(pleat::Stage{.name = "machine", .text = warning});
+                      send_(Stage{.name = "machine", .text = warning});
                   }},
           sharing_{loop,
                    sockets,
@@ -138,13 +143,21 @@ class NodeRun::Impl {
                  [this](const HostReport& report) { receive(report); }},
           commands_{fleet_, options_.run_directory},
           stop_scripts_{loop, commands_, scenario_, local_hosts_, !options_.no_applications},
-          results_{scenario_.topology, addresses_, local_hosts_},
-          actions_{fleet_, cuts_, results_, progress_, sharer_, !options_.no_applications},
-          events_{loop, scenario_.timeline,
-                  [this](const TimedEvent& event, std::size_t done) { play(event, done); }},
-          share_timer_{loop, kShareTick, [this](Instant now) { tick(now); }},
-          sample_timer_{loop, options_.sample_interval, [this](Instant now) { sample(now); }},
-          second_timer_{loop, kSecond, [this](Instant now) { each_second(now); }},
+          hosts_{scenario_, addresses_, local_hosts_, !options_.no_applications,
+                 surroundings_of_hosts()},
+          events_{loop,
+                  scenario_.timeline,
+                  {.hosts = hosts_,
+                   .commands = commands_,
+                   .recorder = recorder_,
+                   .quit = [this] { end("an event said quit", false); },
+                   .done = [this] { end_if_over(); }}},
+          counters_{loop,
+                    *plane_,
+                    sharer_,
+                    recorder_,
+                    options_.sample_interval,
+                    [this](Instant now) { each_second(now); }},
           wait_timer_{loop} {
         if (left != nullptr) {
             take_over(*left);
@@ -158,7 +171,7 @@ class NodeRun::Impl {
         send_(Prepared{.version = tables_.base()->version(),
                        .epoch = tables_.base()->epoch(),
                        .hash = tables_.base()->hash()});
-        start_due_hosts();
+        hosts_.start_due(false);
         announce_if_ready();
     }
 
@@ -184,7 +197,7 @@ class NodeRun::Impl {
     }
 
     void begin(Instant t0) {
-        if (stage_ != Stage::ready) return;
+        if (stage_ != RunStage::ready) return;
         const Instant now = monotonic_now();
         if (now > t0 - kLeastNotice) {
             refuse_begin(t0,
@@ -195,14 +208,14 @@ class NodeRun::Impl {
     }
 
     void confirm(Instant t0) {
-        if (stage_ != Stage::ready) return;
+        if (stage_ != RunStage::ready) return;
         const Instant now = monotonic_now();
         if (now > t0) {
             refuse_begin(t0,
                          fmt::format("it was confirmed {} us after T0", microseconds(now - t0)));
             return;
         }
-        stage_ = Stage::counting;
+        stage_ = RunStage::counting;
         recorder_.begin(t0);
         record_epoch(TableActivated{.version = tables_.base()->version(),
                                     .epoch = EpochId{0},
@@ -213,21 +226,21 @@ class NodeRun::Impl {
     }
 
     void end(const std::string& reason, bool interrupted) {
-        if (stage_ == Stage::ending || stage_ == Stage::ended) return;
+        if (ending()) return;
         log::info("run ending reason=\"{}\"", reason);
-        end_reason_ = reason;
-        interrupted_ = interrupted;
-        stage_ = Stage::ending;
+        outcome_.reason = reason;
+        outcome_.interrupted = interrupted;
+        stage_ = RunStage::ending;
         events_.stop();
         wait_timer_.cancel();
         stop_scripts_.run([this](std::vector<std::string> problems) {
-            std::ranges::move(problems, std::back_inserter(problems_));
+            std::ranges::move(problems, std::back_inserter(outcome_.problems));
             fleet_.end_applications([this] { dissolve(); });
         });
     }
 
     void change(AnnounceChange change) {
-        if (!recorder_.begun() || stage_ == Stage::ending || stage_ == Stage::ended) return;
+        if (!recorder_.begun() || ending()) return;
         changes_.announce(std::move(change), monotonic_now());
     }
 
@@ -243,16 +256,13 @@ class NodeRun::Impl {
     void execute(const std::string& host, std::vector<std::string> arguments, Executed done) {
         const auto local =
             std::ranges::find(local_hosts_, host, [this](HostId id) { return name(id); });
-        const bool over = stage_ == Stage::ending || stage_ == Stage::ended;
-        if (local == local_hosts_.end() || over) {
+        if (local == local_hosts_.end() || ending()) {
             return done(127, "pleat: host " + host + " is not there\n");
         }
         commands_.execute(*local, std::move(arguments), std::move(done));
     }
 
   private:
-    enum class Stage : std::uint8_t { preparing, ready, counting, running, ending, ended };
-
     // ---- preparing
 
     std::string log_path(const NodeOptions& options) const {
@@ -275,68 +285,30 @@ class NodeRun::Impl {
             if (!hash) throw Failure{hash.error().message};
         }
         recorder_.begin(left.t0);
-        stage_ = Stage::counting;
+        stage_ = RunStage::counting;
         add_hosts(fleet_.adopt(scenario_, addresses_, local_hosts_, left_hosts_));
         const Instant now = monotonic_now();
         const bool in_kernel = plane_->attaches_to() == AttachmentKind::kernel_interface;
         if (in_kernel) sharer_.resume(so_far_.demands, now);
-        recall_hosts();
+        events_.skip(hosts_.recall(so_far_));
         sharer_.table_activated(schedule_.resume(now, changes_.in_force_by(left.changes, now)),
                                 now);
         changes_.resume(left.changes, now);
-        if (!sharer_.idle()) share_timer_.start();
-        last_bytes_out_.reset();  // what the plane counts may go on
-        const Duration gap = recorder_.at(now) - so_far_.last;
-        const std::string text = fmt::format(
-            "the node daemon was started anew and took over the run at {:.3f} s; nothing of the "
-            "{:.3f} s before is recorded, and {}",
-            std::chrono::duration<double>{recorder_.at(now).time_since_epoch()}.count(),
-            std::chrono::duration<double>{gap}.count(),
-            in_kernel ? "packets were shaped by the kernel meanwhile"
-                      : "packets under way were lost");
+        counters_.share_if_active();
+        counters_.taken_over();
+        const std::string text = takeover_text(so_far_, recorder_.at(now), in_kernel);
         log::warn("{}", text);
-        problems_.push_back(text);
+        outcome_.problems.push_back(text);
         recorder_.event(so_far_.last, now, "node daemon started anew");
         wait_until(std::max(now, left.t0), [this] { run(); });
     }
 
-    // What hosts had done, as far as the log says; what came after it, keepers tell.
-    void recall_hosts() {
-        const auto events =
-            std::span{scenario_.timeline}.first(so_far_.events_done(scenario_.timeline));
-        const ActionsDone done = actions_done(events);
-        for (const HostId host : local_hosts_) {
-            // In a kernel plane it is as it was left, if nothing was half done.
-            if (done.cut.contains(host)) {
-                cuts_.crash(host);
-            } else {
-                cuts_.revive(host);
-            }
-            if (done.ended.contains(host)) results_.ended_by_us(host);
-        }
-        for (const HostRecord& record : so_far_.hosts) {
-            if (record.what == "started") {
-                results_.started(record.host, recorder_.instant(record.at));
-                progress_.started(record.host);
-            } else if (record.what == "ready") {
-                progress_.ready(record.host);
-            } else {
-                const auto exit_code = exit_code_told(record);
-                results_.exited(record.host, exit_code, "");
-                progress_.ended(record.host, exit_code, results_.was_ended_by_us(record.host));
-            }
-        }
-        progress_.events_done(events.size());
-        events_.skip(events.size());
-        for (const HostId host : local_hosts_) tell_of(host);
-    }
-
     // Says HostsReady once everything is prepared and the barrier is reached.
     void announce_if_ready() {
-        if (stage_ != Stage::preparing) return;
-        if (tables_.count() < epoch_starts_.size() || !progress_.barrier_reached()) return;
+        if (stage_ != RunStage::preparing) return;
+        if (tables_.count() < epoch_starts_.size() || !hosts_.progress().barrier_reached()) return;
         if (!sharing_.all_heard() || !tunnel_.open()) return;
-        stage_ = Stage::ready;
+        stage_ = RunStage::ready;
         warn_of_ways();
         send_(HostsReady{.hosts = static_cast<std::uint32_t>(local_hosts_.size()),
                          .data_plane = std::string{plane_->name()}});
@@ -349,7 +321,7 @@ class NodeRun::Impl {
         }
         warnings.push_back(tunnel_.too_quick_paths(node_, folder_, *tables_.base()));
         for (const std::string& text : warnings) {
-            if (!text.empty()) send_(pleat::Stage{.name = "machine", .text = text});
+            if (!text.empty()) send_(Stage{.name = "machine", .text = text});
         }
     }
 
@@ -366,12 +338,12 @@ class NodeRun::Impl {
     // ---- running
 
     void run() {
-        if (stage_ != Stage::counting) return;
-        stage_ = Stage::running;
-        start_due_hosts();
-        events_.begin(recorder_.instant(ExperimentTime{}));
-        if (options_.samples) sample_timer_.start_from(recorder_.instant(ExperimentTime{}));
-        second_timer_.start_from(recorder_.instant(ExperimentTime{}));
+        if (stage_ != RunStage::counting) return;
+        stage_ = RunStage::running;
+        const Instant t0 = recorder_.instant(ExperimentTime{});
+        hosts_.start_due(true);
+        events_.begin(t0);
+        counters_.begin(t0, options_.samples);
         if (scenario_.duration) {
             wait_until(recorder_.instant(ExperimentTime{*scenario_.duration}),
                        [this] { end("its duration is over", false); });
@@ -379,159 +351,65 @@ class NodeRun::Impl {
         end_if_over();
     }
 
-    void start_due_hosts() {
-        const bool after_t0 = stage_ == Stage::running;
-        for (const HostId host : progress_.due(after_t0)) {
-            fleet_.start(host);
-            tell_of(host);
-        }
-    }
-
-    // The other nodes, how far a host of ours is.
-    void tell_of(HostId host) { sharing_.tell(host, progress_.status(host)); }
-
     void end_if_over() {
-        if (stage_ == Stage::running && progress_.over()) end("all its hosts have ended", false);
-    }
-
-    // Events of applications; those of the topology are the tables' business.
-    void play(const TimedEvent& event, std::size_t done) {
-        progress_.events_done(done);
-        if (!changes_topology(event.event)) {
-            if (is_ours(event.event)) recorder_.event(event.at, monotonic_now(), event.text);
-            carry_out(event);
-        }
-        end_if_over();
-    }
-
-    void carry_out(const TimedEvent& event) {
-        std::visit(Overload{
-                       [this, &event](const HostAction& action) { act(action, event.text); },
-                       [this](const Execute& execute) {
-                           if (!is_local(execute.host)) return;
-                           commands_.execute(execute.host, execute.arguments);
-                       },
-                       [this](const Quit&) { end("an event said quit", false); },
-                       [](const auto&) {},
-                   },
-                   event.event);
+        if (stage_ != RunStage::running || !hosts_.progress().over()) return;
+        end("all its hosts have ended", false);
     }
 
     AnnouncedChanges::Outputs outputs_of_changes() {
         return {.send = send_,
                 .play =
                     [this](const TimedEvent& event) {
-                        if (stage_ == Stage::ending || stage_ == Stage::ended) return;
-                        carry_out(event);
+                        if (ending()) return;
+                        events_.carry_out(event);
                         end_if_over();
                     },
                 .done = [this](std::uint32_t changes) { sharing_.tell_changes(changes); },
                 .fence = [this](bool closed) { fence(closed); },
-                .problem = [this](const std::string& text) { problems_.push_back(text); }};
+                .problem = [this](const std::string& text) { outcome_.problems.push_back(text); }};
     }
 
     void fence(bool closed) {
         const Instant now = monotonic_now();
-        failed_ = true;
-        cuts_.fence(closed);
+        outcome_.failed = true;
+        hosts_.fence(closed, now);
         recorder_.event(recorder_.at(now), now,
                         closed ? "cut from the network: a change by hand was missed"
                                : "connected again: the change by hand is in force");
-        if (!closed) return;
-        for (const HostId host : local_hosts_) sharer_.host_crashed(host, now);
-    }
-
-    // Does this node write the event into its log? Those of no host, the one that has the
-    // first host of all.
-    bool is_ours(const Event& event) const {
-        if (const auto* action = std::get_if<HostAction>(&event)) return is_local(action->host);
-        if (const auto* execute = std::get_if<Execute>(&event)) return is_local(execute->host);
-        return is_local(HostId{0});
-    }
-
-    void act(const HostAction& action, const std::string& text) {
-        if (!is_local(action.host)) return;
-        actions_.carry_out(action, text);
-        tell_of(action.host);
-    }
-
-    void tick(Instant now) {
-        plane_->read_counters(now);
-        sharer_.tick(now);
-        if (sharer_.idle()) share_timer_.stop();
-    }
-
-    void sample(Instant now) {
-        plane_->read_counters(now);
-        for (const FlowSample& flow : sharer_.sample(now)) recorder_.sample(flow, now);
     }
 
     void each_second(Instant now) {
-        plane_->read_counters(now);
         changes_.check(now);
         give_up_missed(now);
-        const PlaneTotals totals = plane_->totals();
-        const std::uint64_t bytes = totals.bytes_out - last_bytes_out_.value_or(totals.bytes_out);
-        last_bytes_out_ = totals.bytes_out;
         if (sharing_.alone()) sharing_.heartbeat();
-        send_(Progress{.at = recorder_.at(now),
-                       .epoch = schedule_.in_force(),
-                       .throughput_bps = bytes * 8,
-                       .hosts_ready = static_cast<std::uint32_t>(progress_.ready_count()),
-                       .hosts_running = static_cast<std::uint32_t>(progress_.running_count())});
+        send_(Progress{
+            .at = recorder_.at(now),
+            .epoch = schedule_.in_force(),
+            .throughput_bps = counters_.bytes_since() * 8,
+            .hosts_ready = static_cast<std::uint32_t>(hosts_.progress().ready_count()),
+            .hosts_running = static_cast<std::uint32_t>(hosts_.progress().running_count())});
         recorder_.flush();
     }
 
     // ---- what hosts report
 
     void receive(const HostReport& report) {
-        std::visit(Overload{
-                       [this](const HostStarted& started) { host_started(started); },
-                       [this](const HostReady& ready) { host_ready(ready); },
-                       [this](const HostExited& exited) { host_exited(exited); },
-                       [this](const ExecEnded& ended) { command_ended(ended); },
-                       [this](const HostLost& lost) { host_lost(lost); },
-                   },
-                   report);
+        if (const auto* const ended = std::get_if<ExecEnded>(&report)) {
+            command_ended(*ended);
+        } else {
+            hosts_.receive(report, stage_);
+        }
         end_if_over();
     }
 
-    void host_started(const HostStarted& started) {
-        results_.started(started.host, started.at);
-        progress_.started(started.host);
-        tell_of(started.host);
-        recorder_.host(started.host, started.at, "started");
-    }
-
-    void host_ready(const HostReady& ready) {
-        progress_.ready(ready.host);
-        tell_of(ready.host);
-        recorder_.host(ready.host, ready.at, "ready");
-        start_due_hosts();
-        announce_if_ready();
-    }
-
-    void host_exited(const HostExited& exited) {
-        if (stage_ == Stage::ending) results_.ended_by_us(exited.host);
-        results_.exited(exited.host, exited.exit_code, exited.problem);
-        const bool by_us = results_.was_ended_by_us(exited.host);
-        progress_.ended(exited.host, exited.exit_code, by_us);
-        tell_of(exited.host);
-        recorder_.host(exited.host, exited.at,
-                       exited.exit_code ? fmt::format("exited {}", *exited.exit_code)
-                                        : "not started: " + exited.problem);
-        if (stage_ == Stage::preparing && !by_us) {
-            fail_before_t0(fmt::format(
-                "host {} {} before it was ready", name(exited.host),
-                exited.exit_code ? fmt::format("ended with exit code {}", *exited.exit_code)
-                                 : "could not start: " + exited.problem));
-            return;
-        }
-        if (!exited.exit_code) {
-            problems_.push_back(
-                fmt::format("host {} could not start: {}", name(exited.host), exited.problem));
-        }
-        if (stage_ == Stage::running) actions_.exited(exited.host);
+    RunHosts::Surroundings surroundings_of_hosts() {
+        return {.fleet = fleet_,
+                .plane = *plane_,
+                .sharing = sharing_,
+                .recorder = recorder_,
+                .ready = [this] { announce_if_ready(); },
+                .problem = [this](const std::string& text) { outcome_.problems.push_back(text); },
+                .fail = [this](const std::string& problem) { fail(problem); }};
     }
 
     void command_ended(const ExecEnded& ended) {
@@ -539,21 +417,9 @@ class NodeRun::Impl {
         log::warn("exec failed host={} exit_code={}", name(ended.host), ended.exit_code);
     }
 
-    void host_lost(const HostLost& lost) {
-        const std::string problem =
-            fmt::format("host {} was lost: {}", name(lost.host), lost.reason);
-        log::error("{}", problem);
-        problems_.push_back(problem);
-        results_.lost(lost.host, problem);
-        sharer_.host_crashed(lost.host, monotonic_now());
-        recorder_.host(lost.host, monotonic_now(), "lost");
-        failed_ = true;
-        end(problem, false);
-    }
-
-    void fail_before_t0(const std::string& problem) {
-        failed_ = true;
-        problems_.push_back(problem);
+    void fail(const std::string& problem) {
+        outcome_.failed = true;
+        outcome_.problems.push_back(problem);
         end(problem, false);
     }
 
@@ -563,7 +429,7 @@ class NodeRun::Impl {
         std::visit(Overload{
                        [this](const FlowStarted& started) {
                            sharer_.flow_started(started, monotonic_now());
-                           if (!sharer_.idle()) share_timer_.start();
+                           counters_.share_if_active();
                        },
                        [this](const TableActivated& activated) { table_activated(activated); },
                    },
@@ -596,8 +462,8 @@ class NodeRun::Impl {
                 },
             .host =
                 [this](HostId host, const HostStatus& status) {
-                    progress_.remote(host, status);
-                    if (status.ready) start_due_hosts();
+                    hosts_.progress().remote(host, status);
+                    if (status.ready) hosts_.start_due(stage_ == RunStage::running);
                     announce_if_ready();
                     end_if_over();
                 },
@@ -609,8 +475,8 @@ class NodeRun::Impl {
             .peer_lost = [this](const Peer& peer) { peer_lost(peer); },
             .problem =
                 [this](const std::string& problem) {
-                    failed_ = true;
-                    problems_.push_back(problem);
+                    outcome_.failed = true;
+                    outcome_.problems.push_back(problem);
                 },
             .changes_heard =
                 [this](std::uint32_t changes) { changes_.heard(changes, monotonic_now()); }};
@@ -618,17 +484,16 @@ class NodeRun::Impl {
 
     // Whether it is dead or only cut off, the controller may know better.
     void peer_lost(const Peer& peer) {
-        send_(pleat::Stage{
-            .name = "machine",
-            .text = fmt::format("machine {} is not heard any more: its flows count as gone",
-                                peer.name)});
+        send_(Stage{.name = "machine",
+                    .text = fmt::format("machine {} is not heard any more: its flows count as gone",
+                                        peer.name)});
         missed_.missed(peer.name, monotonic_now());
     }
 
     void give_up_missed(Instant now) {
         for (const std::string& machine : missed_.given_up(now)) {
             for (const HostId host : std::ranges::find(peers_, machine, &Peer::name)->hosts) {
-                progress_.lost(host);
+                hosts_.progress().lost(host);
             }
         }
         end_if_over();
@@ -638,11 +503,7 @@ class NodeRun::Impl {
 
     void record_epoch(const TableActivated& activated) {
         const auto index = activated.epoch.value;
-        std::string text;
-        for (const std::string& event : epoch_events_[index]) {
-            text += (text.empty() ? "" : "; ") + event;
-        }
-        recorder_.epoch(activated, epoch_starts_[index], std::move(text));
+        recorder_.epoch(activated, epoch_starts_[index], joined(epoch_events_[index], "; "));
         log::info("epoch switched epoch={} late_us={}", index,
                   microseconds(activated.actual - activated.planned));
     }
@@ -650,10 +511,7 @@ class NodeRun::Impl {
     // ---- ending
 
     void dissolve() {
-        share_timer_.stop();
-        sample_timer_.stop();
-        second_timer_.stop();
-        plane_->read_counters(monotonic_now());
+        counters_.stop();
         recorder_.totals(plane_->totals());
         recorder_.round_trips(tunnel_.round_trips());
         for (const HostId host : local_hosts_) plane_->remove_host(host);
@@ -662,16 +520,14 @@ class NodeRun::Impl {
     }
 
     void finish() {
-        stage_ = Stage::ended;
+        stage_ = RunStage::ended;
         recorder_.flush();
-        if (const auto fenced = changes_.fenced()) problems_.push_back(*fenced);
-        if (recorder_.problem()) problems_.push_back(*recorder_.problem());
-        ended_(EndedRun{.results = RunEnded{.reason = end_reason_,
-                                            .failed = failed_ || progress_.failed(),
-                                            .interrupted = interrupted_,
-                                            .problems = problems_,
-                                            .hosts = results_.all(recorder_),
-                                            .control = sharing_.traffic()},
+        if (const auto fenced = changes_.fenced()) outcome_.problems.push_back(*fenced);
+        if (recorder_.problem()) outcome_.problems.push_back(*recorder_.problem());
+        outcome_.failed = outcome_.failed || hosts_.progress().failed();
+        outcome_.hosts = hosts_.results();
+        outcome_.control = sharing_.traffic();
+        ended_(EndedRun{.results = outcome_,
                         .log = recorder_.path(),
                         .directory = sends_outputs_ ? options_.run_directory : ""});
     }
@@ -680,7 +536,7 @@ class NodeRun::Impl {
 
     const std::string& name(HostId host) const { return scenario_.topology.host(host).name; }
 
-    bool is_local(HostId host) const { return std::ranges::binary_search(local_hosts_, host); }
+    bool ending() const { return stage_ == RunStage::ending || stage_ == RunStage::ended; }
 
     void wait_until(Instant at, std::function<void()> then) {
         wait_timer_.expires_at(steady(at));
@@ -702,7 +558,6 @@ class NodeRun::Impl {
     OwnMachine machine_;
     PathFolder folder_;
     EpochTables tables_;
-    RunProgress progress_;
     MissedMachines missed_;
     LogSoFar so_far_;  // of a run that was taken over
     RunRecorder recorder_;
@@ -712,29 +567,21 @@ class NodeRun::Impl {
     std::unique_ptr<DataPlane> plane_;  // tables -> packets
     TableSchedule schedule_;            // when which table
     AnnouncedChanges changes_;          // by hand
-    HostCuts cuts_;
-    RunTunnel tunnel_;       // to the planes of other nodes
-    RunSharing sharing_;     // with the other nodes
-    Sharer& sharer_;         // its counters -> demands -> caps
-    HostFleet fleet_;        // applications
-    HostCommands commands_;  // and others, on the same hosts
+    RunTunnel tunnel_;                  // to the planes of other nodes
+    RunSharing sharing_;                // with the other nodes
+    Sharer& sharer_;                    // its counters -> demands -> caps
+    HostFleet fleet_;                   // applications
+    HostCommands commands_;             // and others, on the same hosts
     StopScripts stop_scripts_;
-    HostResults results_;
-    HostActions actions_;  // what events do to them
-    EventPlayer events_;
-    RepeatingTimer share_timer_;
-    RepeatingTimer sample_timer_;
-    RepeatingTimer second_timer_;
+    RunHosts hosts_;  // what becomes of them
+    RunEvents events_;
+    CounterRounds counters_;
     boost::asio::steady_timer wait_timer_;  // for T0, then for the end
     Lifeline lifeline_;
 
-    Stage stage_ = Stage::preparing;
+    RunStage stage_ = RunStage::preparing;
     bool is_taken_over_ = false;
-    std::vector<std::string> problems_;
-    std::optional<std::uint64_t> last_bytes_out_ = 0;
-    std::string end_reason_;
-    bool interrupted_ = false;
-    bool failed_ = false;
+    RunEnded outcome_;  // so far
 };
 
 NodeRun::NodeRun(boost::asio::io_context& loop, const NodeOptions& options, SharingSockets& sockets,

@@ -1,6 +1,5 @@
 #include "tests/dataplane/planes.hh"
 
-#include <cstdlib>
 #include <map>
 #include <optional>
 
@@ -13,6 +12,7 @@
 #include "node/dataplane/open_plane.hh"
 #include "node/dataplane/tun_plane.hh"
 #include "tests/dataplane/tally.hh"
+#include "tests/wanted_planes.hh"
 
 namespace pleat::testing {
 
@@ -100,18 +100,12 @@ std::map<std::string, Tally>& tallies() {
 // Of the case that is running, if one is.
 Tally* current = nullptr;  // NOLINT: cases run one after the other
 
-bool wanted(const std::string& name) {
-    const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
-    return names == nullptr ||
-           (" " + std::string{names} + " ").find(" " + name + " ") != std::string::npos;
-}
-
 }  // namespace
 
 void for_each_plane(const std::function<void(const Plane&)>& test) {
     static const std::vector<Plane> planes = all_planes();
     for (const Plane& plane : planes) {
-        if (!wanted(plane.name)) continue;
+        if (!is_wanted_plane(plane.name)) continue;
         Tally& tally = tallies().try_emplace(plane.name, plane.name).first->second;
         if (!tally.begin(plane.missing())) continue;
         INFO("plane " << plane.name);

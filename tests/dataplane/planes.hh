@@ -59,7 +59,7 @@ struct Plane {
 };
 
 // Runs the case for every plane that this machine can have (of those that the environment
-// variable PLEAT_PLANES names: "edt netem"; all without it), and says aloud which it
+// variable PLEAT_PLANES names; tests/wanted_planes.hh), and says aloud which it
 // cannot have. How often each ran or was skipped is printed at the end.
 void for_each_plane(const std::function<void(const Plane&)>& test);
 

@@ -20,6 +20,7 @@
 #include "tests/system/patterns.hh"
 #include "tests/system/ping_log.hh"
 #include "tests/system/processes.hh"
+#include "tests/wanted_planes.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
@@ -70,7 +71,7 @@ std::vector<std::string> usable_planes(const Workplace& place) {
     const json told = document(place.run({"doctor", "--json"}, 60s).out);
     std::vector<std::string> found;
     for (const std::string plane : {"edt", "netem"}) {
-        if (!is_wanted(plane)) continue;
+        if (!testing::is_wanted_plane(plane)) continue;
         for (const json& row : told.at("probes")) {
             if (row.at("name") != "data plane " + plane) continue;
             if (row.at("ok") == true) {

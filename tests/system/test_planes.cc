@@ -22,6 +22,7 @@
 #include "tests/system/processes.hh"
 #include "tests/system/topologies.hh"
 #include "tests/system/workplace.hh"
+#include "tests/wanted_planes.hh"
 
 using namespace pleat;
 using namespace pleat::system_test;
@@ -304,7 +305,8 @@ TEST_CASE("without a word a run has the plane that `doctor` names, and its manif
 TEST_CASE("three clients share a bottleneck by their round trips, whatever plane shapes them") {
     if (!can_run_or_skips()) return;
     std::vector<std::string> measured = plane_names;
-    std::erase_if(measured, [](const std::string& plane) { return !is_wanted(plane); });
+    std::erase_if(measured,
+                  [](const std::string& plane) { return !testing::is_wanted_plane(plane); });
     std::list<PlaneRun> runs = begin_runs(possible(measured), three_clients, {"--json"});
     for (PlaneRun& run : runs) {
         const std::string& plane = run.plane;

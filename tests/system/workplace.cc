@@ -1,6 +1,5 @@
 #include "tests/system/workplace.hh"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include <catch2/catch.hpp>
@@ -98,11 +97,6 @@ bool can_run_or_skips() {
     }();
     if (!can) WARN("left out, since this machine can't run hosts: see `pleat doctor`");
     return can;
-}
-
-bool is_wanted(const std::string& plane) {
-    const char* const names = std::getenv("PLEAT_PLANES");  // NOLINT(concurrency-mt-unsafe)
-    return names == nullptr || has(names, plane);
 }
 
 nlohmann::json document(const std::string& text) {

@@ -55,9 +55,6 @@ bool is_root_or_skips(const std::string& what);
 // Whether this machine lets us run hosts at all; else says so aloud.
 bool can_run_or_skips();
 
-// Whether the environment variable PLEAT_PLANES names this data plane, or is not there.
-bool is_wanted(const std::string& plane);
-
 // The one document that `--json` printed; fails the test when it is none.
 nlohmann::json document(const std::string& text);
 
