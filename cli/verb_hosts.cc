@@ -34,6 +34,24 @@ ExitCode print_log(ControllerLink& link, const HostVerbArguments& arguments, Out
     }
 }
 
+ExitCode run_command(ControllerLink& link, const HostVerbArguments& arguments, Output& output) {
+    int exit_code = 0;
+    const auto is_last = [&](const ControlMessage& message) {
+        const auto* const ran = std::get_if<RanOnHost>(&message);
+        if (ran == nullptr) return false;
+        output.data(ran->output);
+        flush_stdout();  // who reads it has nothing else to wait for
+        exit_code = ran->exit_code.value_or(0);
+        return ran->exit_code.has_value();
+    };
+    const RunOnHost question{
+        .run = arguments.run, .host = arguments.host, .arguments = arguments.command, .ticket = 1};
+    if (const auto ran = link.ask_for(question, is_last, false); !ran) {
+        return failed(ran.error(), output);
+    }
+    return static_cast<ExitCode>(exit_code);
+}
+
 }  // namespace
 
 ExitCode execute(const HostVerbArguments& given, Output& output) {
@@ -48,11 +66,7 @@ ExitCode execute(const HostVerbArguments& given, Output& output) {
     if (!run) return failed(run.error(), output);
     arguments.run = run->run;
     if (arguments.command.empty()) return print_log(link, arguments, output);
-    const auto ran = link.wait<RanOnHost>(RunOnHost{
-        .run = arguments.run, .host = arguments.host, .arguments = arguments.command, .ticket = 1});
-    if (!ran) return failed(ran.error(), output);
-    output.data(ran->output);
-    return static_cast<ExitCode>(ran->exit_code);
+    return run_command(link, arguments, output);
 }
 
 }  // namespace pleat

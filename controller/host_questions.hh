@@ -2,6 +2,7 @@
 // the hosts' nodes, and whom the answers are for. A ticket of our own stands for each question.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -35,15 +36,18 @@ class HostQuestions {
         return waiting;
     }
 
-    // Whose question it was, and his ticket; nothing when it was none, or was answered before.
+    // Whose question it is, and his ticket; nothing when it is none, or was answered before.
+    std::optional<std::pair<Caller, std::uint32_t>> whose(std::uint32_t ours) const {
+        const auto asked = std::ranges::find(asked_, ours, &Asked::ours);
+        if (asked == asked_.end()) return {};
+        return std::pair{asked->caller, asked->ticket};
+    }
+
+    // The same, and there is nothing more to say to it.
     std::optional<std::pair<Caller, std::uint32_t>> answered(std::uint32_t ours) {
-        for (auto each = asked_.begin(); each != asked_.end(); ++each) {
-            if (each->ours != ours) continue;
-            std::pair result{each->caller, each->ticket};
-            asked_.erase(each);
-            return result;
-        }
-        return {};
+        auto asker = whose(ours);
+        std::erase_if(asked_, [ours](const Asked& each) { return each.ours == ours; });
+        return asker;
     }
 
   private:

@@ -197,15 +197,19 @@ void RunOrders::ask_node(const Caller& caller, Question question) {
 }
 
 bool RunOrders::pass_on(const std::string& run, const ControlMessage& message) {
-    const auto passed = [&](auto answer) {
-        if (const auto asker = questions_.answered(answer.ticket)) {
+    const auto passed = [&](auto answer, bool last) {
+        const auto asker =
+            last ? questions_.answered(answer.ticket) : questions_.whose(answer.ticket);
+        if (asker) {
             answer.ticket = asker->second;
             asker->first.say(answer, run);
         }
         return true;
     };
-    if (const auto* piece = std::get_if<OutputPiece>(&message)) return passed(*piece);
-    if (const auto* ran = std::get_if<RanOnHost>(&message)) return passed(*ran);
+    if (const auto* piece = std::get_if<OutputPiece>(&message)) return passed(*piece, true);
+    if (const auto* ran = std::get_if<RanOnHost>(&message)) {
+        return passed(*ran, ran->exit_code.has_value());
+    }
     return false;
 }
 

@@ -376,14 +376,14 @@ void NodeDaemon::answer(const ReadOutput& question) {
 }
 
 void NodeDaemon::answer(RunOnHost question) {
-    const auto done = [this, run = question.run, ticket = question.ticket](int exit_code,
-                                                                           std::string output) {
+    const auto tell = [this, run = question.run, ticket = question.ticket](
+                          std::optional<int> exit_code, std::string output) {
         controller_.send(
             RanOnHost{.ticket = ticket, .exit_code = exit_code, .output = std::move(output)}, run);
     };
     NodeRun* const ours = find(question.run);
-    if (ours == nullptr) return done(127, "pleat: the run is not prepared yet\n");
-    ours->execute(question.host, std::move(question.arguments), done);
+    if (ours == nullptr) return tell(127, "pleat: the run is not prepared yet\n");
+    ours->execute(question.host, std::move(question.arguments), tell);
 }
 
 void NodeDaemon::prepare(PrepareRun prepare) {

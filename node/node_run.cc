@@ -141,7 +141,7 @@ class NodeRun::Impl {
                               .takeover = options_.takeover,
                               .ready_deadline = options_.ready_deadline},
                  [this](const HostReport& report) { receive(report); }},
-          commands_{fleet_, options_.run_directory},
+          commands_{loop, fleet_, options_.run_directory},
           stop_scripts_{loop, commands_, scenario_, local_hosts_, !options_.no_applications},
           hosts_{scenario_, addresses_, local_hosts_, !options_.no_applications,
                  surroundings_of_hosts()},
@@ -253,13 +253,13 @@ class NodeRun::Impl {
         return result;
     }
 
-    void execute(const std::string& host, std::vector<std::string> arguments, Executed done) {
+    void execute(const std::string& host, std::vector<std::string> arguments, Executed told) {
         const auto local =
             std::ranges::find(local_hosts_, host, [this](HostId id) { return name(id); });
         if (local == local_hosts_.end() || ending()) {
-            return done(127, "pleat: host " + host + " is not there\n");
+            return told(127, "pleat: host " + host + " is not there\n");
         }
-        commands_.execute(*local, std::move(arguments), std::move(done));
+        commands_.execute(*local, std::move(arguments), std::move(told));
     }
 
   private:

@@ -91,8 +91,8 @@ class NodeRun {
     HeldRun held() const;
     // Runs a command on a host of ours; `done` is told its exit code and what it wrote, unless
     // the run ends before.
-    using Executed = std::function<void(int exit_code, std::string output)>;
-    void execute(const std::string& host, std::vector<std::string> arguments, Executed done);
+    using Executed = std::function<void(std::optional<int> exit_code, std::string output)>;
+    void execute(const std::string& host, std::vector<std::string> arguments, Executed told);
 
   private:
     class Impl;

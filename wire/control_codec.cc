@@ -154,7 +154,7 @@ void put(const RunOnHost& m, Body& out) {
 
 void put(const RanOnHost& m, Body& out) {
     out.mutable_executed()->set_ticket(m.ticket);
-    out.mutable_executed()->set_exit_code(m.exit_code);
+    if (m.exit_code) out.mutable_executed()->set_exit_code(*m.exit_code);
     out.mutable_executed()->set_output(m.output);
 }
 
@@ -537,7 +537,9 @@ ControlMessage message_of(const Body& in, codec::Refusal& refusal) {
                 .ticket = in.execute().ticket()};
         case Body::kExecuted:
             return RanOnHost{.ticket = in.executed().ticket(),
-                             .exit_code = in.executed().exit_code(),
+                             .exit_code = in.executed().has_exit_code()
+                                              ? std::optional{in.executed().exit_code()}
+                                              : std::nullopt,
                              .output = in.executed().output()};
         case Body::kChangeRun:
             return ChangeRun{

@@ -89,10 +89,13 @@ struct RunOnHost {
     friend bool operator==(const RunOnHost&, const RunOnHost&) = default;
 };
 
+// Several for one command: what it has written since the one before, to standard output and
+// error, in pieces of at most 1 MB; the last one says how it ended.
 struct RanOnHost {
     std::uint32_t ticket = 0;
-    int exit_code = 0;   // 128 + n when a signal ended it; 127: it could not be started
-    std::string output;  // standard output and error, the first 1 MB
+    // 128 + n when signal n ended it; 127: it could not be started. Nothing: it goes on.
+    std::optional<int> exit_code;
+    std::string output;
 
     friend bool operator==(const RanOnHost&, const RanOnHost&) = default;
 };

@@ -283,6 +283,18 @@ links: [a -- b: 10ms]
     CHECK(cluster.pleat({"exec", "b", "--run", run, "--", "sh", "-c", "exit 7"}).code == 7);
     CHECK(cluster.pleat({"exec", "nobody", "--", "true"}).code == 6);
     CHECK(cluster.pleat({"logs", "a", "--run", "r-nobody"}).code == 6);
+    // What it writes is there as it comes, and all of it.
+    const std::string go = cluster.place.path("go");
+    const std::string script = "echo first; until [ -e " + go + " ]; do sleep 0.1; done; " +
+                               R"(head -c 3000000 /dev/zero | tr '\0' x; exit 3)";
+    Program talk{cluster.place.pleat(
+        {"exec", "a", "--controller", cluster.endpoint(), "--", "sh", "-c", script})};
+    CHECK(eventually(10s, [&] { return talk.out() == "first\n"; }));
+    CHECK_FALSE(talk.ended());
+    cluster.place.write("go", "");
+    const Ended talked = talk.finish();
+    CHECK(talked.code == 3);
+    CHECK(talked.out == "first\n" + std::string(3'000'000, 'x'));
 
     const Ended down = cluster.pleat({"down", run});
     INFO(down.err);

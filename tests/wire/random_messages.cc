@@ -520,7 +520,8 @@ RunOnHost make(Random& r) {
 
 template <>
 RanOnHost make(Random& r) {
-    return {number32(r), below(r, 300) - 100, text(r)};
+    const std::optional<int> exit_code = below(r, 300) - 100;
+    return {number32(r), flag(r) ? exit_code : std::nullopt, text(r)};
 }
 
 template <>
