@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -62,5 +63,13 @@ struct LocalHost {
     // Without BPF: the rows that something came for since the last look, after `idle` of nothing.
     std::vector<std::uint32_t> started(Instant now, Duration idle);
 };
+
+using LocalHosts = std::map<HostId, std::unique_ptr<LocalHost>>;
+
+// Nothing: it is not here.
+inline LocalHost* find_local(const LocalHosts& locals, HostId host) {
+    const auto found = locals.find(host);
+    return found == locals.end() ? nullptr : found->second.get();
+}
 
 }  // namespace pleat
