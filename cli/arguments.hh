@@ -1,5 +1,4 @@
-// The command line as values: one struct a verb. The only file that knows the library
-// which parses it.
+// The command line as values: one struct a verb (what may be written is in grammar.cc).
 #pragma once
 
 #include <cstdint>
