@@ -45,7 +45,7 @@ int wait(int epoll, std::span<epoll_event> events, std::optional<Duration> timeo
 PacketLoop::PacketLoop(const PathFolder& folder, AddressPlan addresses, std::uint64_t seed,
                        Mailbox<PlaneCommand>& commands, Mailbox<LoopReport>& reports,
                        PlaneTally& tally, std::optional<TunnelSettings> tunnel)
-    : addresses_{addresses},
+    : addresses_{std::move(addresses)},
       hosts_{folder.topology().hosts().size()},
       folder_{folder},
       commands_{commands},

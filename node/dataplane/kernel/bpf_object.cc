@@ -166,8 +166,9 @@ void BpfObject::load(const std::string& for_what) {
     if (status >= 0) return;
     const std::string said = last_lines({log.data(), ::strnlen(log.data(), log.size())});
     if (said.empty()) {
+        // So older kernels (5.10) say that a map needs more memory than they can address.
         fail("loading the maps of " + owner_ + (for_what.empty() ? "" : " (" + for_what + ")"),
-             -status);
+             status == -E2BIG ? ENOMEM : -status);
     }
     std::string refused;
     bpf_object__for_each_program(program, object_.get()) {
