@@ -11,8 +11,11 @@ TEST_CASE("answers go to who asked, once, with his own ticket") {
     const std::uint32_t first = questions.ask("r-1", one, 7);
     const std::uint32_t second = questions.ask("r-2", two, 7);
     CHECK(first != second);
+    // As long as there is more to say.
+    for (int i = 0; i < 2; ++i) CHECK(questions.whose(second) == std::pair{two, std::uint32_t{7}});
     CHECK(questions.answered(second) == std::pair{two, std::uint32_t{7}});
     CHECK_FALSE(questions.answered(second));
+    CHECK_FALSE(questions.whose(second));
     CHECK_FALSE(questions.answered(second + 1));
     CHECK(questions.end("r-2").empty());
     CHECK(questions.end("r-1") == std::vector<Caller>{one});

@@ -1,4 +1,3 @@
-#include <optional>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -19,7 +18,7 @@ void with_realtime_priority(Body body) {
         taken = take_realtime_priority();
         if (taken) body();
     }}.join();
-    if (!taken) WARN("real-time priority is not allowed here: not tried");
+    if (!taken) WARN("SKIPPED, real-time priority is not allowed here: not tried");
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ void kill_programs(Program& run) {
 // namespace of its own, one with another run's mark, directories.
 class Bystanders {
   public:
-    explicit Bystanders(Workplace& place) {
-        const std::string program = place.path("pleat-node");
+    explicit Bystanders(Workplace& place) : name_{place.path("pleat-node")} {
+        const std::string& program = name_;
         fs::copy_file("/bin/sleep", program);
         Command named = place.command({program, "600"});
         named.environment.emplace_back("PLEAT_MARK=r-0000:0123456789abcdef");
@@ -92,7 +92,13 @@ class Bystanders {
     }
 
     ~Bystanders() {
-        for (Program& program : programs_) program.signal(SIGTERM);
+        for (Program& program : programs_) program.signal(SIGKILL);
+        // The one apart ends a little after its parent: who looks next must not see it.
+        eventually(10s, [this] {
+            return std::ranges::none_of(processes_beneath(::getpid()), [this](const Process& one) {
+                return one.command.starts_with(name_);
+            });
+        });
         std::error_code ignored;
         if (::geteuid() == 0) fs::remove_all("/run/pleat", ignored);
     }
@@ -108,6 +114,7 @@ class Bystanders {
     }
 
   private:
+    std::string name_;
     std::vector<Program> programs_;
 };
 

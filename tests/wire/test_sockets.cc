@@ -121,7 +121,7 @@ TEST_CASE("a socket's thread has real-time priority if the thread that makes it 
     CHECK(realtime_threads() == 0);
     std::jthread{[] {
         if (!take_realtime_priority()) {
-            WARN("real-time priority is not allowed here: not tried");
+            WARN("SKIPPED, real-time priority is not allowed here: not tried");
             return;
         }
         World world;
