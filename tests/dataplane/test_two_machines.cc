@@ -1,6 +1,9 @@
 // The tun plane with hosts on two machines: what tests/dataplane/test_planes_*.cc ask of one,
 // and what the way between them must stand.
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
@@ -9,9 +12,11 @@
 #include <net/if.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "model/draw.hh"
+#include "node/dataplane/precise_thread.hh"
 #include "node/dataplane/tunnel/datagram.hh"
 #include "tests/dataplane/tally.hh"
 #include "tests/dataplane/two_machines.hh"
@@ -102,11 +107,43 @@ Duration measured_way() {
     return *world.plane(0).peers().at(0).round_trip / 2;
 }
 
+// By how much longer this machine takes to wake a packet thread that has slept than the 40 us of a
+// quiet one, of which a quarter of a millisecond a round trip leaves room for. (A virtual machine
+// that sleeps has been seen to take 15 to 100 us.)
+Duration slow_waking() {
+    const FileDescriptor event{check("make an event", ::eventfd(0, EFD_CLOEXEC))};
+    constexpr std::size_t kTimes = 41;
+    std::vector<Duration> took;
+    std::atomic<Instant> sent{};
+    std::atomic<std::size_t> asleep{0};
+    std::thread sleeper{[&] {
+        make_this_thread_precise();
+        while (took.size() < kTimes) {
+            asleep = took.size() + 1;
+            std::uint64_t count = 0;
+            if (::read(event.value(), &count, sizeof count) != sizeof count) return;
+            took.push_back(monotonic_now() - sent.load());
+        }
+    }};
+    for (std::size_t i = 1; i <= kTimes; ++i) {
+        while (asleep < i) std::this_thread::yield();
+        std::this_thread::sleep_for(20ms);  // so long that the processor sleeps, too
+        sent = monotonic_now();
+        const std::uint64_t one = 1;
+        if (::write(event.value(), &one, sizeof one) != sizeof one) break;
+    }
+    sleeper.join();
+    std::ranges::sort(took);
+    return std::max<Duration>(median(took) - 40us, Duration::zero());
+}
+
 }  // namespace
 
 TEST_CASE("two machines: a round trip takes the path's latency, IPv4 and IPv6") {
     if (no_hosts_here()) return;
     const Duration way = measured_way();
+    // On either way one packet thread wakes for the packet, and another one for the tunnel's.
+    const Duration waking = 4 * slow_waking();
     for (const int milliseconds : {1, 10, 100}) {
         const TwoMachines world{{"a -- s1: " + std::to_string(milliseconds) + "ms", "s1 -- x: 0ms"},
                                 {"x"},
@@ -117,8 +154,8 @@ TEST_CASE("two machines: a round trip takes the path's latency, IPv4 and IPv6") 
             CHECK(times.front() >= 2 * (milliseconds * 1ms - way) - 150us);
             const Duration error = median(times) - 2 * milliseconds * 1ms;
             INFO("way " << way.count() << " ns, " << milliseconds << " ms, error " << error.count()
-                        << " ns");
-            CHECK(std::chrono::abs(error) < 250us);
+                        << " ns, slow to wake " << waking.count() << " ns");
+            CHECK(std::chrono::abs(error) < 250us + waking);
         }
     }
 }
@@ -131,7 +168,7 @@ TEST_CASE("two machines: the real latency is taken off the emulated one") {
     const auto times = world.ping("a", "x", 40, 3ms);
     REQUIRE(times.size() == 40);
     CHECK(times.front() >= 12ms - 150us);
-    CHECK(median(times) < 12ms + way + 250us);
+    CHECK(median(times) < 12ms + way + 250us + 4 * slow_waking());
     for (const std::size_t machine : {0UL, 1UL}) {
         world.plane(machine).set_underlay_latency(static_cast<MachineNumber>(2 - machine), 0ms);
     }
