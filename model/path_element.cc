@@ -180,6 +180,7 @@ bool PathElement::begin() {
 
 Train PathElement::depart(FineInstant at, Ticks credit) {
     PLEAT_ASSERT(in_service());
+    serving_->idle_before = std::max(serving_->arrival - departed_, Ticks::zero());
     clock_ = std::max(finish_, at - credit);
     departed_ = at;
     return *std::exchange(serving_, std::nullopt);
@@ -196,6 +197,13 @@ bool PathElement::hold(Train train, FineInstant departure) {
     last_due_ = train.due;
     line_.push_back(train);
     return line_.size() == 1;
+}
+
+Train PathElement::hand_over(FineInstant at, const CatchUp::Pace& pace) {
+    Train train = line_.pop_front();
+    train.held_back = catch_up_.hand_over(train, pace) - train.due;
+    catch_up_.handed_over(train, at, pace);
+    return train;
 }
 
 }  // namespace pleat

@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "model/catch_up.hh"
 #include "model/draw.hh"
 #include "model/path.hh"
 #include "model/ring.hh"
@@ -134,10 +135,13 @@ class PathElement {
 
     bool holding() const { return !line_.empty(); }
 
-    // When the first of the delay line arrives.
-    FineInstant next_due() const { return line_.front().due; }
+    // When the first of the delay line is to be handed over; see CatchUp.
+    FineInstant next_hand_over(const CatchUp::Pace& pace) const {
+        return catch_up_.hand_over(line_.front(), pace);
+    }
 
-    Train arrive() { return line_.pop_front(); }
+    // Hands it over, at that instant or later.
+    Train hand_over(FineInstant at, const CatchUp::Pace& pace);
 
     // Nothing is in it. Then all its clocks are in the past, and a new element with its
     // shape, cap and marks would treat every later packet alike.
@@ -170,6 +174,7 @@ class PathElement {
     FineInstant departed_;  // of the latest
     FineInstant last_due_;
     Ring<Train> line_;
+    CatchUp catch_up_;
     std::vector<ProtocolState> protocols_;
 };
 

@@ -31,7 +31,9 @@ struct Train {
     std::uint32_t noise = 0;  // even bits, to choose which bit is flipped
     Duration delay{};         // latency and jitter
     FineInstant arrival{};    // when it entered
-    FineInstant due{};        // when it is delivered; known when it departs
+    Ticks idle_before{};      // its path had nothing to send; known when it departs, as is:
+    FineInstant due{};        // when it is delivered
+    Ticks held_back{};        // it was handed over so much later; see CatchUp
 
     std::int64_t ip_bytes() const {
         return std::int64_t{segments - 1} * segment_bytes + tail_bytes;

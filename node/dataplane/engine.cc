@@ -38,6 +38,8 @@ std::optional<FineInstant> Engine::next() const {
 }
 
 void Engine::advance(FineInstant now) {
+    told_ = std::max(told_, now);
+    handed_over_ = false;
     while (!timers_.empty() && timers_.next_at() <= now) {
         const TimerHeap::TimerId timer = timers_.next();
         now_ = std::max(now_, timers_.next_at());
@@ -82,7 +84,8 @@ void Engine::enter(FlowKey key, const SentPacket& packet, FineInstant now) {
                        .segments = packet.segments,
                        .segment_bytes = packet.segment_bytes,
                        .tail_bytes = packet.tail_bytes,
-                       .arrival = now_});
+                       .arrival = now_,
+                       .due = now_});
 }
 
 void Engine::set_remote(HostId host, Duration underlay) {

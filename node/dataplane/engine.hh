@@ -8,7 +8,8 @@
 // before the downlink: enter().
 //
 // (1) Events happen at their computed instants and in their order, however late advance()
-//     is called: lateness never adds up.
+//     is called: lateness never adds up. Only what has been late is handed over in such a
+//     way that receivers do not see a link exceeded: CatchUp.
 // (2) A flow comes to be with its first packet; one that is silent costs no event.
 // (3) A flow that has been silent for 30 s is forgotten, but for how far its draws have
 //     come and its cap: when it comes back it meets what it would have met. Its counters
@@ -25,6 +26,7 @@
 
 #include "node/dataplane/access_link.hh"
 #include "node/dataplane/data_plane.hh"
+#include "node/dataplane/punctuality.hh"
 #include "node/dataplane/timer_heap.hh"
 
 namespace pleat {
@@ -141,8 +143,9 @@ class Engine {
     void ask_to_depart(FlowIndex index);
     void depart(FlowIndex index);
     void travel(FlowIndex index, const Train& train);
+    void hand_over(FlowIndex index);
     void reach(FlowIndex index, const Train& train);
-    void deliver(const Flow& flow, Train train);
+    void deliver(const Flow& flow, const Train& train);
     void drop_waiting(FlowIndex index);
     void arm(std::uint32_t uplink);
     void arm_downlink(std::uint32_t downlink);
@@ -151,7 +154,10 @@ class Engine {
     Exit& exit_;
     ShapeOfFlow shape_of_;
     std::uint32_t version_ = 0;
-    FineInstant now_;  // nothing that is due before this is left to do
+    FineInstant now_;           // nothing that is due before this is left to do
+    FineInstant told_;          // the latest time that it was told
+    bool handed_over_ = false;  // since it was told
+    Punctuality punctuality_;
     TimerHeap timers_;
     std::vector<TimerOwner> owners_;  // by TimerId
     std::vector<Place> places_;       // by FlowIndex

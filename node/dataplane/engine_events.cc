@@ -1,6 +1,7 @@
 // The engine's second half: what happens to a train from its queue to its destination.
 // All of it happens at now_, the computed instant.
 #include <algorithm>
+#include <utility>
 
 #include "node/dataplane/engine.hh"
 #include "node/dataplane/single_writer.hh"
@@ -13,13 +14,9 @@ void Engine::fire(TimerOwner owner) {
             ask_to_depart(owner.index);
             serve(owner.index);
             return;
-        case Event::delivery: {
-            Flow& flow = flow_at(owner.index);
-            const Train train = flow.element.arrive();
-            if (flow.element.holding()) timers_.set(flow.delivery, flow.element.next_due());
-            reach(owner.index, train);
+        case Event::delivery:
+            hand_over(owner.index);
             return;
-        }
         case Event::uplink: {
             Uplink& uplink = uplinks_[owner.index].clock;
             const FlowIndex index = uplink.leave(now_);
@@ -33,7 +30,9 @@ void Engine::fire(TimerOwner owner) {
             const Downlink::Passing passing = downlinks_[owner.index].clock.leave(now_);
             arm_downlink(owner.index);
             --flow_at(passing.flow).at_downlink;
-            deliver(flow_at(passing.flow), passing.train);
+            Train train = passing.train;
+            train.due = now_ - train.held_back;
+            deliver(flow_at(passing.flow), train);
             return;
         }
     }
@@ -107,16 +106,32 @@ void Engine::depart(FlowIndex index) {
 void Engine::travel(FlowIndex index, const Train& train) {
     Flow& flow = flow_at(index);
     if (train.fate.reorder) {
-        reach(index, train);
+        Train at_once = train;
+        at_once.due = now_;
+        reach(index, at_once);
         return;
     }
     const bool first = flow.element.hold(train, now_);
     if (!first) return;
-    if (flow.element.next_due() <= now_) {
-        reach(index, flow.element.arrive());
+    if (const FineInstant at = flow.element.next_hand_over(punctuality_.pace()); at > now_) {
+        timers_.set(flow.delivery, at);
     } else {
-        timers_.set(flow.delivery, flow.element.next_due());
+        hand_over(index);
     }
+}
+
+// From the delay line on.
+void Engine::hand_over(FlowIndex index) {
+    PathElement& element = flow_at(index).element;
+    CatchUp::Pace pace = punctuality_.pace();
+    if (!std::exchange(handed_over_, true)) {
+        const Ticks late = told_ - element.next_hand_over(pace);
+        punctuality_.observe(std::chrono::floor<Duration>(late), told_);
+        pace = punctuality_.pace();
+    }
+    const Train train = element.hand_over(told_, pace);
+    if (element.holding()) timers_.set(flow_at(index).delivery, element.next_hand_over(pace));
+    reach(index, train);
 }
 
 void Engine::reach(FlowIndex index, const Train& train) {
@@ -142,7 +157,7 @@ void Engine::reach(FlowIndex index, const Train& train) {
     }
 }
 
-void Engine::deliver(const Flow& flow, Train train) {
+void Engine::deliver(const Flow& flow, const Train& train) {
     const HostId destination = flow.element.flow().destination;
     if (cut_[destination.value]) {
         drops_.unreachable += train.segments;
@@ -150,7 +165,6 @@ void Engine::deliver(const Flow& flow, Train train) {
         exit_.release(train.packet);
         return;
     }
-    train.due = now_;
     exit_.deliver(train, destination);
 }
 

@@ -27,7 +27,8 @@ class EngineWorld : public Exit {
         std::uint16_t segments = 0;
         FlowKey flow;
         HostId destination;
-        Ticks when{};  // since the start
+        Ticks when{};    // it was due, since the start
+        Ticks handed{};  // it was handed over: what the engine was told then
         Fate fate;
         std::int64_t bytes = 0;  // with Ethernet's header
 
@@ -48,13 +49,15 @@ class EngineWorld : public Exit {
             at(when));
     }
 
-    // A packet of `segments` segments that take `bytes` each on Ethernet.
+    // A packet of `segments` segments that take `bytes` each on Ethernet. What is due before
+    // happens before, on time.
     std::uint32_t send(FlowKey key, std::int32_t bytes, Duration when, std::uint16_t segments = 1,
                        std::uint8_t protocol = 17) {
         const auto packet = static_cast<std::uint32_t>(flows_.size());
         flows_.push_back(key);
         references_.push_back(1);
         const std::int32_t ip = bytes - Overhead::kEthernet;
+        run_until(when);
         engine.arrive(key,
                       {.packet = packet,
                        .protocol = protocol,
@@ -67,8 +70,14 @@ class EngineWorld : public Exit {
 
     // Lets everything happen that is due until then, one wake-up for each event.
     void run_until(Duration when) {
-        while (engine.next() && *engine.next() <= at(when)) engine.advance(*engine.next());
-        engine.advance(at(when));
+        while (engine.next() && *engine.next() <= at(when)) wake(*engine.next());
+        wake(at(when));
+    }
+
+    // One wake-up.
+    void wake(FineInstant now) {
+        told_ = std::max(told_, now);
+        engine.advance(now);
     }
 
     std::vector<Duration> times() const {
@@ -101,6 +110,7 @@ class EngineWorld : public Exit {
                              .flow = flows_[train.packet],
                              .destination = destination,
                              .when = train.due - at(0s),
+                             .handed = told_ - at(0s),
                              .fate = train.fate,
                              .bytes = train.bytes(Overhead{})});
         release(train.packet);
@@ -119,6 +129,7 @@ class EngineWorld : public Exit {
         counters_[key] = counters;
     }
 
+    FineInstant told_;
     std::vector<FlowKey> flows_;  // by packet
     std::vector<int> references_;
     std::map<FlowKey, std::shared_ptr<const FlowCounters>> counters_;

@@ -5,6 +5,7 @@
 
 #include "base/mailbox.hh"
 #include "node/dataplane/lateness.hh"
+#include "node/dataplane/punctuality.hh"
 #include "node/dataplane/timer_heap.hh"
 #include "node/dataplane/wake_planner.hh"
 
@@ -82,6 +83,33 @@ TEST_CASE("polling takes an eighth of the time at most, but for important instan
     CHECK(polled < 1300ms);
     CHECK(polled > 1000ms);
     CHECK(*planner.sleep(now + 10us, now, true) == 0ns);
+}
+
+TEST_CASE("lateness is made good four times as fast as the machine has lost time lately") {
+    Punctuality punctuality;
+    FineInstant now{1h};
+    // Wake-ups each millisecond for so long, each of them 20 us late, each n-th `held_up`.
+    const auto pass = [&](Duration time, int n, Duration held_up) {
+        for (int i = 1; i <= time / 1ms; ++i) {
+            now += 1ms;
+            punctuality.observe(i % n == 0 ? held_up : 20us, now);
+        }
+        return punctuality.pace();
+    };
+    CatchUp::Pace pace = pass(20s, 1, 20us);
+    CHECK(pace.at_once <= 25us);
+    CHECK(pace.share == Punctuality::kLeastShare);
+    pace = pass(20s, 500, 5ms);  // 1 % of the time
+    CHECK(pace.at_once < 100us);
+    CHECK(pace.share == Approx(0.04).epsilon(0.1));
+    pace = pass(20s, 500, 50ms);  // 10 %
+    CHECK(pace.share == Approx(0.4).epsilon(0.1));
+    pace = pass(30s, 1, 20us);
+    CHECK(pace.share == Punctuality::kLeastShare);
+    // What is late as a rule is no hold-up.
+    pace = pass(20s, 1, 1ms);
+    CHECK(pace.at_once >= 990us);
+    CHECK(pace.share < 0.02);
 }
 
 TEST_CASE("a mailbox hands over what was posted, in order, and wakes its reader once") {

@@ -314,7 +314,8 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
         std::string topology = "pleat: 1\nname: uplink\nhosts:\n";
         topology += hosts + "bridges: [s1]\nlinks:\n";
         topology += links;
-        std::vector<double> fullest;
+        std::vector<double> fullest;                            // windows of the runs
+        std::vector<double> nearly_all;                         // of their windows
         std::map<std::string, std::vector<double>> deviations;  // of what was received
         for (const Run& run : run_repeatedly(workspace, topology)) {
             REQUIRE(run.exit_code == 0);
@@ -342,14 +343,17 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
             }
             const Windows windows = fullest_windows(departures, 0.010);
             const double full = kUplink / 8 * 0.010;
-            fullest.push_back(windows.p99 / full);
+            fullest.push_back(windows.most / full);
+            nearly_all.push_back(windows.p99 / full);
             std::cout << one.name << ": of the " << windows.count
                       << " windows of 10 ms that begin with a packet the fullest is filled to "
                       << windows.most / full * 100 << " %, p99 " << windows.p99 / full * 100
                       << " %, p50 " << windows.p50 / full * 100 << " %\n";
         }
-        // In a few windows more arrives where the machine has held the plane's thread up.
-        CHECK(median(fullest) <= 1.01);
+        // Where the machine has held the plane's thread up more arrives, the less the rarer it does
+        // (model/catch_up.hh); where it never does, what the clocks let through.
+        CHECK(median(fullest) <= 1.10);
+        CHECK(median(nearly_all) <= 1.05);
         // bbr yields some of its share each time it looks for the path's latency.
         for (const auto& [name, all] : deviations) CHECK(median(all) < (is_cubic() ? 0.01 : 0.10));
     }
