@@ -72,17 +72,19 @@ TEST_CASE("what a held-up thread finds due is handed over at the link's rate, a 
     REQUIRE(world.delivered.size() == kPackets);
     // 125,000 bytes; without catching up slowly it would be 175,000 and more.
     CHECK(most_handed_over(world.delivered, shapes, 10ms) <=
-          125'000 * 128 / 127 + 12'500 * 50 / 1000 + 2 * 1250);
+          125'000 * 32 / 31 + 12'500 / 2 + 2 * 1250);
     // The first one that is late, by nearly all of the hold-up, and the last one.
     const auto late = std::ranges::find_if(
         world.delivered, [](const auto& one) { return lateness(one) > Ticks::zero(); });
     REQUIRE(late != world.delivered.end());
     CHECK(lateness(*late) >= 4900us);
-    CHECK(lateness(*(late + 1)) >= 4800us);
-    // Half of it is made good after 64 times as long, all after 128 times.
-    CHECK(lateness(*(late + 3200)) > 2300us);
-    CHECK(lateness(*(late + 3200)) < 2500us);
-    CHECK(lateness(*(late + 6400)) == Ticks::zero());
+    // Half a millisecond is made good at once, half of 5 ms after 16 times as long, all after 32
+    // times.
+    CHECK(lateness(*(late + 6)) >= 4300us);
+    CHECK(lateness(*(late + 6)) <= 4500us);
+    CHECK(lateness(*(late + 800)) > 1800us);
+    CHECK(lateness(*(late + 800)) < 2000us);
+    CHECK(lateness(*(late + 1600)) == Ticks::zero());
     CHECK(lateness(world.delivered.back()) == Ticks::zero());
 }
 
@@ -102,7 +104,7 @@ TEST_CASE("a path that was idle is on time again, and others never were late") {
         return all;
     };
     REQUIRE(of(flow(0, 1)).size() == 100);
-    CHECK(lateness(of(flow(0, 1)).back()) > 2800us);
+    CHECK(lateness(of(flow(0, 1)).back()) > 2200us);
     // After a pause of 2 ms, and two packets later of one more.
     world.send(flow(0, 1), 1250, 25ms);
     world.send(flow(0, 3), 1250, 25ms);
@@ -139,7 +141,9 @@ TEST_CASE("no packet is held back by more than 20 ms, however long the thread di
     for (int i = 0; i < 20'000; ++i) world.send(flow(0, 1), 1250, 0ms);
     run(world, {{100ms, 1100ms}}, 1100ms);
     const auto handed = world.delivered.size();
-    CHECK(handed == 10'000 + 1'000 - 200);
+    // All but what was due in the last 20 ms; of that what may be made good at once.
+    CHECK(handed >= 11'000 - 200);
+    CHECK(handed <= 11'000 - 150);
     run(world, {}, 3s);
     REQUIRE(world.delivered.size() == 20'000);
     for (std::size_t i = handed; i < world.delivered.size(); ++i) {
@@ -211,11 +215,11 @@ TEST_CASE("receivers see an uplink exceeded in no window of 10 ms, however the t
         Duration lost{};
         for (const HoldUp& one : hold_ups) lost += one.to - one.from;
         const double share =
-            std::max(1.0 / 128, 4 * std::chrono::duration<double>(lost).count() / 5);
+            std::max(1.0 / 32, 4 * std::chrono::duration<double>(lost).count() / 5);
         REQUIRE(share < 1.0 / 20);
-        // And the usual lateness, below 100 us, at once; of each path the train as a whole that is
+        // And the usual lateness, below 600 us, at once; of each path the train as a whole that is
         // being sent when the window opens.
-        const auto window = Duration{std::llround(1e7 / (1 - share))} + 100us;
+        const auto window = Duration{std::llround(1e7 / (1 - share))} + 600us;
         CHECK(most_handed_over(world.delivered, shapes, 10ms) <=
               (uplink * window).bytes() + 7 * largest);
         // Without catching up slowly it would be far above.

@@ -350,9 +350,9 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
                       << windows.most / full * 100 << " %, p99 " << windows.p99 / full * 100
                       << " %, p50 " << windows.p50 / full * 100 << " %\n";
         }
-        // Where the machine has held the plane's thread up more arrives, the less the rarer it does
-        // (model/catch_up.hh); where it never does, what the clocks let through.
-        CHECK(median(fullest) <= 1.10);
+        // Where the machine has held the plane's thread up more arrives: what is due in 0.5 ms, and
+        // 1/32 (model/catch_up.hh, node/dataplane/punctuality.hh), in trains of up to 0.5 ms.
+        CHECK(median(fullest) <= 1.12);
         CHECK(median(nearly_all) <= 1.05);
         // bbr yields some of its share each time it looks for the path's latency.
         for (const auto& [name, all] : deviations) CHECK(median(all) < (is_cubic() ? 0.01 : 0.10));
