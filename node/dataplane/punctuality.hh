@@ -1,9 +1,8 @@
 // Punctuality: how late a thread that wakes for instants is on this machine, and how it is to
 // come back to due times after a hold-up.
 //
-// (1) What is usual, 99 times in 100, is no hold-up, nor is half a millisecond, 5 % of the windows
-// of
-//     10 ms in which links are looked at: many small hold-ups would make a full path's round trips
+// (1) What is usual, 99 times in 100, is no hold-up, nor is half a millisecond (5 % of the 10 ms
+//     in which links are looked at): many small ones would make a full path's round trips
 //     longer, and a sender's window too small for its rate (by 0.7 % at 4 Gbps).
 // (2) Lateness is made good four times as fast as the machine has lost time lately, so that it
 //     does not pile up, but no faster, so that receivers hardly see a link exceeded.

@@ -121,9 +121,10 @@ Duration slow_waking() {
         while (took.size() < kTimes) {
             asleep = took.size() + 1;
             std::uint64_t count = 0;
-            if (::read(event.value(), &count, sizeof count) != sizeof count) return;
+            if (::read(event.value(), &count, sizeof count) != sizeof count) break;
             took.push_back(monotonic_now() - sent.load());
         }
+        asleep = kTimes + 1;  // nobody waits for a thread that has ended
     }};
     for (std::size_t i = 1; i <= kTimes; ++i) {
         while (asleep < i) std::this_thread::yield();
