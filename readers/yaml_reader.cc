@@ -58,7 +58,8 @@ class YamlReader {
         if (options_->seed) draft_.seed = *options_->seed;
 
         draft_.incomplete = std::ranges::any_of(documents_, [](const YamlNode& document) {
-            return document.find("generate") != nullptr;
+            const YamlNode* generate = document.find("generate");
+            return generate != nullptr && !generate->is_null();
         });
         each("hosts", [this](const YamlNode& node) { read_hosts(node, fields_, draft_); });
         each("bridges", [this](const YamlNode& node) { read_bridges(node); });

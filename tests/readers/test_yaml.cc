@@ -259,6 +259,10 @@ TEST_CASE("names that generate: may make are not errors") {
         "events: [5s: down n0--n1]\n");
     REQUIRE(outcome.ok());
     CHECK(outcome.scenario->not_yet == Lines{"generate: {kind: ring, nodes: 5}"});
+
+    // Makes none.
+    CHECK_FALSE(read("generate:\n").ok());
+    CHECK_FALSE(read("generate:\nhosts: {a: }\nlinks: [a -- n0: 1ms]\n").ok());
 }
 
 TEST_CASE("a trace is kept for later, by name") {
