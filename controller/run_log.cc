@@ -97,7 +97,7 @@ class RunLog::Impl {
         database_.execute("PRAGMA journal_mode = DELETE");
         Transaction change{database_};
         for (const char* const table : {"problem", "event", "demand", "share", "sample",
-                                        "host_event", "total", "machine_total"}) {
+                                        "host_event", "total", "machine_total", "lateness"}) {
             database_.execute(fmt::format("DELETE FROM {}", table));
         }
         database_.execute("UPDATE epoch SET late_ns = NULL");
@@ -144,6 +144,10 @@ class RunLog::Impl {
 
     void insert(const HostRecord& host) {
         host_event_.run({number(host.at), std::int64_t{host.host.value}, host.what});
+    }
+
+    void insert(const LatenessRecord& lateness) {
+        lateness_.run({machine_, number(lateness.at), lateness.worst.count()});
     }
 
     void insert(const TotalsRecord& totals) {
@@ -221,6 +225,7 @@ class RunLog::Impl {
         database_.prepare("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?)");
     Statement host_event_ =
         database_.prepare("INSERT INTO host_event (at_ns, host, what) VALUES (?, ?, ?)");
+    Statement lateness_ = database_.prepare("INSERT OR REPLACE INTO lateness VALUES (?, ?, ?)");
     Statement machine_total_ =
         database_.prepare("INSERT OR REPLACE INTO machine_total VALUES (?, ?, ?)");
     Statement sum_ = database_.prepare(

@@ -1,7 +1,8 @@
 // CounterRounds: when a run's data plane is asked for its counters, and what becomes of them.
 //
 // (1) Every 10 ms while a flow is active: demands, and from them shares.
-// (2) Every sample interval from T0 on, where samples are wanted: into the log.
+// (2) Every sample interval from T0 on, where samples are wanted: into the log, with how late the
+//     plane has been in it.
 // (3) Every second from T0 on: whoever conducts the run says how far it is.
 #pragma once
 
@@ -39,6 +40,7 @@ class CounterRounds {
     }
 
     void begin(Instant t0, bool with_samples) {
+        plane_.take_worst_lateness();  // of before
         if (with_samples) sample_timer_.start_from(t0);
         second_timer_.start_from(t0);
     }
@@ -71,6 +73,7 @@ class CounterRounds {
     void sample(Instant now) {
         plane_.read_counters(now);
         for (const FlowSample& flow : sharer_.sample(now)) recorder_.sample(flow, now);
+        if (const auto worst = plane_.take_worst_lateness()) recorder_.lateness(*worst, now);
     }
 
     void second(Instant now) {

@@ -79,6 +79,10 @@ void RunRecorder::sample(const FlowSample& flow, Instant now) {
                        .bytes = flow.bytes});
 }
 
+void RunRecorder::lateness(Duration worst, Instant now) {
+    write(LatenessRecord{.at = at(now), .worst = worst});
+}
+
 void RunRecorder::totals(const PlaneTotals& totals) {
     const auto record = [this](std::string counter, auto value) {
         write(

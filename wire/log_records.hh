@@ -56,6 +56,13 @@ struct HostRecord {  // a host started, became ready, ended
     friend bool operator==(const HostRecord&, const HostRecord&) = default;
 };
 
+struct LatenessRecord {  // of the plane, with the samples
+    ExperimentTime at{};
+    Duration worst{};  // of the deliveries since the sample before
+
+    friend bool operator==(const LatenessRecord&, const LatenessRecord&) = default;
+};
+
 struct TotalsRecord {  // of the plane, at the end
     std::string counter;
     std::int64_t value = 0;
@@ -63,7 +70,7 @@ struct TotalsRecord {  // of the plane, at the end
     friend bool operator==(const TotalsRecord&, const TotalsRecord&) = default;
 };
 
-using LogRecord =
-    std::variant<EventRecord, DemandRecord, ShareRecord, SampleRecord, HostRecord, TotalsRecord>;
+using LogRecord = std::variant<EventRecord, DemandRecord, ShareRecord, SampleRecord, HostRecord,
+                               TotalsRecord, LatenessRecord>;
 
 }  // namespace pleat

@@ -66,6 +66,11 @@ void put(const TotalsRecord& record, proto::LogRecord& out) {
     out.mutable_totals()->set_value(record.value);
 }
 
+void put(const LatenessRecord& record, proto::LogRecord& out) {
+    out.mutable_lateness()->set_at_ns(nanoseconds_of(record.at));
+    out.mutable_lateness()->set_worst_ns(record.worst.count());
+}
+
 EventRecord event_record(const proto::EventRecord& in) {
     EventRecord record{.planned = experiment_time(in.planned_ns()),
                        .actual = experiment_time(in.actual_ns()),
@@ -106,6 +111,10 @@ LogRecord record_of(const proto::LogRecord& in, codec::Refusal& refusal) {
                               .what = in.host().what()};
         case proto::LogRecord::kTotals:
             return TotalsRecord{.counter = in.totals().counter(), .value = in.totals().value()};
+        case proto::LogRecord::kLateness:
+            refusal.require(in.lateness().worst_ns() >= 0, "a lateness below zero");
+            return LatenessRecord{.at = experiment_time(in.lateness().at_ns()),
+                                  .worst = Duration{in.lateness().worst_ns()}};
         case proto::LogRecord::RECORD_NOT_SET:
             break;
     }

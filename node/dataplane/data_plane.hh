@@ -195,6 +195,10 @@ class DataPlane {
 
     virtual PlaneTotals totals() const = 0;
 
+    // By how much the latest of the deliveries since the last call was late. Nothing: there were
+    // none, or it is the kernel that delivers.
+    virtual std::optional<Duration> take_worst_lateness() { return {}; }
+
     // The machines of PlaneContext::tunnel, in its order.
     virtual std::vector<TunnelPeerState> peers() const { return {}; }
 

@@ -1,5 +1,5 @@
 // Lateness: how late something happened, counted in buckets that grow by a fourth. One
-// thread records; others read quantiles at any time.
+// thread records; others read quantiles at any time; one of them may take the worst.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <optional>
 
 #include "base/duration.hh"
 #include "node/dataplane/single_writer.hh"
@@ -19,6 +20,10 @@ class Lateness {
         const auto ns = static_cast<std::uint64_t>(std::max<Duration::rep>(late.count(), 0));
         add<std::uint64_t>(counts_[bucket(ns)], 1);
         if (ns > max_.load(std::memory_order_relaxed)) put(max_, ns);
+        if (const auto worst = static_cast<std::int64_t>(ns);
+            worst > worst_.load(std::memory_order_relaxed)) {
+            put(worst_, worst);
+        }
     }
 
     // At least this share of what was recorded was no later than the answer, which is at
@@ -41,7 +46,16 @@ class Lateness {
         return Duration{static_cast<Duration::rep>(max_.load(std::memory_order_relaxed))};
     }
 
+    // The largest that was recorded since this was called last. What is recorded meanwhile is in
+    // this answer or in the next.
+    std::optional<Duration> take_worst() {
+        const std::int64_t ns = worst_.exchange(kNone, std::memory_order_relaxed);
+        if (ns == kNone) return std::nullopt;
+        return Duration{ns};
+    }
+
   private:
+    static constexpr std::int64_t kNone = -1;
     static constexpr std::size_t kPerDoubling = 4;
 
     // Below 8 ns one bucket each; from there on, four to a doubling.
@@ -60,6 +74,7 @@ class Lateness {
 
     std::array<std::atomic<std::uint64_t>, 62 * kPerDoubling> counts_{};
     std::atomic<std::uint64_t> max_{0};
+    std::atomic<std::int64_t> worst_{kNone};
 };
 
 }  // namespace pleat

@@ -79,6 +79,10 @@ class TunPlane final : public DataPlane {
                            .delivery_lateness_max = lateness.max()};
     }
 
+    std::optional<Duration> take_worst_lateness() override {
+        return tally_.delivery_lateness.take_worst();
+    }
+
     std::vector<TunnelPeerState> peers() const override {
         std::vector<TunnelPeerState> all;
         all.reserve(machines_.size());

@@ -55,10 +55,11 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
              DemandRecord{second, flow, DemandState::gone()}, ShareRecord{second, flow, 10'000'000},
              ShareRecord{second, flow, UINT64_MAX},
              SampleRecord{second, flow, 10'000'000, 9'900'000, 123},
-             HostRecord{ExperimentTime{-1ms}, HostId{0}, "ready"},
+             HostRecord{ExperimentTime{-1ms}, HostId{0}, "ready"}, LatenessRecord{second, 2ms},
              TotalsRecord{"packets_in", 17}}) {
         CHECK(w.kept->add("local", record));
     }
+    CHECK(w.kept->add("other", LatenessRecord{second, 3ms}));
     RunFinished finished;
     finished.run = "r-1";
     finished.failed = true;
@@ -81,6 +82,8 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
     CHECK(w.answer("SELECT share_bps FROM share ORDER BY position") == "10000000");
     CHECK(w.answer("SELECT share_bps FROM share ORDER BY position DESC") == "null");
     CHECK(w.answer("SELECT measured_bps FROM sample") == "9900000");
+    CHECK(w.answer("SELECT worst_ns FROM lateness WHERE machine = 'local'") == "2000000");
+    CHECK(w.answer("SELECT at_ns FROM lateness WHERE machine = 'other'") == "1000000000");
     CHECK(w.answer("SELECT at_ns FROM host_event WHERE what = 'ready'") == "-1000000");
     CHECK(w.answer("SELECT value FROM total WHERE counter = 'packets_in'") == "17");
     CHECK(w.answer("SELECT exit_code FROM host WHERE name = 'a'") == "3");

@@ -51,6 +51,19 @@ TEST_CASE("quantiles of lateness are at most a fourth too high, never too low") 
     CHECK(lateness.max() == 1ms);
 }
 
+TEST_CASE("the worst lateness is that since it was taken last") {
+    Lateness lateness;
+    CHECK_FALSE(lateness.take_worst());
+    for (const Duration late : {3us, 7us, 5us}) lateness.record(late);
+    CHECK(lateness.take_worst() == Duration{7us});
+    CHECK_FALSE(lateness.take_worst());
+    lateness.record(-2us);  // early is not late
+    CHECK(lateness.take_worst() == Duration{0us});
+    lateness.record(4us);
+    CHECK(lateness.take_worst() == Duration{4us});
+    CHECK(lateness.max() == 7us);
+}
+
 TEST_CASE("without a deadline there is nothing to wake for") {
     WakePlanner planner;
     CHECK_FALSE(planner.sleep(std::nullopt, Instant{1s}, false));

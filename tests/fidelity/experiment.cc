@@ -77,6 +77,33 @@ Run finish(RunningExperiment& running) {
     return run;
 }
 
+// Of the answer of a run's run.db.
+template <typename Take>
+void for_each_row(const Run& run, const char* query, Take take) {
+    sqlite3* opened = nullptr;
+    REQUIRE(sqlite3_open_v2((run.directory / "run.db").c_str(), &opened, SQLITE_OPEN_READONLY,
+                            nullptr) == SQLITE_OK);
+    const std::unique_ptr<sqlite3, decltype(&sqlite3_close)> database{opened, &sqlite3_close};
+    sqlite3_stmt* prepared = nullptr;
+    REQUIRE(sqlite3_prepare_v2(opened, query, -1, &prepared, nullptr) == SQLITE_OK);
+    const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> statement{prepared,
+                                                                               &sqlite3_finalize};
+    while (sqlite3_step(prepared) == SQLITE_ROW) take(prepared);
+}
+
+double seconds(sqlite3_stmt* row, int column) {
+    return static_cast<double>(sqlite3_column_int64(row, column)) / 1e9;
+}
+
+std::string text(sqlite3_stmt* row, int column) {
+    std::string value;
+    const unsigned char* bytes = sqlite3_column_text(row, column);
+    for (int i = 0; i < sqlite3_column_bytes(row, column); ++i) {
+        value += static_cast<char>(bytes[i]);
+    }
+    return value;
+}
+
 }  // namespace
 
 std::string helper(const std::string& name) {
@@ -175,31 +202,23 @@ std::optional<double> received_bps(const std::string& log, double from, double t
 }
 
 std::vector<Share> shares(const Run& run) {
-    sqlite3* opened = nullptr;
-    REQUIRE(sqlite3_open_v2((run.directory / "run.db").c_str(), &opened, SQLITE_OPEN_READONLY,
-                            nullptr) == SQLITE_OK);
-    const std::unique_ptr<sqlite3, decltype(&sqlite3_close)> database{opened, &sqlite3_close};
-    sqlite3_stmt* prepared = nullptr;
-    REQUIRE(sqlite3_prepare_v2(opened,
-                               "SELECT s.at_ns, a.name, b.name, s.share_bps FROM share s "
-                               "JOIN host a ON a.host = s.source "
-                               "JOIN host b ON b.host = s.destination ORDER BY s.at_ns",
-                               -1, &prepared, nullptr) == SQLITE_OK);
-    const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> statement{prepared,
-                                                                               &sqlite3_finalize};
-    const auto text = [prepared](int column) {
-        std::string value;
-        const unsigned char* bytes = sqlite3_column_text(prepared, column);
-        for (int i = 0; i < sqlite3_column_bytes(prepared, column); ++i) {
-            value += static_cast<char>(bytes[i]);
-        }
-        return value;
-    };
     std::vector<Share> result;
-    while (sqlite3_step(prepared) == SQLITE_ROW) {
-        result.push_back(Share{static_cast<double>(sqlite3_column_int64(prepared, 0)) / 1e9,
-                               text(1), text(2), sqlite3_column_double(prepared, 3)});
-    }
+    for_each_row(run,
+                 "SELECT s.at_ns, a.name, b.name, s.share_bps FROM share s "
+                 "JOIN host a ON a.host = s.source "
+                 "JOIN host b ON b.host = s.destination ORDER BY s.at_ns",
+                 [&result](sqlite3_stmt* row) {
+                     result.push_back(Share{seconds(row, 0), text(row, 1), text(row, 2),
+                                            sqlite3_column_double(row, 3)});
+                 });
+    return result;
+}
+
+std::vector<Late> lateness(const Run& run) {
+    std::vector<Late> result;
+    for_each_row(
+        run, "SELECT at_ns, worst_ns FROM lateness ORDER BY at_ns",
+        [&result](sqlite3_stmt* row) { result.push_back({seconds(row, 0), seconds(row, 1)}); });
     return result;
 }
 

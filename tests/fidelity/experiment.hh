@@ -79,6 +79,14 @@ struct Share {
 
 std::vector<Share> shares(const Run& run);
 
+// How late the data plane's latest packet was in each sample interval, from run.db.
+struct Late {
+    double until_s = 0;  // the interval's end
+    double worst_s = 0;
+};
+
+std::vector<Late> lateness(const Run& run);
+
 double median(std::vector<double> values);
 double quantile(std::vector<double> values, double q);
 

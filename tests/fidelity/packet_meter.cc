@@ -2,11 +2,11 @@
 //
 //     packet_meter [INTERVAL_MS]
 //
-// Until it is ended it prints, for the first packet and then for the first of each interval
-// (100 ms), a line "meter SECONDS BYTES": when the kernel received it, and the bytes of all
-// packets so far, this one's too. The bytes between two lines have arrived between the
-// arrivals of their packets: on a path of constant latency, from departure to departure.
-// A GSO packet counts as the segments that it stands for, 14 bytes of header each.
+// Until it is ended it prints "meter-begun SECONDS" when it begins and, for the first packet and
+// then for the first of each interval (100 ms), a line "meter SECONDS BYTES": when the kernel
+// received it, and the bytes of all packets so far, this one's too. The bytes between two lines
+// have arrived between the arrivals of their packets: on a path of constant latency, from departure
+// to departure. A GSO packet counts as the segments that it stands for, 14 bytes of header each.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -107,6 +107,7 @@ int main(int argc, char** argv) {
     const unsigned loopback = ::if_nametoindex("lo");
     std::int64_t sum = 0;
     std::chrono::nanoseconds next{};
+    std::printf("meter-begun %.6f\n", static_cast<double>(now_of(CLOCK_MONOTONIC).count()) / 1e9);
     for (;;) {
         VirtioHeader virtio;
         Packet packet{};

@@ -172,6 +172,13 @@ TEST_CASE("a run gives a document as the manual says, a run directory, and leave
         }
         CHECK(column(database, "SELECT count(*) FROM share WHERE share_bps > 0").at(0) >= 2);
         CHECK(column(database, "SELECT count(*) FROM demand").at(0) >= 2);
+        // How late the plane was goes with the samples while there is traffic.
+        CHECK(column(database, "SELECT count(*) FROM lateness WHERE at_ns > 0").at(0) >= 8);
+        CHECK(column(database, "SELECT max(worst_ns) FROM lateness").at(0) > 0);
+        CHECK(column(database,
+                     "SELECT value - (SELECT max(worst_ns) FROM lateness) FROM total "
+                     "WHERE counter = 'delivery_lateness_max_ns'")
+                  .at(0) >= 0);
         CHECK(column(database, "SELECT count(*) FROM host_event").at(0) >= 3);
         const json manifest =
             document(read_file((directory / "manifest.json").string()).value_or(""));

@@ -745,7 +745,7 @@ StateMessage random_state(Random& random) {
 }
 
 LogRecord random_record(Random& random) {
-    switch (below(random, 5)) {
+    switch (below(random, 7)) {
         case 0: {
             EventRecord event{instant(random), instant(random), {}, text(random)};
             if (flag(random)) event.epoch = EpochId{number32(random)};
@@ -761,6 +761,8 @@ LogRecord random_record(Random& random) {
                                 number(random)};
         case 4:
             return HostRecord{instant(random), HostId{number32(random)}, text(random)};
+        case 5:
+            return LatenessRecord{instant(random), duration(random)};
         default:
             return TotalsRecord{text(random), static_cast<std::int64_t>(number(random))};
     }
