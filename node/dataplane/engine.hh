@@ -24,9 +24,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "model/punctuality.hh"
 #include "node/dataplane/access_link.hh"
 #include "node/dataplane/data_plane.hh"
-#include "node/dataplane/punctuality.hh"
 #include "node/dataplane/timer_heap.hh"
 
 namespace pleat {

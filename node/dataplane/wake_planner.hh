@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "base/clock.hh"
-#include "node/dataplane/quantile_tracker.hh"
+#include "model/quantile_tracker.hh"
 
 namespace pleat {
 

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 
 #include "base/mailbox.hh"
+#include "model/punctuality.hh"
 #include "node/dataplane/lateness.hh"
-#include "node/dataplane/punctuality.hh"
 #include "node/dataplane/timer_heap.hh"
 #include "node/dataplane/wake_planner.hh"
 

@@ -383,7 +383,7 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
             CHECK(quantile(beyond_lateness, 1) <= 1.05);
         }
         // Where the machine has held the plane's thread up more arrives: what is due in 0.5 ms, and
-        // 1/32 (model/catch_up.hh, node/dataplane/punctuality.hh), in trains of up to 0.5 ms.
+        // 1/32 (model/catch_up.hh, model/punctuality.hh), in trains of up to 0.5 ms.
         CHECK(median(fullest) <= 1.12);
         CHECK(median(nearly_all) <= 1.05);
         // bbr yields some of its share each time it looks for the path's latency.

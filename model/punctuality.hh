@@ -12,7 +12,7 @@
 #include <cmath>
 
 #include "model/catch_up.hh"
-#include "node/dataplane/quantile_tracker.hh"
+#include "model/quantile_tracker.hh"
 
 namespace pleat {
 
