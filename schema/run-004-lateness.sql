@@ -3,7 +3,7 @@
 
 CREATE TABLE lateness (
     machine  TEXT NOT NULL,
-    at_ns    INTEGER NOT NULL,  -- the end of a sample interval in which packets were delivered
+    at_ns    INTEGER NOT NULL,  -- the end of a sample interval in which delayed packets were delivered
     worst_ns INTEGER NOT NULL,  -- of its packets
     PRIMARY KEY (machine, at_ns)
 ) STRICT, WITHOUT ROWID;

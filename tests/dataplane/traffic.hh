@@ -87,7 +87,8 @@ class TcpTransfer {
     std::thread receive_;
 };
 
-// UDP at a constant rate (of layer-2 bytes) from its construction on.
+// UDP at a constant rate (of layer-2 bytes) from its construction on, never faster: of what it was
+// late with at most 2 ms are made good.
 class UdpBlast {
   public:
     UdpBlast(const TestHost& from, const TestHost& to, Bandwidth rate, int payload = 1000);
