@@ -110,6 +110,7 @@ TEST_CASE("a run on one machine is changed by hand, and what was changed can be 
     if (!can_run_or_skips()) return;
     Workplace place;
     RunUnderWay run{place, kPinged};
+    REQUIRE(run.seen_slower_than(0));
     const Ended slower = place.run({"set", "s1--s2", "34ms", "--json"});
     INFO(slower.err);
     REQUIRE(slower.code == 0);
