@@ -37,6 +37,7 @@ void PacketLoop::read_port(HostId host, Instant arrival) {
             add<std::uint64_t>(tally_.malformed_drops, 1);
             continue;
         }
+        arrival = WakePlanner::arrival(arrival, monotonic_now());
         accept(host, pool_.adopt(static_cast<std::size_t>(bytes)), arrival);
     }
 }

@@ -111,7 +111,7 @@ void PacketLoop::turn() {
             handle_commands();
         } else if (event.data.u64 == kTunnel) {
             tunnel_->receive(now, [this, now](const Tunnel::Arrival& arrived) {
-                return accept_remote(arrived, now);
+                return accept_remote(arrived, WakePlanner::arrival(now, monotonic_now()));
             });
         } else {
             read_port(host, arrival);

@@ -44,7 +44,15 @@ class WakePlanner {
         return std::clamp<Duration>(usual_.value(), Duration::zero(), kLongestUsual);
     }
 
+    // When a packet that was read at `read` had come: at `woken`, which is what waking took before
+    // it was noticed, or, where the thread has been held up since, perhaps only now. A packet that
+    // is late is better than one before its time.
+    static Instant arrival(Instant woken, Instant read) {
+        return read - woken > kLongestUsual + kReading ? read : woken;
+    }
+
   private:
+    static constexpr Duration kReading = std::chrono::microseconds{20};
     static constexpr Duration kLongestLead = std::chrono::microseconds{150};
     static constexpr Duration kLongestUsual = std::chrono::microseconds{60};
     static constexpr Duration kBudget = std::chrono::milliseconds{2};

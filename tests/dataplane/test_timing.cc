@@ -64,6 +64,14 @@ TEST_CASE("the worst lateness is that since it was taken last") {
     CHECK(lateness.max() == 7us);
 }
 
+TEST_CASE("a packet that is read after a hold-up has not come before it") {
+    const Instant woken{1s};
+    CHECK(WakePlanner::arrival(woken, woken) == woken);
+    CHECK(WakePlanner::arrival(woken, woken + 80us) == woken);
+    CHECK(WakePlanner::arrival(woken, woken + 81us) == woken + 81us);
+    CHECK(WakePlanner::arrival(woken, woken + 5ms) == woken + 5ms);
+}
+
 TEST_CASE("without a deadline there is nothing to wake for") {
     WakePlanner planner;
     CHECK_FALSE(planner.sleep(std::nullopt, Instant{1s}, false));
