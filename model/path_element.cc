@@ -7,9 +7,6 @@ namespace pleat {
 
 namespace {
 
-// A rate is kept to in steps of this; longer trains would make bursts, shorter ones work.
-constexpr Duration kStep = std::chrono::microseconds{500};
-
 Duration scaled(Duration unit, double factor) {
     return Duration{std::llround(static_cast<double>(unit.count()) * factor)};
 }
@@ -87,7 +84,7 @@ std::uint16_t PathElement::at_once(std::int32_t segment_bytes) const {
     constexpr std::int64_t kAll = 0xffff;
     if (rate().is_unlimited()) return kAll;
     if (shape_.jitter > Duration::zero()) return 1;
-    const std::int64_t bytes = (rate() * kStep).bytes();
+    const std::int64_t bytes = (rate() * kLongestTrain).bytes();
     const std::int64_t segments = bytes / (segment_bytes + shape_.overhead.bytes_per_packet);
     return static_cast<std::uint16_t>(std::clamp<std::int64_t>(segments, 1, kAll));
 }

@@ -7,7 +7,7 @@
 // (1) finish = max(arrival, finish of the one before) + bytes/rate, in computed instants:
 //     that its owner is late never makes the path slower.
 // (2) A rate counts for trains that have not begun; a train is at most max(1 segment,
-//     what passes in 500 us) when it begins, and one segment on a path with jitter.
+//     what passes in kLongestTrain) when it begins, and one segment on a path with jitter.
 //     Delay, jitter and chances count for packets that enter afterwards.
 // (3) The queue's limit holds for waiting bytes, segment by segment (tail drop).
 // (4) Trains are due in the order in which they departed, whatever the jitter.
@@ -66,6 +66,9 @@ struct DrawMark {
 
 class PathElement {
   public:
+    // A rate is kept to in steps of this; longer trains would make bursts, shorter ones work.
+    static constexpr Duration kLongestTrain = std::chrono::microseconds{250};
+
     PathElement(std::uint64_t seed, FlowKey flow);
 
     // Draws go on from there, for a protocol that has sent nothing yet.

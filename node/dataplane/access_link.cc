@@ -7,9 +7,9 @@ void Uplink::reshape(const AccessShape& shape) {
     bandwidth_ = shape.bandwidth;
     overhead_ = shape.overhead;
     // When the paths' rates together are within the link's, a train waits for at most
-    // one other, and that is at most 500 us or one full-size packet long.
+    // one other.
     constexpr std::int64_t kFullSize = 1538;
-    const Ticks longest = std::chrono::microseconds{500};
+    const Ticks longest = PathElement::kLongestTrain;
     credit_ = 2 * std::max(longest, transmission_time(kFullSize, bandwidth_));
 }
 

@@ -90,12 +90,12 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("a GSO packet leaves in trains of what passes in 500 microseconds") {
+TEST_CASE("a GSO packet leaves in trains of what passes in 250 microseconds") {
     EngineWorld world;
     world.paths({{flow(0, 1), path(100_Mbps)}});
-    world.send(flow(0, 1), 1250, 0ms, 12);  // each takes 100 us
+    world.send(flow(0, 1), 625, 0ms, 12);  // each takes 50 us
     world.run_until(1s);
-    CHECK(world.times() == std::vector<Duration>{500us, 1000us, 1200us});
+    CHECK(world.times() == std::vector<Duration>{250us, 500us, 600us});
     CHECK(world.delivered[1].first == 5);
     CHECK(world.delivered[1].segments == 5);
     CHECK(world.delivered[2].segments == 2);
@@ -123,11 +123,11 @@ TEST_CASE("a new rate holds for packets that have not begun to depart") {
 TEST_CASE("a waiting GSO packet is cut by the rate at which it leaves, not at which it came") {
     EngineWorld world;
     world.paths({{flow(0, 1), path(1_Gbps)}});
-    world.send(flow(0, 1), 1250, 0ms, 45);  // 450 us
+    world.send(flow(0, 1), 1250, 0ms, 20);  // 200 us
     world.send(flow(0, 1), 1250, 0ms, 3);
     world.paths({{flow(0, 1), path(10_Mbps)}}, 100us);
     world.run_until(1s);
-    CHECK(world.times() == std::vector<Duration>{450us, 1450us, 2450us, 3450us});
+    CHECK(world.times() == std::vector<Duration>{200us, 1200us, 2200us, 3200us});
 }
 
 TEST_CASE("a cap is the rate when it is below the path's bandwidth") {

@@ -347,15 +347,14 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
             for (std::size_t i = 0; i < one.rtt_ms.size(); ++i) {
                 const std::string name = "r" + std::to_string(i);
                 const double expected = kUplink / one.rtt_ms[i] / sum;
-                const auto received = received_bps(run.log(name), 5, 10);
+                const auto received = metered(run.log(name), 5, 10);
                 REQUIRE(received.has_value());
-                const double layer_2 = *received * 1514 / 1448;
                 std::cout << one.name << ", RTT " << one.rtt_ms[i] << " ms: share "
-                          << last[name] / 1e6 << " Mbps (exact " << expected / 1e6 << "), received "
-                          << layer_2 / 1e6 << "\n";
+                          << last[name] / 1e6 << " Mbps (exact " << expected / 1e6
+                          << "), received at layer 2 " << received->bps / 1e6 << "\n";
                 // To the flows of ACKs in the other direction nothing is lost: full duplex.
                 CHECK(std::abs(last[name] / expected - 1) < 0.005);
-                deviations[name].push_back(std::abs(layer_2 / expected - 1));
+                deviations[name].push_back(std::abs(received->bps / expected - 1));
                 for (Arrival packet : arrivals(run, name)) {
                     packet.at -= one.rtt_ms[i] / 2e3;
                     departures.push_back(packet);
@@ -379,11 +378,11 @@ TEST_CASE("flows of one host share its uplink by 1/RTT exactly, and never exceed
                       << "run.db has, to " << quantile(beyond_lateness, 1) * 100 << " %; in "
                       << 100 * static_cast<double>(on_time) / static_cast<double>(filled.size())
                       << " % no packet is later than " << kOnTime * 1e6 << " us\n";
-            // Never: a train of up to 0.5 ms comes at once; its first packet is not in the window.
+            // Never: a train of up to 0.25 ms comes at once; its first packet is not in the window.
             CHECK(quantile(beyond_lateness, 1) <= 1.05);
         }
         // Where the machine has held the plane's thread up more arrives: what is due in 0.5 ms, and
-        // 1/32 (model/catch_up.hh, model/punctuality.hh), in trains of up to 0.5 ms.
+        // 1/32 (model/catch_up.hh, model/punctuality.hh), in trains of up to 0.25 ms.
         CHECK(median(fullest) <= 1.12);
         CHECK(median(nearly_all) <= 1.05);
         // bbr yields some of its share each time it looks for the path's latency.

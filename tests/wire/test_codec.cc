@@ -137,6 +137,15 @@ TEST_CASE("a probability above 1 is refused") {
     }
 }
 
+TEST_CASE("a lateness below zero is refused") {
+    using namespace std::chrono_literals;
+    const ExperimentTime second{1s};
+    CHECK(decode_record(encode(LogRecord{LatenessRecord{second, 0ms}})));
+    const auto decoded = decode_record(encode(LogRecord{LatenessRecord{second, -1ns}}));
+    REQUIRE_FALSE(decoded);
+    CHECK_THAT(decoded.error().message, Catch::Contains("a lateness below zero"));
+}
+
 TEST_CASE("a topology whose ids would come out differently is refused") {
     Submit submit = small_submit();
     const std::string bytes = encode(ControlMessage{submit});
