@@ -147,7 +147,8 @@ class RunLog::Impl {
     }
 
     void insert(const LatenessRecord& lateness) {
-        lateness_.run({machine_, number(lateness.at), lateness.worst.count()});
+        lateness_.run(
+            {machine_, number(lateness.at), lateness.worst.count(), lateness.owed.count()});
     }
 
     void insert(const TotalsRecord& totals) {
@@ -225,7 +226,7 @@ class RunLog::Impl {
         database_.prepare("INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?)");
     Statement host_event_ =
         database_.prepare("INSERT INTO host_event (at_ns, host, what) VALUES (?, ?, ?)");
-    Statement lateness_ = database_.prepare("INSERT OR REPLACE INTO lateness VALUES (?, ?, ?)");
+    Statement lateness_ = database_.prepare("INSERT OR REPLACE INTO lateness VALUES (?, ?, ?, ?)");
     Statement machine_total_ =
         database_.prepare("INSERT OR REPLACE INTO machine_total VALUES (?, ?, ?)");
     Statement sum_ = database_.prepare(

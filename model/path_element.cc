@@ -196,10 +196,10 @@ bool PathElement::hold(Train train, FineInstant departure) {
     return line_.size() == 1;
 }
 
-Train PathElement::hand_over(FineInstant at, const CatchUp::Pace& pace) {
+Train PathElement::hand_over(FineInstant at, Duration at_once) {
     Train train = line_.pop_front();
-    train.held_back = catch_up_.hand_over(train, pace) - train.due;
-    catch_up_.handed_over(train, at, pace);
+    train.held_back = catch_up_.hand_over(train) - train.due;
+    catch_up_.handed_over(train, at, at_once);
     return train;
 }
 

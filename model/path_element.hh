@@ -4,8 +4,8 @@
 //     admit() --> WAITING --begin()--> IN SERVICE --depart()--> DELAY LINE --arrive()-->
 //                (a queue)             (one train)              (have a due time)
 //
-// (1) finish = max(arrival, finish of the one before) + bytes/rate, in computed instants:
-//     that its owner is late never makes the path slower.
+// (1) finish = max(arrival, finish of the one before) + bytes/rate, in computed instants of the
+//     network's time (NetworkTime). From the departure on time is the machine's.
 // (2) A rate counts for trains that have not begun; a train is at most max(1 segment,
 //     what passes in kLongestTrain) when it begins, and one segment on a path with jitter.
 //     Delay, jitter and chances count for packets that enter afterwards.
@@ -139,12 +139,10 @@ class PathElement {
     bool holding() const { return !line_.empty(); }
 
     // When the first of the delay line is to be handed over; see CatchUp.
-    FineInstant next_hand_over(const CatchUp::Pace& pace) const {
-        return catch_up_.hand_over(line_.front(), pace);
-    }
+    FineInstant next_hand_over() const { return catch_up_.hand_over(line_.front()); }
 
-    // Hands it over, at that instant or later.
-    Train hand_over(FineInstant at, const CatchUp::Pace& pace);
+    // Hands it over, at that instant or later; lateness up to `at_once` is no hold-up.
+    Train hand_over(FineInstant at, Duration at_once);
 
     // Nothing is in it. Then all its clocks are in the past, and a new element with its
     // shape, cap and marks would treat every later packet alike.

@@ -31,7 +31,7 @@ struct Train {
     std::uint32_t noise = 0;  // even bits, to choose which bit is flipped
     Duration delay{};         // latency and jitter
     FineInstant arrival{};    // when it entered
-    Ticks idle_before{};      // its path had nothing to send; known when it departs, as is:
+    Ticks idle_before{};      // its path sent nothing; known when it departs, as is:
     FineInstant due{};        // when it is delivered
     Ticks held_back{};        // it was handed over so much later; see CatchUp
 

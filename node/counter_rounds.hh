@@ -73,7 +73,9 @@ class CounterRounds {
     void sample(Instant now) {
         plane_.read_counters(now);
         for (const FlowSample& flow : sharer_.sample(now)) recorder_.sample(flow, now);
-        if (const auto worst = plane_.take_worst_lateness()) recorder_.lateness(*worst, now);
+        if (const auto worst = plane_.take_worst_lateness()) {
+            recorder_.lateness(*worst, plane_.owed(), now);
+        }
     }
 
     void second(Instant now) {

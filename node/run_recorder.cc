@@ -79,8 +79,8 @@ void RunRecorder::sample(const FlowSample& flow, Instant now) {
                        .bytes = flow.bytes});
 }
 
-void RunRecorder::lateness(Duration worst, Instant now) {
-    write(LatenessRecord{.at = at(now), .worst = worst});
+void RunRecorder::lateness(Duration worst, Duration owed, Instant now) {
+    write(LatenessRecord{.at = at(now), .worst = worst, .owed = owed});
 }
 
 void RunRecorder::totals(const PlaneTotals& totals) {

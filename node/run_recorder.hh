@@ -42,7 +42,7 @@ class RunRecorder {
     void demands(const std::vector<FlowState>& flows, Instant now);
     void sample(const FlowSample& flow, Instant now);
     // Of the plane's latest delivery since the last sample.
-    void lateness(Duration worst, Instant now);
+    void lateness(Duration worst, Duration owed, Instant now);
     void totals(const PlaneTotals& totals);
     // What the network to other machines took, there and back; half of it was subtracted.
     void round_trips(const std::vector<std::pair<std::string, Duration>>& machines);

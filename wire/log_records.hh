@@ -59,6 +59,7 @@ struct HostRecord {  // a host started, became ready, ended
 struct LatenessRecord {  // of the plane, with the samples
     ExperimentTime at{};
     Duration worst{};  // of the deliveries since the sample before
+    Duration owed{};   // by its links: see DataPlane::owed()
 
     friend bool operator==(const LatenessRecord&, const LatenessRecord&) = default;
 };

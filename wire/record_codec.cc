@@ -69,6 +69,7 @@ void put(const TotalsRecord& record, proto::LogRecord& out) {
 void put(const LatenessRecord& record, proto::LogRecord& out) {
     out.mutable_lateness()->set_at_ns(nanoseconds_of(record.at));
     out.mutable_lateness()->set_worst_ns(record.worst.count());
+    out.mutable_lateness()->set_owed_ns(record.owed.count());
 }
 
 EventRecord event_record(const proto::EventRecord& in) {
@@ -112,9 +113,11 @@ LogRecord record_of(const proto::LogRecord& in, codec::Refusal& refusal) {
         case proto::LogRecord::kTotals:
             return TotalsRecord{.counter = in.totals().counter(), .value = in.totals().value()};
         case proto::LogRecord::kLateness:
-            refusal.require(in.lateness().worst_ns() >= 0, "a lateness below zero");
+            refusal.require(in.lateness().worst_ns() >= 0 && in.lateness().owed_ns() >= 0,
+                            "a lateness below zero");
             return LatenessRecord{.at = experiment_time(in.lateness().at_ns()),
-                                  .worst = Duration{in.lateness().worst_ns()}};
+                                  .worst = Duration{in.lateness().worst_ns()},
+                                  .owed = Duration{in.lateness().owed_ns()}};
         case proto::LogRecord::RECORD_NOT_SET:
             break;
     }

@@ -199,6 +199,12 @@ class DataPlane {
     // none, or it is the kernel that delivers.
     virtual std::optional<Duration> take_worst_lateness() { return {}; }
 
+    // What full links have sent less than they could have, as time at their own rates, since the
+    // thread that moves packets was held up: they make it good (tun: NetworkTime). So between two
+    // calls they were as fast as if that much less (or, of a negative difference, more) time had
+    // passed.
+    virtual Duration owed() const { return {}; }
+
     // The machines of PlaneContext::tunnel, in its order.
     virtual std::vector<TunnelPeerState> peers() const { return {}; }
 

@@ -32,21 +32,41 @@ Engine::Engine(std::uint64_t seed, std::size_t hosts, Exit& exit)
       remote_(hosts),
       cut_(hosts, false) {}
 
+std::optional<FineInstant> Engine::next_of_links() const {
+    if (links_.heap.empty()) return std::nullopt;
+    return time_.machine(links_.heap.next_at());
+}
+
 std::optional<FineInstant> Engine::next() const {
-    if (timers_.empty()) return std::nullopt;
-    return timers_.next_at();
+    const std::optional<FineInstant> link = next_of_links();
+    if (deliveries_.heap.empty()) return link;
+    const FineInstant delivery = deliveries_.heap.next_at();
+    return link ? std::min(*link, delivery) : delivery;
 }
 
 void Engine::advance(FineInstant now) {
     told_ = std::max(told_, now);
     handed_over_ = false;
-    while (!timers_.empty() && timers_.next_at() <= now) {
-        const TimerHeap::TimerId timer = timers_.next();
-        now_ = std::max(now_, timers_.next_at());
-        timers_.unset(timer);
-        fire(owners_[timer]);
+    time_.awake(now, links_.heap.empty() ? std::nullopt : std::optional{links_.heap.next_at()});
+    for (;;) {
+        const std::optional<FineInstant> link = next_of_links();
+        const bool delivers =
+            !deliveries_.heap.empty() && (!link || deliveries_.heap.next_at() < *link);
+        if (!delivers && !link) break;
+        const FineInstant at = delivers ? deliveries_.heap.next_at() : *link;
+        if (at > now) break;
+        now_ = std::max(now_, at);
+        if (!delivers) link_now_ = std::max(link_now_, links_.heap.next_at());
+        fire_next(delivers ? deliveries_ : links_);
     }
     now_ = std::max(now_, now);
+    link_now_ = std::max(link_now_, time_.network(now));
+}
+
+void Engine::fire_next(Timers& timers) {
+    const TimerHeap::TimerId timer = timers.heap.next();
+    timers.heap.unset(timer);
+    fire(timers.owners[timer]);
 }
 
 void Engine::arrive(FlowKey key, const SentPacket& packet, FineInstant now) {
@@ -61,7 +81,7 @@ void Engine::arrive(FlowKey key, const SentPacket& packet, FineInstant now) {
         exit_.release(packet.packet);
         return;
     }
-    const PathElement::Admission admission = flow.element.admit(packet, now_);
+    const PathElement::Admission admission = flow.element.admit(packet, link_now_);
     if (admission.refused > 0) {
         drops_.queue += admission.refused;
         add<std::uint64_t>(flow.counters->queue_drops, admission.refused);
@@ -163,8 +183,8 @@ FlowIndex Engine::free_place() {
     }
     const auto index = static_cast<FlowIndex>(places_.size());
     places_.push_back({.flow = nullptr,
-                       .service = add_timer(Event::service, index),
-                       .delivery = add_timer(Event::delivery, index)});
+                       .service = add_timer(links_, Event::service, index),
+                       .delivery = add_timer(deliveries_, Event::delivery, index)});
     return index;
 }
 
@@ -192,15 +212,15 @@ void Engine::forget(FlowIndex index) {
     free_places_.push_back(index);
 }
 
-TimerHeap::TimerId Engine::add_timer(Event event, std::uint32_t index) {
-    owners_.push_back({event, index});
-    return timers_.add();
+TimerHeap::TimerId Engine::add_timer(Timers& timers, Event event, std::uint32_t index) {
+    timers.owners.push_back({event, index});
+    return timers.heap.add();
 }
 
 std::uint32_t Engine::uplink_of(const AccessShape& shape) {
     const auto next_index = static_cast<std::uint32_t>(uplinks_.size());
     const auto [found, created] = uplink_index_.try_emplace(shape.link, next_index);
-    if (created) uplinks_.push_back({Uplink{}, add_timer(Event::uplink, next_index)});
+    if (created) uplinks_.push_back({Uplink{}, add_timer(links_, Event::uplink, next_index)});
     uplinks_[found->second].clock.reshape(shape);
     return found->second;
 }
@@ -208,7 +228,9 @@ std::uint32_t Engine::uplink_of(const AccessShape& shape) {
 std::uint32_t Engine::downlink_of(const AccessShape& shape) {
     const auto next_index = static_cast<std::uint32_t>(downlinks_.size());
     const auto [found, created] = downlink_index_.try_emplace(shape.link, next_index);
-    if (created) downlinks_.push_back({Downlink{}, add_timer(Event::downlink, next_index)});
+    if (created) {
+        downlinks_.push_back({Downlink{}, add_timer(deliveries_, Event::downlink, next_index)});
+    }
     downlinks_[found->second].clock.reshape(shape);
     return found->second;
 }

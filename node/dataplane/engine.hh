@@ -8,8 +8,9 @@
 // before the downlink: enter().
 //
 // (1) Events happen at their computed instants and in their order, however late advance()
-//     is called: lateness never adds up. Only what has been late is handed over in such a
-//     way that receivers do not see a link exceeded: CatchUp.
+//     is called. Only where it was held up a link's time stands still meanwhile (NetworkTime), and
+//     what has been late is handed over in such a way that receivers do not see a link exceeded
+//     (CatchUp). Times are the machine's but for those of paths' clocks and uplinks.
 // (2) A flow comes to be with its first packet; one that is silent costs no event.
 // (3) A flow that has been silent for 30 s is forgotten, but for how far its draws have
 //     come and its cap: when it comes back it meets what it would have met. Its counters
@@ -24,7 +25,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "model/punctuality.hh"
+#include "model/network_time.hh"
 #include "node/dataplane/access_link.hh"
 #include "node/dataplane/data_plane.hh"
 #include "node/dataplane/timer_heap.hh"
@@ -81,6 +82,9 @@ class Engine {
 
     const Drops& drops() const { return drops_; }  // in segments
 
+    // See DataPlane::owed().
+    Duration owed() const { return std::chrono::floor<Duration>(time_.owed()); }
+
     // Flows that it has not forgotten.
     std::size_t flows() const { return flow_index_.size(); }
 
@@ -99,6 +103,7 @@ class Engine {
         DataSize downlink_queue = DataSize::bytes(0);
         std::uint32_t version = 0;  // of the paths that it knows
         bool reachable = false;
+        Ticks behind{};  // the network's time, when its latest train departed
         std::uint32_t backlog_place = kNone;
         std::uint32_t at_downlink = 0;  // trains that wait there
         std::optional<FineInstant> last_arrival{};
@@ -123,6 +128,11 @@ class Engine {
         std::uint32_t index;
     };
 
+    struct Timers {
+        TimerHeap heap;
+        std::vector<TimerOwner> owners{};  // by TimerId
+    };
+
     Flow& flow_at(FlowIndex index) { return *places_[index].flow; }
 
     FlowIndex find_or_create(FlowKey flow);
@@ -130,7 +140,7 @@ class Engine {
     void forget_some();
     bool is_silent(const Flow& flow) const;
     void forget(FlowIndex index);
-    TimerHeap::TimerId add_timer(Event event, std::uint32_t index);
+    static TimerHeap::TimerId add_timer(Timers& timers, Event event, std::uint32_t index);
     std::uint32_t uplink_of(const AccessShape& shape);
     std::uint32_t downlink_of(const AccessShape& shape);
     void refresh(FlowIndex index);
@@ -138,6 +148,8 @@ class Engine {
     void note_queue(FlowIndex index);
     bool is_cut(FlowKey flow) const;
 
+    std::optional<FineInstant> next_of_links() const;
+    void fire_next(Timers& timers);
     void fire(TimerOwner owner);
     void serve(FlowIndex index);
     void ask_to_depart(FlowIndex index);
@@ -158,9 +170,11 @@ class Engine {
     FineInstant told_;          // the latest time that it was told
     bool handed_over_ = false;  // since it was told
     Punctuality punctuality_;
-    TimerHeap timers_;
-    std::vector<TimerOwner> owners_;  // by TimerId
-    std::vector<Place> places_;       // by FlowIndex
+    NetworkTime time_;
+    FineInstant link_now_;       // now_ in the network's time
+    Timers links_;               // of paths' clocks and uplinks, in the network's time
+    Timers deliveries_;          // of delay lines and downlinks
+    std::vector<Place> places_;  // by FlowIndex
     std::vector<FlowIndex> free_places_;
     FlowIndex next_look_ = 0;  // where the search for silent flows goes on
     std::unordered_map<FlowKey, FlowIndex> flow_index_;

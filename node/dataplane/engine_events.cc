@@ -1,5 +1,5 @@
 // The engine's second half: what happens to a train from its queue to its destination.
-// All of it happens at now_, the computed instant.
+// All of it happens at now_, the computed instant; that is link_now_ by the clocks of links.
 #include <algorithm>
 #include <utility>
 
@@ -19,7 +19,7 @@ void Engine::fire(TimerOwner owner) {
             return;
         case Event::uplink: {
             Uplink& uplink = uplinks_[owner.index].clock;
-            const FlowIndex index = uplink.leave(now_);
+            const FlowIndex index = uplink.leave(link_now_);
             depart(index);
             serve(index);  // its next train competes with those that wait
             uplink.choose();
@@ -45,8 +45,8 @@ void Engine::serve(FlowIndex index) {
         if (flow.element.begin()) exit_.hold(flow.element.served().packet);
         flow.uplink_time = uplinks_[flow.uplink].clock.time_of(flow.element.served());
         const FineInstant eligible = flow.element.eligible();
-        if (eligible > now_) {
-            timers_.set(flow.service, eligible);
+        if (eligible > link_now_) {
+            links_.heap.set(flow.service, eligible);
             break;
         }
         ask_to_depart(index);
@@ -57,7 +57,7 @@ void Engine::serve(FlowIndex index) {
 void Engine::ask_to_depart(FlowIndex index) {
     Flow& flow = flow_at(index);
     const PathElement& element = flow.element;
-    if (uplinks_[flow.uplink].clock.ask(index, flow.uplink_time, element.finish(), now_)) {
+    if (uplinks_[flow.uplink].clock.ask(index, flow.uplink_time, element.finish(), link_now_)) {
         depart(index);
         return;
     }
@@ -68,21 +68,23 @@ void Engine::ask_to_depart(FlowIndex index) {
 void Engine::arm(std::uint32_t uplink) {
     const Access<Uplink>& access = uplinks_[uplink];
     if (const std::optional<FineInstant> next = access.clock.next()) {
-        timers_.set(access.timer, *next);
+        links_.heap.set(access.timer, *next);
     } else {
-        timers_.unset(access.timer);
+        links_.heap.unset(access.timer);
     }
 }
 
 void Engine::arm_downlink(std::uint32_t downlink) {
     const Access<Downlink>& access = downlinks_[downlink];
-    if (access.clock.waiting()) timers_.set(access.timer, access.clock.next());
+    if (access.clock.waiting()) deliveries_.heap.set(access.timer, access.clock.next());
 }
 
 void Engine::depart(FlowIndex index) {
     Flow& flow = flow_at(index);
     flow.asked = kNone;
-    Train train = flow.element.depart(now_, uplinks_[flow.uplink].clock.credit());
+    Train train = flow.element.depart(link_now_, uplinks_[flow.uplink].clock.credit());
+    const Ticks behind = time_.behind(link_now_);
+    train.idle_before += std::max(behind - std::exchange(flow.behind, behind), Ticks::zero());
     if (const auto& underlay = remote_[flow.element.flow().destination.value]) {
         train.delay = std::max(train.delay - *underlay, Duration::zero());
     }
@@ -113,8 +115,8 @@ void Engine::travel(FlowIndex index, const Train& train) {
     }
     const bool first = flow.element.hold(train, now_);
     if (!first) return;
-    if (const FineInstant at = flow.element.next_hand_over(punctuality_.pace()); at > now_) {
-        timers_.set(flow.delivery, at);
+    if (const FineInstant at = flow.element.next_hand_over(); at > now_) {
+        deliveries_.heap.set(flow.delivery, at);
     } else {
         hand_over(index);
     }
@@ -123,14 +125,12 @@ void Engine::travel(FlowIndex index, const Train& train) {
 // From the delay line on.
 void Engine::hand_over(FlowIndex index) {
     PathElement& element = flow_at(index).element;
-    CatchUp::Pace pace = punctuality_.pace();
     if (!std::exchange(handed_over_, true)) {
-        const Ticks late = told_ - element.next_hand_over(pace);
-        punctuality_.observe(std::chrono::floor<Duration>(late), told_);
-        pace = punctuality_.pace();
+        const Ticks late = told_ - element.next_hand_over();
+        punctuality_.observe(std::chrono::floor<Duration>(late));
     }
-    const Train train = element.hand_over(told_, pace);
-    if (element.holding()) timers_.set(flow_at(index).delivery, element.next_hand_over(pace));
+    const Train train = element.hand_over(told_, punctuality_.usual());
+    if (element.holding()) deliveries_.heap.set(flow_at(index).delivery, element.next_hand_over());
     reach(index, train);
 }
 
@@ -170,7 +170,7 @@ void Engine::deliver(const Flow& flow, const Train& train) {
 
 void Engine::drop_waiting(FlowIndex index) {
     Flow& flow = flow_at(index);
-    timers_.unset(flow.service);
+    links_.heap.unset(flow.service);
     if (flow.asked != kNone) {
         uplinks_[flow.asked].clock.withdraw(index);
         arm(flow.asked);

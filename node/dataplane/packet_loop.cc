@@ -124,14 +124,15 @@ void PacketLoop::turn() {
     }
     engine_.advance(now);
     if (tunnel_ && tunnel_->next() <= now) tunnel_->greet(now);
-    publish_drops();
+    publish();
 }
 
-void PacketLoop::publish_drops() {
+void PacketLoop::publish() {
     const Engine::Drops& drops = engine_.drops();
     put(tally_.queue_drops, drops.queue);
     put(tally_.loss_drops, drops.loss);
     put(tally_.unreachable_drops, drops.unreachable);
+    put(tally_.owed_ns, engine_.owed().count());
 }
 
 void PacketLoop::switch_tables(Instant now) {

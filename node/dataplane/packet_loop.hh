@@ -87,6 +87,7 @@ struct PlaneTally {
     std::atomic<std::uint64_t> malformed_drops{0};
     std::atomic<std::uint64_t> write_drops{0};
     Lateness delivery_lateness;
+    std::atomic<std::int64_t> owed_ns{0};
     TunnelTally tunnel;
 };
 
@@ -138,7 +139,7 @@ class PacketLoop : private Exit {
     void write_corrupted(const Train& train, const PacketPool::Packet& packet, HostId destination);
     void write(HostId source, HostId destination, std::span<const iovec> pieces,
                const Train& train);
-    void publish_drops();
+    void publish();
 
     AddressPlan addresses_;
     std::size_t hosts_;

@@ -83,6 +83,10 @@ class TunPlane final : public DataPlane {
         return tally_.delivery_lateness.take_worst();
     }
 
+    Duration owed() const override {
+        return Duration{tally_.owed_ns.load(std::memory_order_relaxed)};
+    }
+
     std::vector<TunnelPeerState> peers() const override {
         std::vector<TunnelPeerState> all;
         all.reserve(machines_.size());

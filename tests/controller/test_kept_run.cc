@@ -55,11 +55,11 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
              DemandRecord{second, flow, DemandState::gone()}, ShareRecord{second, flow, 10'000'000},
              ShareRecord{second, flow, UINT64_MAX},
              SampleRecord{second, flow, 10'000'000, 9'900'000, 123},
-             HostRecord{ExperimentTime{-1ms}, HostId{0}, "ready"}, LatenessRecord{second, 2ms},
+             HostRecord{ExperimentTime{-1ms}, HostId{0}, "ready"}, LatenessRecord{second, 2ms, 1ms},
              TotalsRecord{"packets_in", 17}}) {
         CHECK(w.kept->add("local", record));
     }
-    CHECK(w.kept->add("other", LatenessRecord{second, 3ms}));
+    CHECK(w.kept->add("other", LatenessRecord{second, 3ms, 0ms}));
     RunFinished finished;
     finished.run = "r-1";
     finished.failed = true;
@@ -83,6 +83,7 @@ TEST_CASE("run.db holds every record of the log, and the end of the run") {
     CHECK(w.answer("SELECT share_bps FROM share ORDER BY position DESC") == "null");
     CHECK(w.answer("SELECT measured_bps FROM sample") == "9900000");
     CHECK(w.answer("SELECT worst_ns FROM lateness WHERE machine = 'local'") == "2000000");
+    CHECK(w.answer("SELECT owed_ns FROM lateness WHERE machine = 'local'") == "1000000");
     CHECK(w.answer("SELECT at_ns FROM lateness WHERE machine = 'other'") == "1000000000");
     CHECK(w.answer("SELECT at_ns FROM host_event WHERE what = 'ready'") == "-1000000");
     CHECK(w.answer("SELECT value FROM total WHERE counter = 'packets_in'") == "17");

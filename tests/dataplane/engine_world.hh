@@ -38,8 +38,10 @@ class EngineWorld : public Exit {
     explicit EngineWorld(std::size_t hosts = 4, std::uint64_t seed = 1)
         : engine{seed, hosts, *this} {}
 
-    // Gives all flows of `shapes` a path, from `when` on; the others have none.
+    // Gives all flows of `shapes` a path, from `when` on; the others have none. What is due before
+    // happens before, on time.
     void paths(std::map<FlowKey, FlowShape> shapes, Duration when = 0s) {
+        run_until(when);
         engine.switch_paths(
             [shapes = std::move(shapes)](FlowKey key) -> std::optional<FlowShape> {
                 const auto found = shapes.find(key);

@@ -1,12 +1,8 @@
 #include "tests/dataplane/plane_cases.hh"
 
-namespace pleat::testing {
+#include "tests/dataplane/rate_reading.hh"
 
-Duration waited(const FlowCounters& counters) {
-    const std::int64_t since = counters.waiting_since_ns.load();
-    const std::int64_t now = monotonic_now().time_since_epoch().count();
-    return Duration{counters.waited_ns.load() + (since == 0 ? 0 : now - since)};
-}
+namespace pleat::testing {
 
 void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expected) {
     const double error = plane.rate_error(expected);
@@ -18,16 +14,11 @@ void check_rate(const Plane& plane, PlaneWorld& world, FlowKey flow, double expe
         std::clamp<Duration>(std::chrono::ceil<Duration>(packets), 300ms, 500ms);
     bool filled = false;
     for (int i = 0; i < 20 && !filled; ++i) {
-        const auto counters = world.counters(flow);
-        const std::uint64_t bytes = counters->bytes.load();
-        const Duration waiting = waited(*counters);
-        const Instant from = monotonic_now();
+        const RateReading reading{world.plane(), world.counters(flow)};
         world.pass(window);
         world.counters(flow);
-        const auto passed = static_cast<double>(counters->bytes.load() - bytes);
-        const std::chrono::duration<double> time = monotonic_now() - from;
-        filled = waited(*counters) - waiting > 0.997 * time;
-        const double rate = 8.0 * passed / time.count();
+        const auto [rate, full] = reading.result();
+        filled = full;
         INFO(expected << " bit/s expected, " << rate << " seen");
         CHECK(rate < (1.0 + error) * expected);
         if (filled) CHECK(rate == Approx(expected).epsilon(error));

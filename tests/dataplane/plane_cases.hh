@@ -19,9 +19,6 @@ inline std::string mbps(int megabits) {
     return std::to_string(megabits) + "Mbps";
 }
 
-// How long packets of the flow have waited behind others.
-Duration waited(const FlowCounters& counters);
-
 // While packets of the flow wait its rate is the expected one. A sender that a busy machine
 // holds up leaves the queue empty now and then; such times say nothing but that the
 // rate was not exceeded.

@@ -216,9 +216,10 @@ std::vector<Share> shares(const Run& run) {
 
 std::vector<Late> lateness(const Run& run) {
     std::vector<Late> result;
-    for_each_row(
-        run, "SELECT at_ns, worst_ns FROM lateness ORDER BY at_ns",
-        [&result](sqlite3_stmt* row) { result.push_back({seconds(row, 0), seconds(row, 1)}); });
+    for_each_row(run, "SELECT at_ns, worst_ns, owed_ns FROM lateness ORDER BY at_ns",
+                 [&result](sqlite3_stmt* row) {
+                     result.push_back({seconds(row, 0), seconds(row, 1), seconds(row, 2)});
+                 });
     return result;
 }
 

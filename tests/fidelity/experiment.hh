@@ -79,10 +79,12 @@ struct Share {
 
 std::vector<Share> shares(const Run& run);
 
-// How late the data plane's latest packet was in each sample interval, from run.db.
+// How late the data plane's latest packet was in each sample interval, and what its links owed at
+// the interval's end, from run.db.
 struct Late {
-    double until_s = 0;  // the interval's end
+    double until_s = 0;
     double worst_s = 0;
+    double owed_s = 0;
 };
 
 std::vector<Late> lateness(const Run& run);

@@ -1,6 +1,7 @@
 #include "tests/system/run_database.hh"
 
 #include <algorithm>
+#include <cmath>
 
 #include <catch2/catch.hpp>
 #include <sqlite3.h>
@@ -32,6 +33,16 @@ std::vector<Duration> switch_skews(const std::string& run_db) {
     }
     std::ranges::sort(result);
     return result;
+}
+
+double made_of_rate(const std::string& run_db, double from, double to) {
+    const auto owed = [&run_db](double at) {
+        const std::vector<std::int64_t> found = numbers(
+            run_db, "SELECT owed_ns FROM lateness WHERE at_ns <= " +
+                        std::to_string(std::llround(at * 1e9)) + " ORDER BY at_ns DESC LIMIT 1");
+        return found.empty() ? 0.0 : static_cast<double>(found.front()) / 1e9;
+    };
+    return 1 - (owed(to) - owed(from)) / (to - from);
 }
 
 }  // namespace pleat::system_test

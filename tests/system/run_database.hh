@@ -16,4 +16,8 @@ std::vector<std::int64_t> numbers(const std::string& run_db, const std::string& 
 // and the last machine, in their own time since T0. Ascending.
 std::vector<Duration> switch_skews(const std::string& run_db);
 
+// What part of its rate a full link of a run on one machine let through between two times of the
+// experiment, in s: less than 1 where its packet thread was held up, more where it made that good.
+double made_of_rate(const std::string& run_db, double from, double to);
+
 }  // namespace pleat::system_test

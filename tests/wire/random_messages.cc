@@ -762,7 +762,7 @@ LogRecord random_record(Random& random) {
         case 4:
             return HostRecord{instant(random), HostId{number32(random)}, text(random)};
         case 5:
-            return LatenessRecord{instant(random), duration(random)};
+            return LatenessRecord{instant(random), duration(random), duration(random)};
         default:
             return TotalsRecord{text(random), static_cast<std::int64_t>(number(random))};
     }

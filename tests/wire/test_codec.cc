@@ -140,10 +140,13 @@ TEST_CASE("a probability above 1 is refused") {
 TEST_CASE("a lateness below zero is refused") {
     using namespace std::chrono_literals;
     const ExperimentTime second{1s};
-    CHECK(decode_record(encode(LogRecord{LatenessRecord{second, 0ms}})));
-    const auto decoded = decode_record(encode(LogRecord{LatenessRecord{second, -1ns}}));
-    REQUIRE_FALSE(decoded);
-    CHECK_THAT(decoded.error().message, Catch::Contains("a lateness below zero"));
+    CHECK(decode_record(encode(LogRecord{LatenessRecord{second, 0ms, 0ms}})));
+    for (const auto& wrong :
+         {LatenessRecord{second, -1ns, 0ms}, LatenessRecord{second, 0ms, -1ns}}) {
+        const auto decoded = decode_record(encode(LogRecord{wrong}));
+        REQUIRE_FALSE(decoded);
+        CHECK_THAT(decoded.error().message, Catch::Contains("a lateness below zero"));
+    }
 }
 
 TEST_CASE("a topology whose ids would come out differently is refused") {
