@@ -350,8 +350,12 @@ TEST_CASE("a link's rate is within 1 % of what was asked", "[rate]") {
                       << std::noshowpos;
         }
         INFO(one.rate);
-        CHECK(std::abs(median(at_layer_2)) < 1);
-        CHECK(std::abs(median(of_departures)) < 1);
+        // bbr sends next to nothing for 200 ms of each 10 s, to look for the path's latency.
+        const double least = is_cubic() ? -1 : -3;
+        for (const auto& errors : {at_layer_2, of_departures}) {
+            CHECK(median(errors) < 1);
+            CHECK(median(errors) > least);
+        }
         // The payload is no measure below: what TCP sends twice is not in it, and what lies
         // behind a hole is handed over late. Ten packets are 1.5 % of the window at 128 kbps.
         if (one.bps >= 1e6 && is_cubic()) CHECK(std::abs(median(of_payload)) < 1);
